@@ -1,0 +1,1 @@
+"""A returns-inspection station for a warehouse dock."""

@@ -1,0 +1,611 @@
+"""The command line: the only place that prints or exits. Heavy imports happen inside each verb."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import typer
+
+from inspect_station.errors import Exit, StationError
+from inspect_station.message import Message, msg, msgn
+
+if TYPE_CHECKING:
+    from inspect_station.config import Config
+    from inspect_station.core.records import Inspection, Verdict
+    from inspect_station.station import LineSeen, Station
+    from inspect_station.words import Voice
+
+app = typer.Typer(
+    name="inspect-station",
+    help="Returns inspection at a warehouse dock: scan, grade, test, photograph, label, report.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(help="Check or show the configuration.")
+import_app = typer.Typer(help="Take in lists of products or RMAs (CSV).")
+report_app = typer.Typer(help="Reports of the graded units.")
+db_app = typer.Typer(help="The store: upgrade, back up, verify.")
+hub_app = typer.Typer(help="The hub that collects all stations.")
+sheet_app = typer.Typer(help="Sheets to print and scan from.")
+app.add_typer(config_app, name="config")
+app.add_typer(import_app, name="import")
+app.add_typer(report_app, name="report")
+app.add_typer(db_app, name="db")
+app.add_typer(hub_app, name="hub")
+app.add_typer(sheet_app, name="sheet")
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option("--config", help="station.toml; default: ./station.toml, then the user's configuration folder."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON (a contract: versioned).")]
+Out = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead of stdout.")]
+
+
+def main() -> NoReturn:
+    """Run the program; a StationError becomes its sentence on stderr and its exit code."""
+    try:
+        app(standalone_mode=True)
+    except StationError as error:
+        _complain(error)
+        sys.exit(error.exit_code)
+    sys.exit(Exit.OK)
+
+
+def _complain(error: StationError) -> None:
+    voice = _voice()
+    print(voice.say(error.title), file=sys.stderr)
+    print(f"→ {voice.say(error.hint)}", file=sys.stderr)
+
+
+_spoken: list["Voice"] = []
+
+
+def _voice() -> "Voice":
+    from inspect_station.words import Voice
+
+    return _spoken[-1] if _spoken else Voice()
+
+
+def _say(message: Message) -> None:
+    print(_voice().say(message), file=sys.stderr)
+
+
+def _load(path: Path | None) -> "Config":
+    from inspect_station import config
+    from inspect_station.words import Voice
+
+    loaded = config.load(config.find(path))
+    _spoken.append(Voice(loaded.station.locale, loaded.rules, loaded.station.zone))
+    return loaded
+
+
+@contextmanager
+def _station(path: Path | None, **options: Any) -> Iterator["Station"]:
+    from inspect_station.station import open_station
+
+    with open_station(_load(path), **options) as station:
+        yield station
+
+
+def _write(text: str | bytes, output: Path | None) -> None:
+    data = text.encode() if isinstance(text, str) else text
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise StationError(
+            msg("{file} cannot be written: {reason}", file=str(output), reason=error.strerror or str(error)),
+            msg("choose another file with -o; nothing was changed"),
+        ) from error
+    _say(msg("written: {file}", file=str(output)))
+
+
+def _json(body: object) -> str:
+    return json.dumps(body, ensure_ascii=False, indent=2, default=str) + "\n"
+
+
+# ── The station ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.callback(invoke_without_command=True)
+def _default(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        run()
+
+
+@app.command()
+def run(
+    config: ConfigPath = None,
+    training: Annotated[bool, typer.Option("--training", help="Practise on a copy of the demo.")] = False,
+) -> None:
+    """The station: the screens, the printing and the sending."""
+    if training:
+        _play(_demo_folder("training"), fresh=False, training=True)
+        return
+    with _station(config, running=True) as station:
+        _screens(station)
+
+
+def _screens(station: "Station") -> None:
+    from inspect_station.tui.app import run as screens
+
+    folder = station.config.station.data
+    logging.basicConfig(filename=folder / "station.log", level=logging.WARNING, format="%(asctime)s %(message)s")
+    code = screens(station)
+    if code:
+        raise typer.Exit(code)
+
+
+def _demo_folder(name: str) -> Path:
+    import os
+
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "inspect-station" / name
+
+
+@app.command()
+def demo(
+    dir: Annotated[Path | None, typer.Option("--dir", help="Folder of the demo.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make it anew.")] = False,
+    no_tui: Annotated[bool, typer.Option("--no-tui", help="Only prepare it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """A ready station with sellers, products and RMAs, a simulated camera and printer, and a sheet to scan from."""
+    folder = dir or _demo_folder("demo")
+    if not no_tui:
+        _play(folder, fresh=fresh, training=False)
+        return
+    from inspect_station.demo.build import prepare
+
+    made = prepare(folder.absolute(), fresh=fresh)
+    if as_json:
+        _write(_json(made.json()), None)
+        return
+    _say(msg("demo ready in {folder}", folder=made.dir))
+    _say(msg("scan or type from {sheet}; labels come out in {printer}", sheet=f"{made.dir}/scan-sheet.pdf",
+             printer=made.printer_dir))  # fmt: skip
+
+
+def _play(folder: Path, *, fresh: bool, training: bool) -> None:
+    from inspect_station import config
+    from inspect_station.demo.build import prepare
+    from inspect_station.station import open_station
+
+    made = prepare(folder.absolute(), fresh=fresh)
+    _say(msg("scan or type from {sheet}; labels come out in {printer}", sheet=f"{made.dir}/scan-sheet.pdf",
+             printer=made.printer_dir))  # fmt: skip
+    _say(msg("badge of the operator: {badge}", badge=made.badge))
+    loaded = config.load(Path(made.config))
+    with open_station(loaded, running=True, training=training) as station:
+        _screens(station)
+
+
+@app.command()
+def doctor(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """What works on this machine, what does not, and how to mend it."""
+    from inspect_station.doctor import examine
+
+    checks = examine(_load(config))
+    voice = _voice()
+    if as_json:
+        rows = [
+            {"name": each.name, "ok": each.ok, "found": voice.say(each.found), "mend": voice.say(each.mend)}
+            for each in checks
+        ]
+        _write(_json({"schema": 1, "checks": rows}), None)
+    else:
+        for each in checks:
+            sign = {True: "✔", False: "✘", None: "–"}[each.ok]
+            print(f"{sign} {each.name:10} {voice.say(each.found)}")
+            if not each.ok and each.mend.text:
+                print(f"  {'':10} → {voice.say(each.mend)}")
+    if any(each.ok is False for each in checks):
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+# ── Lists in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StationError(
+            msg("{file} cannot be read: {reason}", file=str(file), reason=error.strerror or str(error)),
+            msg("check the path; nothing was imported"),
+        ) from error
+
+
+def _import(file: Path, config: Path | None, what: str) -> None:
+    data = _bytes(file)
+    with _station(config) as station:
+        taken = station.import_products(data) if what == "products" else station.import_rmas(data)
+    for notice in taken.notices:
+        _say(notice)
+    voice = _voice()
+    for bad in taken.bad:
+        print(f"{file}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)
+    if what == "products":
+        _say(msg("{n} products taken in, {bad} rows left out", n=len(taken.records), bad=len(taken.bad)))
+    else:
+        _say(msg("{n} RMAs taken in, {bad} rows left out", n=len(taken.records), bad=len(taken.bad)))
+    if taken.bad:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+@import_app.command("products")
+def import_products(file: Path, config: ConfigPath = None) -> None:
+    """Products of one or more sellers: gtin, seller, title and more (see the README)."""
+    _import(file, config, "products")
+
+
+@import_app.command("rmas")
+def import_rmas(file: Path, config: ConfigPath = None) -> None:
+    """RMAs; several rows with one number are its lines."""
+    _import(file, config, "rmas")
+
+
+# ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def decode(files: list[Path], as_json: AsJson = False) -> None:
+    """Read the barcodes in pictures; with --json one line a file."""
+    import time as clock
+
+    from inspect_station.camera import decode as read
+    from inspect_station.core import barcode
+
+    failed = False
+    for file in files:
+        started = clock.perf_counter()
+        try:
+            codes = read(file)
+        except StationError as error:
+            failed = True
+            _complain(error)
+            continue
+        spent = round((clock.perf_counter() - started) * 1000, 1)
+        kinds = [barcode.read(code.text, barcode.Patterns()).kind for code in codes]
+        if as_json:
+            rows = [
+                {"text": code.text, "format": code.format, "kind": kind}
+                for code, kind in zip(codes, kinds, strict=True)
+            ]
+            print(json.dumps({"file": str(file), "codes": rows, "ms": spent}, ensure_ascii=False))
+            continue
+        for code, kind in zip(codes, kinds, strict=True):
+            print(f"{file}: {code.text}  {code.format}  {kind}")
+        if not codes:
+            print(f"{file}: {_voice().say(msg('no barcode found'))}")
+    if failed:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+@app.command()
+def show(
+    code: str,
+    on: Annotated[str, typer.Option("--on", help="Verdict as if received on this day (ISO date).")] = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """All that is known of a unit (by its LPN), or an RMA's lines with their verdict."""
+    from inspect_station.core.barcode import ScanKind
+
+    day = _date(on) if on else None
+    with _station(config) as station:
+        if station.read(code).kind is ScanKind.LPN:
+            unit = station.show(station.read(code).text.partition("/")[0])
+            body = _unit_json(station, unit)
+        else:
+            lines = station.show_rma(code, day)
+            body = _rma_json(code, lines)
+    if as_json:
+        _write(_json(body), None)
+        return
+    if "lpn" in body:
+        for name, value in body.items():
+            print(f"{name:12} {json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value}")
+        return
+    for line in body["lines"]:
+        print(f"{line['seller']} {code} · {line['gtin']} · {line['title']} · {line['open']}/{line['quantity']}")
+        verdict = line["verdict"]
+        print(f"  {verdict['outcome'].upper()}: " + "; ".join(reason["text"] for reason in verdict["reasons"]))
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text}: a date like 2026-11-22") from None
+
+
+def _verdict_json(verdict: "Verdict") -> dict[str, Any]:
+    voice = _voice()
+    reasons = [{"code": each.code, "met": each.met, "text": voice.say(each.message)} for each in verdict.reasons]
+    return {"outcome": verdict.outcome, "policy": verdict.policy, "reasons": reasons}
+
+
+def _unit_json(station: "Station", unit: "Inspection") -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "lpn": unit.lpn,
+        "kind": unit.kind,
+        "seller": unit.seller,
+        "rma": unit.rma or None,
+        "gtin": unit.product.gtin if unit.product else None,
+        "title": unit.product.title if unit.product else None,
+        "serial": unit.serial or None,
+        "grade": unit.grade,
+        "disposition": unit.disposition,
+        "price": unit.price.model_dump() if unit.price else None,
+        "list_price": unit.list_price.model_dump() if unit.list_price else None,
+        "verdict": _verdict_json(unit.verdict),
+        "reasons": [{"code": each.code, "text": _voice().say(each.message)} for each in unit.reasons],
+        "gates": list(unit.gates),
+        "findings": [{"code": each.code, "note": each.note} for each in unit.findings],
+        "photos": [{"slot": each.slot, "sha256": each.sha256 or None} for each in unit.photos],
+        "case": unit.case.model_dump(mode="json") if unit.case else None,
+        "labels": station.labels_of(unit.lpn),
+        "operator": unit.finished_by,
+        "revision": unit.revision,
+        "saved_at": unit.finished_at.isoformat() if unit.finished_at else None,
+        "voided_at": unit.voided_at.isoformat() if unit.voided_at else None,
+        "hub": station.hub_state(unit.id),
+    }
+
+
+def _rma_json(number: str, lines: "tuple[LineSeen, ...]") -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "rma": number,
+        "lines": [
+            {
+                "seller": each.rma.seller,
+                "no": each.line.no,
+                "gtin": each.line.gtin,
+                "title": each.product.title,
+                "quantity": each.line.quantity,
+                "open": each.open,
+                "reason": each.line.reason,
+                "verdict": _verdict_json(each.verdict),
+                "units": [
+                    {"lpn": unit.lpn, "grade": unit.grade, "disposition": unit.disposition} for unit in each.units
+                ],
+            }
+            for each in lines
+        ],
+    }
+
+
+@app.command()
+def label(
+    lpn: str,
+    kind: Annotated[str, typer.Option("--kind", help="Another kind than the unit's own.")] = "",
+    format: Annotated[str, typer.Option("--format", help="pdf, zpl or png.")] = "pdf",
+    output: Out = None,
+    config: ConfigPath = None,
+) -> None:
+    """The unit's own label, to a file or to stdout."""
+    if format not in ("pdf", "zpl", "png"):
+        raise typer.BadParameter(f"--format {format}: pdf, zpl or png")
+    with _station(config) as station:
+        data = station.draw_label(lpn, kind, cast(Any, format))
+    _write(data, output)
+
+
+# ── Upstream ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def sync(
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted.")] = False,
+    enrol: Annotated[str, typer.Option("--enrol", help="One-time code: enrol this station first.")] = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send and fetch now; prints what was sent, what waits and what is parked."""
+    import time as clock
+
+    with _station(config) as station:
+        if enrol:
+            _say(station.enrol(enrol))
+        while True:
+            done = station.sync()
+            numbers = {"sent": done.sent, "waiting": done.waiting, "parked": done.parked, "fetched": done.fetched}
+            if as_json:
+                said = _voice().say(done.problem) if done.problem else None
+                print(json.dumps({"schema": 1, **numbers, "problem": said}, ensure_ascii=False), flush=True)
+            else:
+                _say(msg("{sent} sent, {waiting} waiting, {parked} parked, {fetched} fetched", **numbers))
+                if done.problem:
+                    _say(done.problem)
+            if not watch:
+                break
+            clock.sleep(station.config.upstream.min_wait_s)
+    if done.problem:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+# ── Reports ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@report_app.command("daily")
+def report_daily(
+    day: Annotated[str, typer.Option("--date", help="ISO date; default today.")] = "",
+    first: Annotated[str, typer.Option("--from", help="First day.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last day.")] = "",
+    seller: Annotated[str, typer.Option("--seller", help="One seller's code.")] = "",
+    format: Annotated[str, typer.Option("--format", help="text, csv or json.")] = "text",
+    output: Out = None,
+    config: ConfigPath = None,
+) -> None:
+    """The day's grading: per seller, grade, disposition and operator."""
+    from inspect_station.reports import write
+
+    writers: dict[str, Callable[..., str]] = {
+        "text": lambda report: write.as_text(report, _voice()),
+        "csv": write.as_csv,
+        "json": write.as_json,
+    }
+    if format not in writers:
+        raise typer.BadParameter(f"--format {format}: text, csv or json")
+    with _station(config) as station:
+        today = station.report_day(datetime.now(UTC))
+        begin = _date(first or day) if first or day else today
+        end = _date(last) if last else (_date(day) if day else (today if first else begin))
+        if end < begin:
+            raise typer.BadParameter(f"--to {end} lies before --from {begin}")
+        report = station.daily(begin, end, seller)
+    _write(writers[format](report), output)
+
+
+# ── The store and the configuration ──────────────────────────────────────────────────────────────────────────────────
+
+
+@db_app.command("upgrade")
+def db_upgrade(config: ConfigPath = None) -> None:
+    """Bring the store to this program's version (a copy is kept beside it)."""
+    with _station(config) as station:
+        _say(msg("the store in {folder} is up to date", folder=str(station.config.station.data)))
+
+
+@db_app.command("backup")
+def db_backup(to: Path, config: ConfigPath = None) -> None:
+    """Copy the store to a file while the station runs, and verify the copy."""
+    with _station(config) as station:
+        station.store.backup(to)
+    _say(msg("backup written and verified: {file}", file=str(to)))
+
+
+@db_app.command("verify")
+def db_verify(file: Annotated[Path | None, typer.Argument()] = None, config: ConfigPath = None) -> None:
+    """Check the store, or a backup of it."""
+    from inspect_station.store import verify
+
+    checked = file or _load(config).station.data / "store.db"
+    verify(checked)
+    _say(msg("{file} is sound", file=str(checked)))
+
+
+@config_app.command("check")
+def config_check(config: ConfigPath = None) -> None:
+    """Name every problem of station.toml at once, with file, line, key and value."""
+    from inspect_station import config as configuration
+
+    path = configuration.find(config)
+    problems = configuration.problems(path)
+    voice = _voice()
+    for problem in problems:
+        print(problem.line_text(voice.say(problem.message)))
+    if problems:
+        _say(msgn("{n} problem in {file}", "{n} problems in {file}", n=len(problems), file=str(path)))
+        raise typer.Exit(Exit.BROKEN)
+    _say(msg("{file} is in order", file=str(path or "the shipped defaults")))
+
+
+@config_app.command("show")
+def config_show(config: ConfigPath = None) -> None:
+    """The configuration in force, as JSON."""
+    shown = _load(config).model_dump(mode="json")
+    for operator in shown["operators"]:
+        operator.update(badge_sha256="…", pin_argon2="…" if operator["pin_argon2"] else "")
+    _write(_json(shown), None)
+
+
+# ── Sheets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@sheet_app.command("badges")
+def sheet_badges(
+    count: Annotated[int, typer.Option("--count", help="How many new badges.")] = 1,
+    output: Annotated[Path, typer.Option("-o", "--output", help="PDF to write.")] = Path("badges.pdf"),
+) -> None:
+    """New random badges as PDF; the line for station.toml of each is printed."""
+    from inspect_station.badges import issue
+
+    issued = issue(count)
+    _write(issued.pdf, output)
+    for hashed in issued.hashes:
+        print(f'badge_sha256 = "{hashed}"')
+
+
+@sheet_app.command("pin")
+def sheet_pin() -> None:
+    """Ask for a supervisor's PIN and print its line for station.toml."""
+    from argon2 import PasswordHasher
+
+    pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True)
+    print(f'pin_argon2 = "{PasswordHasher().hash(pin)}"')
+
+
+# ── The hub ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+HubData = Annotated[Path, typer.Option("--data", help="Folder of the hub's store.")]
+
+
+@hub_app.command("serve")
+def hub_serve(
+    host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port")] = 8787,
+    data: HubData = Path("hub-data"),
+) -> None:
+    """Run the hub."""
+    from inspect_station.hub import serve
+
+    serve(data, host=host, port=port)
+
+
+@hub_app.command("station")
+def hub_station(name: str, data: HubData = Path("hub-data")) -> None:
+    """Add a station: prints its one-time enrolment code, once."""
+    from inspect_station.hub import add_station
+
+    print(add_station(data, name))
+    _say(msg("on the station: inspect-station sync --enrol CODE"))
+
+
+@hub_app.command("parked")
+def hub_parked(data: HubData = Path("hub-data"), as_json: AsJson = False) -> None:
+    """Records that the hub could not take, with the reason; none is ever deleted."""
+    from inspect_station.hub import parked
+
+    rows = parked(data)
+    if as_json:
+        _write(_json({"schema": 1, "parked": rows}), None)
+        return
+    for row in rows:
+        print(f"{row['received_at']}  {row['station']}  {row['id']}  {row['code']}")
+    _say(msgn("{n} record parked", "{n} records parked", n=len(rows)))
+
+
+@hub_app.command("import")
+def hub_import(what: str, file: Path, data: HubData = Path("hub-data")) -> None:
+    """Publish products or rmas (CSV) to all stations."""
+    from inspect_station.hub import publish
+
+    if what not in ("products", "rmas"):
+        raise typer.BadParameter(f"{what}: products or rmas")
+    content = _bytes(file)
+    taken = publish(data, "products" if what == "products" else "rmas", content)
+    voice = _voice()
+    for bad in taken.bad:
+        print(f"{file}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)
+    _say(msg("{n} published, {bad} rows left out", n=len(taken.records), bad=len(taken.bad)))
+    if taken.bad:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+if __name__ == "__main__":
+    main()

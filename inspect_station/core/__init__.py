@@ -1,0 +1,1 @@
+"""What customers dispute: rules and records, pure; no files, no clock, no network, no framework."""

@@ -1,0 +1,179 @@
+"""What station and hub say to each other: the forms of their requests and answers, and the limits of both.
+
+Both ends read these forms from bytes that a stranger may have sent; fields of a newer version are ignored.
+"""
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from inspect_station.core.barcode import clean
+from inspect_station.core.records import Record, compact
+
+MAX_EVENTS = 200
+"""Events in one request."""
+MAX_WIRE = 1 << 20
+"""Bytes of a request as it travels."""
+MAX_UNPACKED = 8 << 20
+"""Bytes of a request, or of an answer, unpacked."""
+MAX_KNOWN = 5000
+"""Ids in one question about what is known."""
+MAX_CHANGES = 500
+"""Changes in one page."""
+MAX_NUMBER = 1 << 53
+"""Whole numbers up to here are the same for every reader of JSON, and fit into a column."""
+
+NDJSON = "application/x-ndjson"
+"""One event a line, each exactly as it was stored; what separates two is a line feed, and nothing else."""
+
+
+class Status(StrEnum):
+    """What became of one event at the hub."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    """It was there already, with the same hash."""
+    CONFLICT = "conflict_recorded"
+    """It is kept, beside another that says something else of the same thing; a person decides."""
+    REJECTED = "rejected"
+    """It is kept aside, whole: the code says why."""
+    RETRY = "retry"
+    """Not now: this hub is too old for it. The station keeps it and sends it again."""
+
+
+class Said(Record):
+    """What every answer carries, so that it is known who answers: a captive portal does not know the epoch."""
+
+    hub_time: datetime
+    hub_epoch: str
+    """Random for each new or restored hub: what it had confirmed before, it may not have any more."""
+
+
+class Problem(Said):
+    """Why a request was not carried out; nothing of it was."""
+
+    code: str
+    title: str = ""
+
+
+class Receipt(Record):
+    """What became of one event."""
+
+    id: str
+    sha256: str
+    """Of the line that the hub received: a receipt for other bytes than ours is none."""
+    status: Status
+    code: str = ""
+    after_s: int = 0
+    """With ``retry``: seconds to wait."""
+
+
+class Receipts(Said):
+    """The answer to events, one receipt for each, in their order."""
+
+    receipts: tuple[Receipt, ...]
+    contiguous_seq: int = 0
+    """All events of the last line's epoch up to this number have arrived."""
+
+
+class Enrol(Record):
+    """A station asks to be known."""
+
+    code: str
+    """Shown once by `hub station add`."""
+    epoch: str
+    block: str = ""
+    """The block of licence plates that the station drew for itself."""
+
+
+class Enrolled(Said):
+    """A station is known from now on."""
+
+    station_id: str
+    token: str
+    block: str
+    """The block of licence plates that is this epoch's alone."""
+
+
+class Token(Said):
+    """A new token; the one before lives until this is used, and for a day at most."""
+
+    token: str
+
+
+class Ask(Record):
+    """Which of these events are there?"""
+
+    lines: tuple[tuple[str, str], ...]
+    """Id and SHA-256 of each."""
+
+
+class Known(Said):
+    """Events asked about that are not there, or are there with another hash."""
+
+    missing: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """The newest state of one thing that the hub keeps for its stations."""
+
+    feed: str
+    """``rma`` or ``catalogue``; a station passes over feeds that it does not know."""
+    key: str
+    """What it is known by within its feed."""
+    version: int
+    """Rises with each change of this thing."""
+    op: str
+    """``upsert``, or ``delete``: it is not announced any more."""
+    schema: int
+    body: dict[str, Any]
+
+
+class Changes(Said):
+    """A page of changes."""
+
+    changes: tuple[Change, ...]
+    cursor: str
+    """Where the next page begins; opaque."""
+    more: bool
+    """Whether there is a next page now."""
+
+
+def parse(text: str | bytes) -> Any:
+    """The value of a JSON text, if any reader would read the same out of it and could write it again.
+
+    Raises ValueError for anything else: repeated keys, NaN and infinities, lone surrogates, nesting without end.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+        compact(value).encode()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def cleaned(value: Any) -> Any:
+    """A JSON value with every text in it fit for a screen. Raises ValueError for a number beyond `MAX_NUMBER`."""
+    match value:
+        case str():
+            return clean(value)
+        case dict():
+            return {clean(key): cleaned(each) for key, each in value.items()}
+        case list():
+            return [cleaned(each) for each in value]
+        case int() | float() if abs(value) > MAX_NUMBER:
+            raise ValueError("a number out of range")
+        case _:
+            return value

@@ -1,0 +1,187 @@
+"""What works on this machine, what does not, and how to mend it. Nothing here changes anything."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from inspect_station.config import Config
+from inspect_station.errors import StationError
+from inspect_station.message import Message, msg
+
+NOTHING = Message("")
+SKEW_S = 120
+"""A clock further off than this is told (sync.md §2.5)."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    ok: bool | None
+    """None = not set up, or works with less."""
+    found: Message
+    mend: Message = NOTHING
+
+
+def examine(config: Config) -> tuple[Check, ...]:
+    """Look at everything the station needs; a look takes two seconds at most."""
+    looks: tuple[Callable[[Config], Iterator[Check]], ...] = (
+        _settings,
+        _store,
+        _disk,
+        _scanner,
+        _zbar,
+        _camera,
+        _printers,
+        _upstream,
+    )
+    return tuple(check for look in looks for check in look(config))
+
+
+def _settings(config: Config) -> Iterator[Check]:
+    where = str(config.path) if config.path else "the shipped defaults"
+    yield Check("config", True, msg("{file} is in order", file=where))
+    if not config.operators:
+        yield Check(
+            "operators",
+            False,
+            msg("nobody can sign in: no operator is set up"),
+            msg("`inspect-station sheet badges` prints badges; their lines go into [[operators]] of station.toml"),
+        )
+    else:
+        yield Check("operators", True, msg("{n} operators", n=len(config.operators)))
+
+
+def _store(config: Config) -> Iterator[Check]:
+    from inspect_station.store import Store
+
+    try:
+        with Store.open(
+            config.station.data,
+            clock=lambda: datetime.now(UTC),
+            station=config.station.name,
+            zone=config.station.zone,
+        ) as store:
+            store.check()
+            with store.read() as reader:
+                waiting = reader.waiting()
+    except StationError as error:
+        yield Check("store", False, error.title, error.hint)
+        return
+    yield Check("store", True, msg("sound: {folder}", folder=str(config.station.data)))
+    version = sqlite3.sqlite_version
+    if store.journal == "delete":
+        yield Check(
+            "sqlite",
+            None,
+            msg("{version} has the WAL reset bug: the slower, safe journal is used", version=version),
+            msg("nothing to do; SQLite 3.51.3 or newer is faster"),
+        )
+    else:
+        yield Check("sqlite", True, msg("{version}, write-ahead journal", version=version))
+    parked = waiting.events_parked + waiting.labels_parked
+    if parked:
+        found = msg("{n} records or labels are parked", n=parked)
+        yield Check("parked", False, found, msg("F4 at the desk shows them"))
+
+
+def _disk(config: Config) -> Iterator[Check]:
+    usage = shutil.disk_usage(config.station.data)
+    free_mb = usage.free // 1_000_000
+    percent = usage.free * 100 // usage.total
+    found = msg("{percent} % free, {mb} MB", percent=percent, mb=free_mb)
+    if free_mb < config.limits.photos_mb:
+        yield Check("disk", False, found, msg("make room: below {mb} MB no photo is kept", mb=config.limits.photos_mb))
+    else:
+        yield Check("disk", True if percent >= config.limits.warn_percent else None, found)
+
+
+def _scanner(config: Config) -> Iterator[Check]:
+    if config.scanner.prefix:
+        yield Check("scanner", True, msg("prefix set: a scan is certain"))
+    else:
+        yield Check(
+            "scanner",
+            None,
+            msg("no prefix: scans are told from keys by their timing"),
+            msg("set the scanner to send a prefix and name it in [scanner]; see docs/setup.md"),
+        )
+
+
+def _zbar(config: Config) -> Iterator[Check]:
+    from inspect_station.camera import libzbar_present
+
+    if libzbar_present():
+        yield Check("zbar", True, msg("libzbar is there: pictures are decoded by two engines"))
+    else:
+        yield Check(
+            "zbar",
+            None,
+            msg("libzbar is missing: pictures are decoded by one engine"),
+            msg("sudo apt-get install libzbar0"),
+        )
+
+
+def _camera(config: Config) -> Iterator[Check]:
+    if config.camera.kind == "none":
+        found = msg("no camera is set up: photos will be owed")
+        yield Check("camera", None, found, msg("set [camera] in station.toml"))
+        return
+    from inspect_station.camera import camera
+
+    try:
+        shot = camera(config.camera).grab()
+    except StationError as error:
+        yield Check("camera", False, error.title, error.hint)
+    else:
+        yield Check("camera", True, msg("{width} × {height} pixels", width=shot.width, height=shot.height))
+
+
+def _printers(config: Config) -> Iterator[Check]:
+    if not config.printers:
+        yield Check("printer", False, msg("no printer is set up: labels wait"), msg("add [[printers]] to station.toml"))
+        return
+    from inspect_station.printing import printer
+
+    for settings in config.printers:
+        state = printer(settings).state()
+        yield Check(
+            f"{settings.name}",
+            state.ok,
+            state.message,
+            NOTHING if state.ok else msg("check power, paper and cable; labels wait and are printed then"),
+        )
+
+
+def _upstream(config: Config) -> Iterator[Check]:
+    if not config.upstream.enabled:
+        yield Check("hub", None, msg("no hub is set up: everything stays here"), msg("set [upstream] in station.toml"))
+        return
+    import httpx
+
+    url = f"{config.upstream.url.rstrip('/')}/v1/livez"
+    try:
+        answer = httpx.get(url, timeout=2, follow_redirects=False)
+        hub_time = datetime.fromisoformat(answer.json()["hub_time"])
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        yield Check(
+            "hub",
+            False,
+            msg("{url} does not answer: {reason}", url=config.upstream.url, reason=str(error) or type(error).__name__),
+            msg("work goes on; check the network, then `inspect-station sync`"),
+        )
+        return
+    yield Check("hub", True, msg("{url} answers", url=config.upstream.url))
+    skew = round((datetime.now(UTC) - hub_time).total_seconds())
+    if abs(skew) > SKEW_S:
+        yield Check(
+            "clock",
+            False,
+            msg("this clock is {n} s away from the hub's", n=skew),
+            msg("switch network time on: timedatectl set-ntp true"),
+        )
+    else:
+        yield Check("clock", True, msg("{n} s away from the hub's", n=skew))

@@ -1,0 +1,73 @@
+"""What can go wrong, as values with a title and a way out; one class per decision that a catcher makes."""
+
+from enum import IntEnum
+
+from inspect_station.message import Message
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line (a contract: see the README)."""
+
+    OK = 0
+    SOME_FAILED = 1
+    """Some rows or files failed; the others were done."""
+    USAGE = 2
+    NOT_FOUND = 3
+    """Not found, or ambiguous: nothing was done."""
+    BROKEN = 4
+    """The store or the configuration cannot be used."""
+
+
+class StationError(Exception):
+    """Something a person must hear: what happened (with the value), and what to do next."""
+
+    exit_code = Exit.SOME_FAILED
+
+    def __init__(self, title: Message, hint: Message) -> None:
+        super().__init__(str(title))
+        self.title = title
+        self.hint = hint
+
+
+class ConfigError(StationError):
+    """station.toml cannot be used as it stands."""
+
+    exit_code = Exit.BROKEN
+
+
+class StoreError(StationError):
+    """The store cannot be opened, read or written."""
+
+    exit_code = Exit.BROKEN
+
+
+class StoreLocked(StoreError):
+    """Another process holds the store: wait, or close that process."""
+
+
+class DiskFull(StoreError):
+    """The store could not grow; nothing that was confirmed is lost."""
+
+
+class NotFound(StationError):
+    """Nothing, or more than one thing, answers to what was asked."""
+
+    exit_code = Exit.NOT_FOUND
+
+
+class NotAllowed(StationError):
+    """A rule of the house forbids it: a gate, the ownership gate, a role."""
+
+    exit_code = Exit.USAGE
+
+
+class DeviceError(StationError):
+    """A camera, printer or scanner does not answer; work goes on without it."""
+
+
+class PrintUnknown(DeviceError):
+    """The printer may or may not have printed: never repeated without a person."""
+
+
+class UpstreamError(StationError):
+    """The hub did not take it; everything stays here and is sent later."""

@@ -1,0 +1,145 @@
+"""A hub and what its owner does with it: open it, let stations in, publish lists, look at what is parked, serve."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from inspect_station import config, imports
+from inspect_station.core.barcode import clean
+from inspect_station.core.records import Product, Rma
+from inspect_station.hub.ledger import Ledger
+from inspect_station.imports import Taken
+from inspect_station.store import Store
+
+TENANT = "main"
+"""The tenant of a hub that serves one house only."""
+
+
+class Hub:
+    """One hub: its store, behind the same two doors, and its clock. Any thread may use it."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self.store = store
+        self.clock = clock
+        with self.read() as ledger:
+            self.epoch = ledger.meta("epoch")
+        """Random for each new or restored store: stations see by it that what was confirmed may be gone."""
+
+    @classmethod
+    def open(cls, data: Path, *, clock: Callable[[], datetime] | None = None, running: bool = False) -> Self:
+        """The hub in this folder, made where there is none. ``running``: as the one that answers stations.
+
+        Raises StoreLocked, StoreError.
+        """
+        clock = clock or (lambda: datetime.now(UTC))
+        return cls(Store.open(data, clock=clock, station="HUB", running=running), clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Ledger]:
+        """Look (see `Store.read`)."""
+        with self.store.read() as reader:
+            yield Ledger(reader)
+
+    @contextmanager
+    def write(self) -> Iterator[Ledger]:
+        """Change, all or nothing (see `Store.write`)."""
+        with self.store.write() as writer:
+            yield Ledger(writer)
+
+
+# ── Secrets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base32: no two signs are mistaken for each other when a code is read out."""
+
+
+def new_code() -> str:
+    """A one-time code of 80 random bits, in groups that can be read out."""
+    signs = "".join(secrets.choice(_SIGNS) for _ in range(16))
+    return "-".join(signs[at : at + 4] for at in range(0, 16, 4))
+
+
+def code_hash(code: str) -> str:
+    """What is kept of a code; how it was typed makes no difference."""
+    return secret_hash("".join(sign for sign in code.upper() if sign in _SIGNS))
+
+
+def new_token() -> str:
+    """A station's token: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def secret_hash(secret: str) -> str:
+    """What is kept of a secret that nobody could guess: SHA-256 is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# ── Verbs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_station(data: Path, name: str, tenant: str = TENANT) -> str:
+    """A code that lets in one station of this name, once, within a week; it cannot be shown again.
+
+    For a name that is known, it lets that station in again, and its older token is void from then on.
+    """
+    code = new_code()
+    with Hub.open(data) as hub, hub.write() as ledger:
+        ledger.add_code(code_hash(code), tenant, clean(name, 60))
+    return code
+
+
+def parked(data: Path) -> list[dict[str, Any]]:
+    """What stations sent and the hub could not take: received_at, station, id, code, detail of each."""
+    with Hub.open(data) as hub, hub.read() as ledger:
+        return ledger.parked()
+
+
+def publish(data: Path, what: Literal["products", "rmas"], content: bytes) -> Taken[Product] | Taken[Rma]:
+    """Read a list (see `imports`) and tell all stations of what is in it. Raises imports.Unreadable."""
+    taken: Taken[Product] | Taken[Rma]
+    if what == "products":
+        taken = imports.products(content)
+    else:
+        taken = imports.rmas(content, [reason.code for reason in config.load().rules.policy.reasons])
+    with Hub.open(data) as hub:
+        load(hub, taken.records)
+    return taken
+
+
+def load(hub: Hub, records: Sequence[Product | Rma], tenant: str = TENANT) -> int:
+    """Tell all stations of these articles and return authorisations; answer how many were news to them."""
+    news = 0
+    for at in range(0, len(records), 100):
+        with hub.write() as ledger:
+            for record in records[at : at + 100]:
+                if isinstance(record, Product):
+                    news += ledger.publish_product(tenant, record)
+                else:
+                    news += ledger.publish_rma(tenant, record)
+    return news
+
+
+def serve(data: Path, *, host: str = "127.0.0.1", port: int = 8787) -> None:
+    """Answer stations until interrupted; uvicorn says on stderr where it listens. Raises StoreLocked, StoreError."""
+    import uvicorn
+
+    from inspect_station.hub.app import create_app
+
+    with Hub.open(data, running=True) as hub:
+        uvicorn.run(
+            create_app(hub), host=host, port=port, access_log=False, server_header=False, timeout_graceful_shutdown=10
+        )

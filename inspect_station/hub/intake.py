@@ -1,0 +1,147 @@
+"""What a station sends, read without trust: bytes into lines, a line into what it says or why it cannot be taken."""
+
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from inspect_station.core import wire
+from inspect_station.core.barcode import clean
+from inspect_station.core.records import INSPECTION_SCHEMA, Event, EventType, Inspection, Record, upgrade
+from inspect_station.core.wire import Status
+
+SCHEMA = 1
+"""The newest form of an event's body that this hub reads, of every type."""
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EVENT = TypeAdapter(Event)
+_UNIT = frozenset({EventType.INSPECTION_FINISHED, EventType.INSPECTION_AMENDED, EventType.CLAIM_OPENED})
+
+
+class Misframed(ValueError):
+    """The request is not what it should be; nothing of it is taken."""
+
+
+class TooLarge(ValueError):
+    """The request exceeds a limit; nothing of it is taken."""
+
+
+class Voided(Record):
+    """The body of ``inspection.voided``: a unit is as if it had not been inspected."""
+
+    inspection: Annotated[str, Field(pattern=_ID.pattern)]
+    revision: Annotated[int, Field(gt=1, lt=wire.MAX_NUMBER)]
+    """The one after that which it takes back."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One line that arrived."""
+
+    id: str
+    sha256: str
+    line: str
+    """Kept exactly as it came."""
+    status: Status
+    """``accepted`` as far as the line itself goes, else ``rejected`` or ``retry``."""
+    code: str = ""
+    detail: str = ""
+    event: Event | None = None
+    """Its envelope, if that can be read."""
+    said: Inspection | Voided | None = None
+    """What it says of a unit, if it speaks of one."""
+
+
+def unpack(data: bytes, encoding: str) -> bytes:
+    """The body of a request, unpacked no further than the limit. Raises Misframed, TooLarge."""
+    if encoding != "gzip":
+        return data
+    inflate = zlib.decompressobj(wbits=31)
+    try:
+        body = inflate.decompress(data, wire.MAX_UNPACKED + 1)
+    except zlib.error as error:
+        raise Misframed("not gzip") from error
+    if len(body) > wire.MAX_UNPACKED:
+        raise TooLarge(f"more than {wire.MAX_UNPACKED} bytes unpacked")
+    if not inflate.eof or inflate.unused_data:
+        raise Misframed("not one whole gzip member")
+    return body
+
+
+def lines(body: bytes) -> list[Arrival]:
+    """The lines of a request. Raises Misframed, naming the first line without a readable id, and TooLarge."""
+    try:
+        texts = body.decode().removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise Misframed("not UTF-8") from error
+    if len(texts) > wire.MAX_EVENTS:
+        raise TooLarge(f"more than {wire.MAX_EVENTS} events")
+    return [read(text, no) for no, text in enumerate(texts, start=1)]
+
+
+def read(line: str, no: int = 1) -> Arrival:
+    """One line. Raises Misframed where it has no id that a receipt could name."""
+    try:
+        raw = wire.parse(line)
+    except ValueError as error:
+        raise Misframed(f"line {no}: {error}") from error
+    id = raw.get("id") if isinstance(raw, dict) else None
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise Misframed(f"line {no}: no id")
+    sha256 = hashlib.sha256(line.encode()).hexdigest()
+    try:
+        event = _event(raw)
+    except ValueError as error:
+        return Arrival(id, sha256, line, Status.REJECTED, "schema_invalid", _why(error))
+    arrival = Arrival(id, sha256, line, Status.ACCEPTED, event=event)
+    try:
+        if event.type not in set(EventType) or event.schema > SCHEMA or _version(event) > INSPECTION_SCHEMA:
+            return replace(arrival, status=Status.RETRY, code="schema_too_new")
+        return replace(arrival, said=_said(event))
+    except ValueError as error:
+        return replace(arrival, status=Status.REJECTED, code="schema_invalid", detail=_why(error))
+
+
+def _event(raw: dict[str, Any]) -> Event:
+    event = _EVENT.validate_python(raw)
+    if event.occurred_at.tzinfo is None:
+        raise ValueError("occurred_at: a time without its zone")
+    if not (0 < event.seq < wire.MAX_NUMBER and 0 <= event.mono_ms < wire.MAX_NUMBER and event.schema > 0):
+        raise ValueError("seq, mono_ms or schema: out of range")
+    if not _ID.fullmatch(event.epoch) or max(len(event.type), len(event.operator), len(event.tz)) > 100:
+        raise ValueError("epoch, type, operator or tz: not as it should be")
+    return event
+
+
+def _version(event: Event) -> int:
+    """The version of the inspection in the body; 0 where the body holds none."""
+    version = event.body.get("schema_version", INSPECTION_SCHEMA) if event.type in _UNIT else 0
+    if not isinstance(version, int):
+        raise ValueError("body.schema_version: not a number")
+    return version
+
+
+def _said(event: Event) -> Inspection | Voided | None:
+    if event.type == EventType.INSPECTION_VOIDED:
+        return Voided.model_validate(wire.cleaned(event.body))
+    if event.type not in _UNIT:
+        return None
+    unit = upgrade(wire.cleaned(event.body))
+    if not _ID.fullmatch(unit.id) or not 0 < unit.revision < wire.MAX_NUMBER or not 0 < len(unit.lpn) <= 40:
+        raise ValueError("body.id, revision or lpn: not as it should be")
+    if unit.finished_at is None or unit.voided_at is not None:
+        raise ValueError("body.finished_at: not a finished unit")
+    if unit.finished_at.tzinfo is None or unit.started_at.tzinfo is None:
+        raise ValueError("body.started_at or finished_at: a time without its zone")
+    return unit
+
+
+def _why(error: ValueError) -> str:
+    """Where and what, without the value: it may be anybody's data."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return clean(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", 200)
+    return clean(str(error), 200)

@@ -1,0 +1,305 @@
+"""Lists from outside (CSV) to records; a bad row is reported with its line and stops nothing else."""
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Generic, TypeVar
+
+from inspect_station.core.barcode import clean
+from inspect_station.core.records import Accessory, Line, Money, Product, Rma
+from inspect_station.errors import Exit, StationError
+from inspect_station.message import Message, msg
+from inspect_station.words import minor_digits
+
+PRODUCT_COLUMNS = (
+    "gtin", "seller", "sku", "title", "category", "device_class", "price", "currency", "accessories", "hygiene",
+    "hazard", "weight_g", "asin", "components", "min_price",
+)  # fmt: skip
+RMA_COLUMNS = (
+    "rma", "seller", "channel", "order", "customer", "gtin", "quantity", "reason", "sold_as", "serial",
+    "requested_on", "delivered_on", "latest_estimated_on", "defect_reported_on", "postmarked_on", "site", "tracking",
+    "country", "fulfilment", "paid", "shipping_paid", "currency", "requested_at",
+)  # fmt: skip
+HAZARDS = ("", "flammable", "gas", "lithium")
+
+
+T = TypeVar("T")
+
+
+class Unreadable(StationError):
+    """The file as a whole cannot be taken in."""
+
+    exit_code = Exit.USAGE
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that was left out, and why."""
+
+    line: int
+    """Line of the file, the header being 1."""
+    reason: Message
+
+
+@dataclass(frozen=True)
+class Taken(Generic[T]):
+    """What a file held."""
+
+    records: tuple[T, ...]
+    bad: tuple[BadRow, ...]
+    notices: tuple[Message, ...] = ()
+    rows: int = 0
+
+
+class _Wrong(ValueError):
+    def __init__(self, reason: Message) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+@dataclass
+class _Sheet:
+    rows: list[tuple[int, dict[str, str]]]
+    comma_decimal: bool
+    notices: list[Message] = field(default_factory=list)
+
+
+def products(data: bytes) -> Taken[Product]:
+    """Read a product list (columns: design.md §5). Raises Unreadable."""
+    sheet = _sheet(data, required=("gtin", "seller", "title"), known=PRODUCT_COLUMNS)
+    records: list[Product] = []
+    bad: list[BadRow] = []
+    for line, row in sheet.rows:
+        try:
+            records.append(_product(row, sheet.comma_decimal))
+        except _Wrong as wrong:
+            bad.append(BadRow(line, wrong.reason))
+    return Taken(tuple(records), tuple(bad), tuple(sheet.notices), len(sheet.rows))
+
+
+def rmas(data: bytes, reasons: Sequence[str]) -> Taken[Rma]:
+    """Read an RMA list; several rows with one number are its lines. ``reasons`` are the known reason codes.
+
+    A bad row spoils only its own line, never the RMA's others. Raises Unreadable.
+    """
+    sheet = _sheet(data, required=("rma", "seller", "gtin"), known=RMA_COLUMNS)
+    heads: dict[tuple[str, str], Rma] = {}
+    bad: list[BadRow] = []
+    for line, row in sheet.rows:
+        try:
+            head, one = _rma_row(row, sheet.comma_decimal, reasons)
+            key = (head.seller, head.number)
+            known = heads.get(key)
+            if known is None:
+                heads[key] = head.but(lines=(one.but(no=1),))
+                continue
+            _same_head(known, head)
+            heads[key] = known.but(lines=(*known.lines, one.but(no=len(known.lines) + 1)))
+        except _Wrong as wrong:
+            bad.append(BadRow(line, wrong.reason))
+    return Taken(tuple(heads.values()), tuple(bad), tuple(sheet.notices), len(sheet.rows))
+
+
+def _same_head(known: Rma, head: Rma) -> None:
+    for name in ("order", "channel", "site", "tracking", "fulfilment"):
+        before, now = getattr(known, name), getattr(head, name)
+        if before and now and before != now:
+            raise _Wrong(
+                msg(
+                    "RMA {rma}: {column} is {now} here and {before} above",
+                    rma=known.number,
+                    column=name,
+                    now=now,
+                    before=before,
+                )
+            )
+
+
+def _sheet(data: bytes, *, required: Sequence[str], known: Sequence[str]) -> _Sheet:
+    notices: list[Message] = []
+    if data.startswith(b"\xef\xbb\xbf"):
+        notices.append(msg("the file starts with a byte order mark: taken off"))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", errors="replace")
+        notices.append(msg("the file is not UTF-8: read as Windows-1252"))
+    lines = text.splitlines()
+    if not lines:
+        raise Unreadable(msg("the file is empty: nothing was imported"), msg("export it again with a header row"))
+    delimiter = max(",;\t", key=lines[0].count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="", restval="")
+    names = [clean(name).strip().lower() for name in reader.fieldnames or ()]
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise Unreadable(
+            msg("no column {missing}: nothing was imported", missing=", ".join(missing)),
+            msg("the first row must name the columns: {known}", known=", ".join(known)),
+        )
+    reader.fieldnames = names
+    rows: list[tuple[int, dict[str, str]]] = []
+    for row in reader:
+        cells = {
+            name: clean(value or "").strip() for name, value in row.items() if name and not isinstance(value, list)
+        }
+        if any(cells.values()):
+            rows.append((reader.line_num, cells))
+    aside = [name for name in names if name and name not in known]
+    if aside:
+        notices.append(msg("columns kept aside: {columns}", columns=", ".join(aside)))
+    return _Sheet(rows, delimiter == ";", notices)
+
+
+def _product(row: Mapping[str, str], comma: bool) -> Product:
+    currency = (row.get("currency") or "EUR").upper()
+    hazard = row.get("hazard", "").lower()
+    if hazard not in HAZARDS:
+        raise _Wrong(msg("hazard {value}: one of empty, flammable, gas, lithium", value=hazard))
+    hygiene = row.get("hygiene", "") or "0"
+    if hygiene not in ("0", "1"):
+        raise _Wrong(msg("hygiene {value}: 0 or 1", value=hygiene))
+    weight = row.get("weight_g", "")
+    if weight and not weight.isdecimal():
+        raise _Wrong(msg("weight_g {value}: whole grams", value=weight))
+    return Product(
+        seller=_needed(row, "seller"),
+        gtin=gtin14(_needed(row, "gtin")),
+        gtin_as_given=_as_given(row["gtin"]),
+        sku=row.get("sku", ""),
+        title=_needed(row, "title"),
+        category=row.get("category", "").lower() or "general",
+        device_class=row.get("device_class", "").lower(),
+        price=_money(row, "price", currency, comma),
+        min_price=_money(row, "min_price", currency, comma),
+        accessories=tuple(_accessory(name) for name in row.get("accessories", "").split(";") if name.strip()),
+        hygiene=hygiene == "1",
+        hazard=hazard,
+        weight_g=int(weight) if weight else None,
+        asin=row.get("asin", ""),
+        components=tuple(name.strip() for name in row.get("components", "").split(";") if name.strip()),
+        extra={name: value for name, value in row.items() if name not in PRODUCT_COLUMNS and value},
+    )
+
+
+def _accessory(name: str) -> Accessory:
+    """A trailing ``*`` marks a consumable: missing, it costs a discount only."""
+    name = name.strip()
+    return Accessory(name=name.removesuffix("*").strip(), essential=not name.endswith("*"))
+
+
+def _rma_row(row: Mapping[str, str], comma: bool, reasons: Sequence[str]) -> tuple[Rma, Line]:
+    currency = (row.get("currency") or "EUR").upper()
+    quantity = row.get("quantity", "") or "1"
+    if not quantity.isdecimal() or not 1 <= int(quantity) <= 10_000:
+        raise _Wrong(msg("quantity {value}: a whole number from 1", value=quantity))
+    reason = row.get("reason", "").upper() or "NO_REASON"
+    if reason not in reasons:
+        raise _Wrong(msg("reason {value} is not known; known are {known}", value=reason, known=", ".join(reasons)))
+    sold_as = row.get("sold_as", "").lower() or "new"
+    if sold_as not in ("new", "used"):
+        raise _Wrong(msg("sold_as {value}: new or used", value=sold_as))
+    fulfilment = row.get("fulfilment", "").lower() or "seller"
+    if fulfilment not in ("seller", "fba"):
+        raise _Wrong(msg("fulfilment {value}: seller or fba", value=fulfilment))
+    seller = _needed(row, "seller")
+    line = Line(
+        no=1,
+        gtin=gtin14(_needed(row, "gtin")),
+        quantity=int(quantity),
+        reason=reason,
+        sold_as=sold_as,
+        serial=row.get("serial", ""),
+        requested_on=_date(row, "requested_on") or _date(row, "requested_at"),
+        delivered_on=_date(row, "delivered_on"),
+        latest_estimated_on=_date(row, "latest_estimated_on"),
+        defect_reported_on=_date(row, "defect_reported_on"),
+        postmarked_on=_date(row, "postmarked_on"),
+        paid=_money(row, "paid", currency, comma),
+    )
+    head = Rma(
+        seller=seller,
+        number=_needed(row, "rma"),
+        channel=row.get("channel", "").lower(),
+        order=row.get("order", ""),
+        customer=opaque(seller, row.get("customer", "")),
+        site=row.get("site", ""),
+        tracking=row.get("tracking", ""),
+        country=row.get("country", "").upper(),
+        fulfilment=fulfilment,
+        lines=(line,),
+        extra={name: value for name, value in row.items() if name not in RMA_COLUMNS and value},
+    )
+    return head, line
+
+
+def opaque(seller: str, customer: str) -> str:
+    """A key that tells one seller's customers apart and nothing else; empty where no customer is known."""
+    return hashlib.sha256(f"{seller}\0{customer}".encode()).hexdigest()[:20] if customer else ""
+
+
+def _needed(row: Mapping[str, str], name: str) -> str:
+    value = row.get(name, "")
+    if not value:
+        raise _Wrong(msg("{column} is empty", column=name))
+    return value
+
+
+def gtin14(text: str) -> str:
+    """A GTIN as 14 digits. Zeros that a spreadsheet dropped are restored when the check digit then holds.
+
+    Raises a ValueError with its reason for anything else.
+    """
+    from stdnum import ean
+
+    if re.fullmatch(r"\d+([.,]\d+)?[eE]\+?\d+", text):
+        raise _Wrong(msg("gtin {value}: a spreadsheet shortened it; format the column as text", value=text))
+    digits = _as_given(text)
+    if not digits.isdecimal() or not 1 <= len(digits) <= 14:
+        raise _Wrong(msg("gtin {value}: 8 to 14 digits", value=text))
+    if len(digits) >= 7 and ean.calc_check_digit(digits[:-1].zfill(13)) == digits[-1]:
+        return digits.zfill(14)
+    raise _Wrong(msg("gtin {value}: the check digit is wrong", value=text))
+
+
+def _as_given(text: str) -> str:
+    return re.sub(r"[\s\-]", "", text)
+
+
+def _date(row: Mapping[str, str], name: str) -> date | None:
+    value = row.get(name, "")
+    if not value:
+        return None
+    try:
+        return date.fromisoformat(value[:10])
+    except ValueError:
+        raise _Wrong(msg("{column} {value}: a date like 2026-11-22", column=name, value=value)) from None
+
+
+def _money(row: Mapping[str, str], name: str, currency: str, comma: bool) -> Money | None:
+    value = row.get(name, "").replace("\N{NO-BREAK SPACE}", "").replace(" ", "")
+    if not value:
+        return None
+    if comma:
+        value = value.replace(",", ".")
+    digits = minor_digits(currency)
+    try:
+        minor = Decimal(value).scaleb(digits)
+    except InvalidOperation:
+        raise _Wrong(msg("{column} {value}: an amount like 199.90", column=name, value=row[name])) from None
+    if not minor.is_finite() or minor != minor.to_integral_value() or minor < 0:
+        raise _Wrong(
+            msg(
+                "{column} {value}: at most {digits} decimals, not negative",
+                column=name,
+                value=row[name],
+                digits=digits,
+            )
+        )
+    if not re.fullmatch(r"[A-Z]{3}", currency):
+        raise _Wrong(msg("currency {value}: three letters like EUR", value=currency))
+    return Money(minor=int(minor), currency=currency)

@@ -1,0 +1,1 @@
+"""Query -> report -> text, CSV or JSON."""

@@ -1,0 +1,41 @@
+"""The station's memory: one SQLite file and the photo files beside it; all SQL lives here.
+
+Two doors, `Store.read` and `Store.write`; through them pass records and the small values below.
+"""
+
+from inspect_station.store.blobs import Blobs
+from inspect_station.store.doors import Store, verify
+from inspect_station.store.reader import Reader
+from inspect_station.store.values import (
+    EventSpec,
+    LabelJob,
+    LabelSpec,
+    OpenLine,
+    Outgoing,
+    Receipt,
+    ReportRow,
+    StoredPhoto,
+    Tally,
+    Verified,
+    Waiting,
+)
+from inspect_station.store.writer import Writer
+
+__all__ = [
+    "Blobs",
+    "EventSpec",
+    "LabelJob",
+    "LabelSpec",
+    "OpenLine",
+    "Outgoing",
+    "Reader",
+    "Receipt",
+    "ReportRow",
+    "Store",
+    "StoredPhoto",
+    "Tally",
+    "Verified",
+    "Waiting",
+    "Writer",
+    "verify",
+]

@@ -1,0 +1,130 @@
+"""The tables that only a hub fills. They are in every store: one history, and a station's file is no special case.
+
+Everything a station sends belongs to the tenant of its token, so the tenant leads every key that a station can choose.
+"""
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlmodel import Field
+
+from inspect_station.store.tables import Row
+
+
+class HubStation(Row, table=True):
+    """A station that may speak to this hub."""
+
+    __tablename__ = "hub_station"
+    __table_args__ = (UniqueConstraint("tenant", "name"),)
+
+    id: str = Field(primary_key=True)
+    tenant: str
+    name: str
+    made_at: str
+    seen_at: str | None
+
+
+class HubCode(Row, table=True):
+    """A one-time code with which a station enrols; the code itself is shown once and kept as its hash."""
+
+    __tablename__ = "hub_code"
+
+    sha256: str = Field(primary_key=True)
+    tenant: str
+    name: str
+    """Of the station that it makes, or lets in again."""
+    made_at: str
+    ends_at: str
+    used_at: str | None
+
+
+class HubToken(Row, table=True):
+    """A token by which a station is known, as its hash."""
+
+    __tablename__ = "hub_token"
+    __table_args__ = (ForeignKeyConstraint(["station"], ["hub_station.id"], ondelete="CASCADE"),)
+
+    sha256: str = Field(primary_key=True)
+    station: str = Field(index=True)
+    made_at: str
+    used_at: str | None
+    """When it was first used: from then on the one before it is void."""
+    ends_at: str | None
+    """Set when a newer one was given out; both live until that is used, this one a day at most."""
+
+
+class HubEpoch(Row, table=True):
+    """One life of a station's store: its block of licence plates, and how far its events have come without a gap."""
+
+    __tablename__ = "hub_epoch"
+    __table_args__ = (ForeignKeyConstraint(["station"], ["hub_station.id"], ondelete="CASCADE"),)
+
+    station: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    block: str | None = Field(unique=True)
+    contiguous_seq: int = Field(sa_type=BigInteger)
+
+
+class HubEvent(Row, table=True):
+    """A fact as it was received, for ever; nothing here is changed once it is written."""
+
+    __tablename__ = "hub_event"
+    __table_args__ = (
+        Index(None, "station", "epoch", "seq"),
+        Index(None, "subject", "revision"),
+    )
+
+    tenant: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    station: str
+    epoch: str
+    seq: int = Field(sa_type=BigInteger)
+    type: str
+    sha256: str
+    line: str
+    """The exact text that was sent."""
+    received_at: str
+    status: str
+    code: str
+    subject: str
+    """The inspection that it is about, if any."""
+    revision: int
+    """Of the inspection."""
+
+
+class HubParked(Row, table=True):
+    """A line that the hub could not take as it is: kept whole, until a person or a newer hub has dealt with it."""
+
+    __tablename__ = "hub_parked"
+    __table_args__ = (
+        UniqueConstraint("tenant", "event", "sha256"),
+        Index(None, "station", "epoch", "seq"),
+    )
+
+    id: int | None = Field(primary_key=True)
+    tenant: str
+    station: str
+    event: str
+    epoch: str
+    seq: int = Field(sa_type=BigInteger)
+    sha256: str
+    code: str
+    detail: str
+    line: str
+    received_at: str
+    resolved_at: str | None
+
+
+class HubChange(Row, table=True):
+    """The feed for stations: of each thing only its newest state, so that reading from the start is a snapshot."""
+
+    __tablename__ = "hub_change"
+
+    tenant: str = Field(primary_key=True)
+    feed: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    seq: int = Field(unique=True, sa_type=BigInteger)
+    """Rises with each change of anything: where a cursor stands."""
+    version: int = Field(sa_type=BigInteger)
+    """Rises with each change of this thing."""
+    op: str
+    body: str
+    published_at: str

@@ -1,0 +1,537 @@
+"""Questions to the store. Records come out; every answer is complete when it is given."""
+
+import json
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+from inspect_station.core.records import (
+    Disposition,
+    Grade,
+    Inspection,
+    Kind,
+    Outcome,
+    Parcel,
+    Product,
+    Rma,
+    Seller,
+    instant,
+    upgrade,
+)
+from inspect_station.message import Message
+from inspect_station.store.values import (
+    LabelJob,
+    LabelState,
+    OpenLine,
+    Outgoing,
+    ReportRow,
+    StoredPhoto,
+    Tally,
+    Waiting,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+PAGE = 500
+"""Rows read at once: a few milliseconds, during which no commit passes."""
+
+LIVE = "current AND voided_at IS NULL"
+"""Units that stand: the newest revision, and not void."""
+
+_OPEN = f"""l.quantity - (
+    SELECT count(*) FROM inspection i
+    WHERE i.seller = l.seller AND i.rma = l.number AND i.line_no = l.no
+        AND {LIVE} AND i.kind NOT IN ('{Kind.WRONG_ITEM}', '{Kind.EMPTY_BOX}'))"""
+"""Units still to come on line ``l``: a wrong item and an empty box do not consume it (design.md §7)."""
+
+
+class Reader:
+    """What is known, by every key by which the dock asks. Made by `Store.read`."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], datetime]) -> None:
+        connection.row_factory = sqlite3.Row
+        self._connection = connection
+        self._clock = clock
+
+    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def _row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        return next(iter(self._rows(sql, *values)), None)
+
+    def meta(self, key: str) -> str:
+        """A single fact about this store; empty where it was never set."""
+        row = self._row("SELECT value FROM meta WHERE key = ?", key)
+        return row["value"] if row else ""
+
+    # ── What was announced ──────────────────────────────────────────────────────────────────────────────────
+
+    def seller(self, code: str) -> Seller | None:
+        """The seller's settings, as the hub or an import gave them."""
+        row = self._row("SELECT body FROM seller WHERE code = ?", code)
+        return Seller.model_validate_json(row["body"]) if row else None
+
+    def sellers(self) -> tuple[Seller, ...]:
+        """All sellers known to the store, by code."""
+        rows = self._rows("SELECT body FROM seller ORDER BY code")
+        return tuple(Seller.model_validate_json(row["body"]) for row in rows)
+
+    def product(self, seller: str, gtin: str) -> Product | None:
+        """One seller's article."""
+        row = self._row("SELECT body FROM product WHERE seller = ? AND gtin = ?", seller, gtin)
+        return Product.model_validate_json(row["body"]) if row else None
+
+    def products(self, gtin: str) -> tuple[Product, ...]:
+        """The article as each of its sellers describes it."""
+        rows = self._rows("SELECT body FROM product WHERE gtin = ? ORDER BY seller", gtin)
+        return tuple(Product.model_validate_json(row["body"]) for row in rows)
+
+    def rma(self, seller: str, number: str) -> Rma | None:
+        """One return authorisation."""
+        row = self._row("SELECT body, closed FROM rma WHERE seller = ? AND number = ?", seller, number)
+        return _rma(row) if row else None
+
+    def rmas(self, number: str) -> tuple[Rma, ...]:
+        """Return authorisations of any seller with this number."""
+        rows = self._rows("SELECT body, closed FROM rma WHERE number = ? ORDER BY seller", number)
+        return tuple(_rma(row) for row in rows)
+
+    def rmas_by(self, code: str) -> tuple[Rma, ...]:
+        """Return authorisations with exactly this order number, tracking number, or serial on a line."""
+        if not code:
+            return ()
+        keys = self._rows(
+            """
+            SELECT seller, number FROM rma WHERE order_no = ?1
+            UNION SELECT seller, number FROM rma WHERE tracking = ?1
+            UNION SELECT seller, number FROM rma_line WHERE serial <> '' AND serial = ?1
+            ORDER BY 1, 2
+            """,
+            code,
+        )
+        return self._rmas(keys)
+
+    def _rmas(self, keys: Iterable[Iterable[str]]) -> tuple[Rma, ...]:
+        return tuple(rma for key in keys if (rma := self.rma(*key)) is not None)
+
+    def lines_of_gtin(self, gtin: str) -> tuple[OpenLine, ...]:
+        """Open lines of any seller that announce this article, the oldest request first."""
+        rows = self._rows(
+            f"""
+            SELECT r.body, r.closed, l.no, {_OPEN} AS open
+            FROM rma_line l JOIN rma r ON r.seller = l.seller AND r.number = l.number
+            WHERE l.gtin = ? AND NOT r.closed AND open > 0
+            ORDER BY coalesce(l.requested_on, l.delivered_on, '9'), l.seller, l.number, l.no
+            """,
+            gtin,
+        )
+        found = ((_rma(row), row["no"], row["open"]) for row in rows)
+        return tuple(OpenLine(rma, rma.line(no), still) for rma, no, still in found)
+
+    def open_count(self, seller: str, number: str, line_no: int) -> int:
+        """Units still to come on a line; 0 where it is full, or unknown."""
+        row = self._row(
+            f"SELECT {_OPEN} AS open FROM rma_line l WHERE seller = ? AND number = ? AND no = ?",
+            seller,
+            number,
+            line_no,
+        )
+        return max(0, row["open"]) if row else 0
+
+    # ── What arrived ────────────────────────────────────────────────────────────────────────────────────────
+
+    def parcel(self, id: str) -> Parcel | None:
+        """One parcel."""
+        return self._parcel("SELECT body FROM parcel WHERE id = ?", id)
+
+    def open_parcel(self) -> Parcel | None:
+        """The parcel on the bench: received last and not closed."""
+        return self._parcel("SELECT body FROM parcel WHERE closed_at IS NULL ORDER BY received_at DESC LIMIT 1")
+
+    def parcel_of(self, seller: str, number: str) -> Parcel | None:
+        """The newest parcel in which this RMA arrived."""
+        return self._parcel(
+            """
+            SELECT body FROM parcel JOIN parcel_rma ON parcel_rma.parcel = parcel.id
+            WHERE seller = ? AND number = ? ORDER BY received_at DESC LIMIT 1
+            """,
+            seller,
+            number,
+        )
+
+    def _parcel(self, sql: str, *values: object) -> Parcel | None:
+        row = self._row(sql, *values)
+        return Parcel.model_validate_json(row["body"]) if row else None
+
+    def units_in(self, parcel: str) -> int:
+        """How many units of a parcel were begun: finished ones that stand, and drafts."""
+        row = self._row(
+            f"""
+            SELECT (SELECT count(*) FROM inspection WHERE parcel = ?1 AND {LIVE})
+                + (SELECT count(*) FROM draft WHERE parcel = ?1) AS n
+            """,
+            parcel,
+        )
+        return row["n"] if row else 0
+
+    def overdue(self, before: datetime) -> int:
+        """Units received before this time and not graded: drafts, and those to come in an open parcel."""
+        late = self._rows(
+            """
+            SELECT body, 0 AS drafts FROM parcel WHERE closed_at IS NULL AND received_at < ?1
+            UNION ALL
+            SELECT p.body, count(*) FROM draft d JOIN parcel p ON p.id = d.parcel
+            WHERE p.received_at < ?1 GROUP BY p.id
+            """,
+            instant(before),
+        )
+        units: dict[str, int] = {}
+        for row in late:
+            parcel = Parcel.model_validate_json(row["body"])
+            to_come = 0
+            if parcel.closed_at is None:
+                lines = [(rma.seller, rma.number, line.no) for rma in self._rmas(parcel.rmas) for line in rma.lines]
+                to_come = sum(self.open_count(*line) for line in lines if line not in parcel.missing)
+            units[parcel.id] = max(units.get(parcel.id, 0), to_come, row["drafts"])
+        return sum(units.values())
+
+    # ── What is being inspected ─────────────────────────────────────────────────────────────────────────────
+
+    def draft(self, lpn: str) -> Inspection | None:
+        """The unfinished inspection of this unit."""
+        return self._inspection("SELECT body FROM draft WHERE lpn = ?", lpn)
+
+    def draft_of(self, code: str) -> Inspection | None:
+        """The draft worked on last that answers to an RMA number, a GTIN or a serial."""
+        if not code:
+            return None
+        return self._inspection(
+            "SELECT body FROM draft WHERE ?1 IN (rma, gtin, serial) ORDER BY updated_at DESC, id DESC LIMIT 1",
+            code,
+        )
+
+    def draft_of_line(self, parcel: str, seller: str, number: str, line_no: int) -> Inspection | None:
+        """The draft worked on last of one line in one parcel."""
+        return self._inspection(
+            """
+            SELECT body FROM draft WHERE parcel = ? AND seller = ? AND rma = ? AND line_no = ?
+            ORDER BY updated_at DESC, id DESC LIMIT 1
+            """,
+            parcel,
+            seller,
+            number,
+            line_no,
+        )
+
+    def drafts(self) -> tuple[Inspection, ...]:
+        """All unfinished inspections, the one worked on last first."""
+        return self._inspections("SELECT body FROM draft ORDER BY updated_at DESC, id DESC")
+
+    # ── What was inspected ──────────────────────────────────────────────────────────────────────────────────
+
+    def inspection(self, lpn: str) -> Inspection | None:
+        """The newest revision of a finished unit; one that is void says so in ``voided_at``."""
+        return self._inspection(
+            "SELECT body FROM inspection WHERE lpn = ? ORDER BY id DESC, revision DESC LIMIT 1", lpn
+        )
+
+    def history(self, lpn: str) -> tuple[Inspection, ...]:
+        """All revisions of a unit, the first one first."""
+        return self._inspections("SELECT body FROM inspection WHERE lpn = ? ORDER BY id, revision", lpn)
+
+    def units(self, seller: str, number: str) -> tuple[Inspection, ...]:
+        """The units of an RMA that stand, in the order in which they were finished."""
+        return self._inspections(
+            f"SELECT body FROM inspection WHERE seller = ? AND rma = ? AND {LIVE} ORDER BY rowid",
+            seller,
+            number,
+        )
+
+    def last_units(self, n: int) -> tuple[Inspection, ...]:
+        """The units finished last that stand, the newest commit first, whatever the clock said."""
+        return self._inspections(f"SELECT body FROM inspection WHERE {LIVE} ORDER BY rowid DESC LIMIT ?", n)
+
+    def last_finished(self) -> Inspection | None:
+        """The unit that an undo would take back."""
+        return next(iter(self.last_units(1)), None)
+
+    def event_of(self, inspection: str) -> str:
+        """Id of the event that told the hub of the newest revision; empty where there is none."""
+        row = self._row("SELECT event_id FROM inspection WHERE id = ? ORDER BY revision DESC LIMIT 1", inspection)
+        return row["event_id"] if row else ""
+
+    def tally(self, start: datetime, end: datetime) -> Tally:
+        """Count the units finished from `start` until before `end` that stand."""
+        rows = self._rows(
+            f"""
+            SELECT disposition, count(*) AS units, sum(grade IS '{Grade.DEFECTIVE}') AS defective,
+                sum(seconds) AS seconds
+            FROM inspection WHERE {LIVE} AND finished_at >= ? AND finished_at < ? GROUP BY disposition
+            """,
+            instant(start),
+            instant(end),
+        )
+        units = sum(row["units"] for row in rows)
+        return Tally(
+            units=units,
+            by_disposition={Disposition(row["disposition"]): row["units"] for row in rows if row["disposition"]},
+            defective=sum(row["defective"] for row in rows),
+            average_s=round(sum(row["seconds"] for row in rows) / units) if units else None,
+        )
+
+    def finished_between(self, start: datetime, end: datetime, seller: str = "") -> Iterator[ReportRow]:
+        """The units finished from `start` until before `end` that stand, of one seller or all, by time.
+
+        Read page by page: the caller may take its time between two rows without holding anybody up.
+        """
+        after = (instant(start), "")
+        while True:
+            rows = self._rows(
+                f"""
+                SELECT {_columns(ReportRow)} FROM inspection
+                WHERE {LIVE} AND (finished_at, id) > (?, ?) AND finished_at < ? AND (?4 = '' OR seller = ?4)
+                ORDER BY finished_at, id LIMIT {PAGE}
+                """,
+                *after,
+                instant(end),
+                seller,
+            )
+            yield from map(_report_row, rows)
+            if len(rows) < PAGE:
+                return
+            after = (rows[-1]["finished_at"], rows[-1]["id"])
+
+    def search(self, text: str, limit: int = 20) -> tuple[Rma | Inspection, ...]:
+        """Drafts and units, then RMAs, that contain the text.
+
+        By LPN, serial, RMA, order or tracking number; by all words of a title or SKU only RMAs not closed.
+        """
+        words = folded(text).split()
+        if not words:
+            return ()
+        lpns = self._rows(
+            f"""
+            SELECT lpn FROM draft WHERE lpn {_CONTAINS} OR serial {_CONTAINS}
+            UNION SELECT lpn FROM inspection WHERE lpn {_CONTAINS}
+            UNION SELECT lpn FROM inspection WHERE serial <> '' AND serial {_CONTAINS}
+            ORDER BY lpn DESC LIMIT ?2
+            """,
+            _pattern(text.strip()),
+            limit,
+        )
+        numbers = self._rows(
+            f"""
+            SELECT seller, number FROM rma WHERE number {_CONTAINS}
+            UNION SELECT seller, number FROM rma WHERE order_no {_CONTAINS}
+            UNION SELECT seller, number FROM rma WHERE tracking {_CONTAINS}
+            UNION SELECT seller, number FROM rma_line WHERE serial <> '' AND serial {_CONTAINS}
+            ORDER BY seller, number LIMIT ?2
+            """,
+            _pattern(text.strip()),
+            limit,
+        )
+        every_word = " AND ".join(r"words LIKE ? ESCAPE '\'" for _ in words)
+        titles = self._rows(
+            f"""
+            SELECT DISTINCT r.seller, r.number
+            FROM (SELECT seller, gtin FROM product WHERE {every_word} LIMIT 1000) p
+            JOIN rma_line l ON l.seller = p.seller AND l.gtin = p.gtin
+            JOIN rma r ON r.seller = l.seller AND r.number = l.number
+            WHERE NOT r.closed ORDER BY r.seller, r.number LIMIT ?
+            """,
+            *map(_pattern, words),
+            limit,
+        )
+        units = (self.draft(row["lpn"]) or self.inspection(row["lpn"]) for row in lpns)
+        rmas = self._rmas(dict.fromkeys((row["seller"], row["number"]) for row in (*numbers, *titles)))
+        found: list[Rma | Inspection] = [unit for unit in units if unit is not None]
+        return (*found, *rmas)[:limit]
+
+    # ── What goes to the hub ────────────────────────────────────────────────────────────────────────────────
+
+    def waiting(self) -> Waiting:
+        """How much is still to be sent, printed or photographed, and how much is parked."""
+        counts = {
+            (row["what"], row["state"]): row["n"]
+            for row in self._rows(
+                """
+                SELECT iif(type LIKE 'inspection.%', 'unit', 'event') AS what, state, count(*) AS n FROM event
+                WHERE state IN ('pending', 'sent', 'rejected', 'conflict', 'suspect') GROUP BY what, state
+                UNION ALL SELECT 'photo', state, count(*) FROM photo
+                WHERE state IN ('waiting', 'owed') GROUP BY state
+                UNION ALL SELECT 'label', state, count(*) FROM label
+                WHERE state IN ('queued', 'printing', 'parked') GROUP BY state
+                """
+            )
+        }
+
+        def count(what: str, *states: str) -> int:
+            return sum(counts.get((what, state), 0) for state in states)
+
+        return Waiting(
+            events=count("event", "pending", "sent") + count("unit", "pending", "sent"),
+            units=count("unit", "pending", "sent"),
+            events_parked=sum(count(what, "rejected", "conflict", "suspect") for what in ("event", "unit")),
+            photos=count("photo", "waiting"),
+            photos_owed=count("photo", "owed"),
+            labels=count("label", "queued", "printing"),
+            labels_parked=count("label", "parked"),
+        )
+
+    def pending_events(self, limit: int = 100) -> tuple[Outgoing, ...]:
+        """What may be sent now, in the order in which it happened."""
+        return self._events(
+            "INDEXED BY ix_event_unsent WHERE state IN ('pending', 'sent', 'suspect') "
+            "AND (not_before IS NULL OR not_before <= ?) ORDER BY epoch, seq LIMIT ?",
+            instant(self._clock()),
+            limit,
+        )
+
+    def parked_events(self) -> tuple[Outgoing, ...]:
+        """What the hub could not take as it is, the oldest first."""
+        return self._events("WHERE state IN ('rejected', 'conflict', 'suspect') ORDER BY created_at, epoch, seq")
+
+    def event(self, id: str) -> Outgoing | None:
+        """One event, whatever became of it."""
+        return next(iter(self._events("WHERE id = ?", id)), None)
+
+    def known_events(self, after: str = "", limit: int = 5000) -> tuple[tuple[str, str], ...]:
+        """Id and SHA-256 of events that the hub has said it keeps, by id: to ask it whether it still does."""
+        rows = self._rows(
+            # The plus keeps SQLite from gathering and sorting them all by state: ids are read in order.
+            "SELECT id, sha256 FROM event WHERE +state IN ('accepted', 'duplicate', 'conflict') AND id > ? "
+            "ORDER BY id LIMIT ?",
+            after,
+            limit,
+        )
+        return tuple((row["id"], row["sha256"]) for row in rows)
+
+    def _events(self, those: str, *values: object) -> tuple[Outgoing, ...]:
+        rows = self._rows(f"SELECT {_columns(Outgoing)} FROM event {those}", *values)
+        return tuple(_made(Outgoing, row) for row in rows)
+
+    def photos(self, inspection: str) -> tuple[StoredPhoto, ...]:
+        """The slots of one inspection, with what became of each picture."""
+        return self._photos("inspection = ? ORDER BY slot", inspection)
+
+    def photos_to_send(self, limit: int = 100) -> tuple[StoredPhoto, ...]:
+        """Pictures of finished units that the hub does not have, the newest unit first."""
+        return self._photos(
+            "state = 'waiting' AND EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection) "
+            "ORDER BY inspection DESC, slot DESC LIMIT ?",
+            limit,
+        )
+
+    def photos_owed(self) -> tuple[StoredPhoto, ...]:
+        """Slots without a picture, because the camera was down."""
+        return self._photos("state = 'owed' ORDER BY inspection, slot")
+
+    def _photos(self, where: str, *values: object) -> tuple[StoredPhoto, ...]:
+        rows = self._rows(f"SELECT {_columns(StoredPhoto)} FROM photo WHERE {where}", *values)
+        return tuple(_made(StoredPhoto, row) for row in rows)
+
+    def shows(self, sha256: str) -> bool:
+        """Whether any inspection, in whatever revision, any draft or parcel has this picture."""
+        return bool(
+            self._rows("SELECT 1 FROM photo WHERE sha256 = ?", sha256)
+            or self._rows("SELECT 1 FROM inspection WHERE photos > 0 AND instr(body, ?) LIMIT 1", sha256)
+        )
+
+    # ── What goes to the printer ────────────────────────────────────────────────────────────────────────────
+
+    def labels(self, *states: LabelState) -> tuple[LabelJob, ...]:
+        """Labels in any of these states, in the order in which they were asked for."""
+        return self._labels(f"state IN ({', '.join('?' * len(states))}) ORDER BY id", *states)
+
+    def labels_of(self, lpn: str) -> tuple[LabelJob, ...]:
+        """All labels of one plate, void copies included."""
+        return self._labels("lpn = ? ORDER BY id", lpn)
+
+    def label(self, id: int) -> LabelJob | None:
+        """One label of the queue."""
+        return next(iter(self._labels("id = ?", id)), None)
+
+    def next_label(self) -> LabelJob | None:
+        """The label that is printed next: labels come out in the order of finishing."""
+        return next(iter(self._labels("state = 'queued' ORDER BY id LIMIT 1")), None)
+
+    def next_print_no(self, lpn: str) -> int:
+        """The number of this plate's next label, from 1."""
+        row = self._row("SELECT coalesce(max(print_no), 0) + 1 AS n FROM label WHERE lpn = ?", lpn)
+        return row["n"] if row else 1
+
+    def _labels(self, where: str, *values: object) -> tuple[LabelJob, ...]:
+        rows = self._rows(f"SELECT {_columns(LabelJob)} FROM label WHERE {where}", *values)
+        return tuple(
+            _made(
+                LabelJob,
+                row,
+                fields=json.loads(row["fields"]),
+                reason=Message(**json.loads(row["reason"])) if row["reason"] else None,
+            )
+            for row in rows
+        )
+
+    def _inspection(self, sql: str, *values: object) -> Inspection | None:
+        return next(iter(self._inspections(sql, *values)), None)
+
+    def _inspections(self, sql: str, *values: object) -> tuple[Inspection, ...]:
+        return tuple(upgrade(json.loads(row["body"])) for row in self._rows(sql, *values))
+
+
+def folded(text: str) -> str:
+    """The text as it is searched: without accents, capitals or other differences that nobody types."""
+    spelt = unicodedata.normalize("NFKD", text)
+    return "".join(sign for sign in spelt if not unicodedata.combining(sign)).casefold()
+
+
+_CONTAINS = r"LIKE ?1 ESCAPE '\'"
+
+
+def _pattern(text: str) -> str:
+    literal = re.sub(r"([\\%_])", r"\\\1", text)
+    return f"%{literal}%"
+
+
+def _rma(row: sqlite3.Row) -> Rma:
+    return Rma.model_validate_json(row["body"]).but(closed=bool(row["closed"]))
+
+
+_Value = TypeVar("_Value", bound="DataclassInstance")
+
+
+@cache
+def _columns(value: "type[DataclassInstance]") -> str:
+    """A value's fields are the columns it is read from."""
+    return ", ".join(field.name for field in fields(value))
+
+
+@cache
+def _times(value: "type[DataclassInstance]") -> tuple[str, ...]:
+    return tuple(each.name for each in fields(value) if each.name.endswith("_at") or each.name == "not_before")
+
+
+def _made(value: type[_Value], row: sqlite3.Row, **changed: object) -> _Value:
+    known = {**dict(row), **changed}
+    for name in _times(value):
+        if known[name] is not None:
+            known[name] = datetime.fromisoformat(known[name])
+    return value(**known)
+
+
+def _report_row(row: sqlite3.Row) -> ReportRow:
+    return _made(
+        ReportRow,
+        row,
+        kind=Kind(row["kind"]),
+        outcome=Outcome(row["outcome"]),
+        grade=Grade(row["grade"]) if row["grade"] else None,
+        disposition=Disposition(row["disposition"]) if row["disposition"] else None,
+        waiting_case=bool(row["waiting_case"]),
+    )

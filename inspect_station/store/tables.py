@@ -1,0 +1,262 @@
+"""The tables, as SQLModel classes: what Alembic compares a store with.
+
+A class with ``table=True`` validates nothing when it is built, so rows are not records: what is known of a thing
+is the JSON of its record in ``body``, and what is searched or reported has a column of its own beside it.
+Importing this costs about a second; the doors do so only when a store has to be made or migrated.
+
+Times are texts by `records.instant`, which sort as times do. Flags are booleans, never null.
+"""
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, text
+from sqlmodel import Field, SQLModel
+
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(referred_table_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+"""Every constraint has a name, from the first revision: a batch migration cannot drop one without."""
+
+
+def _partial(name: str | None, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
+class Row(SQLModel):
+    """What all tables share."""
+
+    metadata = MetaData(naming_convention=NAMES)
+
+
+class Meta(Row, table=True):
+    """Single facts about this store: its epoch, its block of LPNs, its hub, the feed's cursor."""
+
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class Seller(Row, table=True):
+    """A merchant, from the hub or from an import at this station."""
+
+    code: str = Field(primary_key=True)
+    origin: str
+    version: int = Field(sa_type=BigInteger)
+    body: str
+
+
+class Product(Row, table=True):
+    """An article of one seller."""
+
+    __table_args__ = (Index(None, "words", "seller", "gtin"),)
+
+    seller: str = Field(primary_key=True)
+    gtin: str = Field(primary_key=True, index=True)
+    sku: str
+    asin: str
+    title: str
+    words: str
+    """Title, SKU and ASIN folded for the search."""
+    origin: str
+    version: int = Field(sa_type=BigInteger)
+    body: str
+
+
+class Rma(Row, table=True):
+    """A return authorisation; the three numbers it is found by each have an index that answers alone."""
+
+    __table_args__ = (
+        Index(None, "number", "seller"),
+        Index(None, "order_no", "seller", "number"),
+        Index(None, "tracking", "seller", "number"),
+    )
+
+    seller: str = Field(primary_key=True)
+    number: str = Field(primary_key=True)
+    order_no: str
+    tracking: str
+    site: str
+    closed: bool
+    """Closed by a supervisor or the hub; an RMA whose lines are full is closed without it."""
+    origin: str
+    version: int = Field(sa_type=BigInteger)
+    body: str
+
+
+class RmaLine(Row, table=True):
+    """A line of an RMA, to find it by its article or serial."""
+
+    __tablename__ = "rma_line"
+    __table_args__ = (
+        ForeignKeyConstraint(["seller", "number"], ["rma.seller", "rma.number"], ondelete="CASCADE"),
+        _partial(None, "serial", "seller", "number", where="serial <> ''"),
+    )
+
+    seller: str = Field(primary_key=True)
+    number: str = Field(primary_key=True)
+    no: int = Field(primary_key=True)
+    gtin: str = Field(index=True)
+    quantity: int
+    serial: str
+    requested_on: str | None
+    delivered_on: str | None
+
+
+class Parcel(Row, table=True):
+    """A carton that arrived."""
+
+    __table_args__ = (_partial("ix_parcel_open", "received_at", where="closed_at IS NULL"),)
+
+    id: str = Field(primary_key=True)
+    received_at: str
+    received_on: str
+    closed_at: str | None
+    body: str
+
+
+class ParcelRma(Row, table=True):
+    """Which RMAs came in which parcel."""
+
+    __tablename__ = "parcel_rma"
+    __table_args__ = (
+        ForeignKeyConstraint(["parcel"], ["parcel.id"], ondelete="CASCADE"),
+        Index(None, "seller", "number"),
+    )
+
+    parcel: str = Field(primary_key=True)
+    seller: str = Field(primary_key=True)
+    number: str = Field(primary_key=True)
+
+
+class Draft(Row, table=True):
+    """An inspection that is not finished: saved at every answer, resumed at the same question."""
+
+    id: str = Field(primary_key=True)
+    lpn: str = Field(unique=True)
+    parcel: str
+    seller: str
+    rma: str
+    line_no: int | None
+    gtin: str
+    serial: str
+    aside: bool
+    updated_at: str
+    operator: str
+    body: str
+
+
+_LIVE = "current AND voided_at IS NULL"
+
+
+class Inspection(Row, table=True):
+    """A finished inspection, revision by revision; triggers forbid every change but that of ``current``."""
+
+    __table_args__ = (
+        Index(None, "lpn", "id", "revision"),
+        Index(None, "seller", "rma", "line_no"),
+        _partial(None, "serial", "lpn", where="serial <> ''"),
+        _partial("ix_inspection_live", "finished_at", "id", where=_LIVE),
+    )
+
+    id: str = Field(primary_key=True)
+    revision: int = Field(primary_key=True)
+    current: bool
+    """Whether this is the newest revision."""
+    lpn: str
+    parcel: str = Field(index=True)
+    kind: str
+    seller: str
+    rma: str
+    line_no: int | None
+    gtin: str
+    serial: str
+    title: str
+    category: str
+    device_class: str
+    reason: str
+    """What the customer said."""
+    outcome: str
+    """What the policy says."""
+    grade: str | None
+    disposition: str | None
+    price_minor: int | None = Field(sa_type=BigInteger)
+    list_minor: int | None = Field(sa_type=BigInteger)
+    currency: str
+    discount: int | None
+    operator: str
+    seconds: float
+    """Time spent on this unit."""
+    started_at: str
+    finished_at: str
+    voided_at: str | None
+    event_id: str
+    photos: int
+    """Pictures that exist; an owed one does not count."""
+    waiting_case: bool
+    """The seller is asked."""
+    body: str
+
+
+class Photo(Row, table=True):
+    """The picture in a slot of an inspection, finished or not, or of a parcel."""
+
+    __table_args__ = (Index(None, "state", "inspection", "slot"),)
+
+    inspection: str = Field(primary_key=True)
+    slot: str = Field(primary_key=True)
+    sha256: str = Field(index=True)
+    taken_at: str | None
+    operator: str
+    state: str
+
+
+_UNSENT = "state IN ('pending', 'sent', 'suspect')"
+
+
+class Event(Row, table=True):
+    """The outbox: lines for the hub; triggers forbid every change but that of their state."""
+
+    __table_args__ = (
+        _partial("ix_event_unsent", "epoch", "seq", where=_UNSENT),
+        Index(None, "state", "type"),
+    )
+
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    id: str = Field(unique=True)
+    type: str
+    line: str
+    """The exact text that is sent; no migration rewrites it."""
+    sha256: str
+    created_at: str
+    state: str
+    code: str
+    """Why the hub could not take it."""
+    tries: int
+    not_before: str | None
+    receipt_at: str | None
+
+
+class Label(Row, table=True):
+    """The print queue and its history; a rising number, because labels come out in the order of finishing."""
+
+    __table_args__ = (
+        Index(None, "state", "id"),
+        _partial("uq_label_lpn_print_no", "lpn", "print_no", where="lpn <> ''", unique=True),
+    )
+
+    id: int | None = Field(primary_key=True)
+    lpn: str
+    inspection: str
+    kind: str
+    print_no: int
+    """The n of the barcode ``LPN/n``, by which a void copy is told from the valid one."""
+    fields: str
+    """What the template needs, as JSON."""
+    state: str
+    reason: str | None
+    """Why it is parked: a `Message` as JSON."""
+    created_at: str
+    printed_at: str | None
+    printer: str

@@ -1,0 +1,189 @@
+"""What passes through the doors of the store beside the records themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from inspect_station.core.records import Disposition, Grade, Kind, Line, Outcome, Rma
+from inspect_station.message import Message
+
+Origin = Literal["hub", "local"]
+"""Who says so: the hub, or an import at this station."""
+
+EventState = Literal["pending", "sent", "accepted", "duplicate", "rejected", "conflict", "suspect"]
+"""``pending`` and ``sent`` are on their way; ``accepted``, ``duplicate`` and ``conflict`` are with the hub;
+``rejected``, ``conflict`` and ``suspect`` are parked: a person should look (sync.md §2.2, §2.5)."""
+
+PhotoState = Literal["owed", "waiting", "verified", "refused"]
+"""``owed``: the camera was down; ``waiting`` for the hub; ``verified`` by it, or ``refused``."""
+
+LabelState = Literal["queued", "printing", "printed", "parked", "cancelled"]
+"""``parked``: it may or may not have come out, and nothing prints it again without a person."""
+
+
+class OpenLine(NamedTuple):
+    """A line of an RMA of which units are still to come."""
+
+    rma: Rma
+    line: Line
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """A fact to tell the hub; `Writer.append_event` makes the event of it."""
+
+    type: str
+    """One of `EventType`."""
+    body: Mapping[str, Any]
+    """JSON values only."""
+    operator: str
+    at: datetime
+    schema: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event in the outbox."""
+
+    id: str
+    epoch: str
+    seq: int
+    type: str
+    line: str
+    """Sent exactly as it stands, in UTF-8, with one line feed after it."""
+    sha256: str
+    state: EventState
+    code: str
+    tries: int
+    not_before: datetime | None
+    created_at: datetime
+    receipt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an event."""
+
+    id: str
+    state: EventState
+    code: str = ""
+    not_before: datetime | None = None
+    """Not to be sent again earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSpec:
+    """A label to print."""
+
+    lpn: str
+    inspection: str
+    kind: str
+    """Name of the template."""
+    print_no: int
+    """From `Reader.next_print_no`; no two labels of one plate share a number."""
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelJob:
+    """A label in the queue, or in its history."""
+
+    id: int
+    lpn: str
+    inspection: str
+    kind: str
+    print_no: int
+    fields: Mapping[str, str]
+    state: LabelState
+    reason: Message | None
+    """Why it is parked."""
+    created_at: datetime
+    printed_at: datetime | None
+    printer: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPhoto:
+    """The picture in one slot of one inspection."""
+
+    inspection: str
+    slot: str
+    sha256: str
+    """Empty while owed."""
+    state: PhotoState
+    taken_at: datetime | None
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The units finished in some span of time; only those that stand."""
+
+    units: int
+    by_disposition: Mapping[Disposition, int]
+    defective: int
+    average_s: int | None
+    """Mean seconds spent on a unit; None without units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much waits, and for what."""
+
+    events: int
+    """Not yet with the hub and not parked."""
+    units: int
+    """Inspections among these events."""
+    events_parked: int
+    photos: int
+    photos_owed: int
+    labels: int
+    labels_parked: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One finished unit, as far as reports need it without reading its whole record."""
+
+    id: str
+    revision: int
+    lpn: str
+    parcel: str
+    kind: Kind
+    seller: str
+    rma: str
+    line_no: int | None
+    gtin: str
+    serial: str
+    title: str
+    category: str
+    device_class: str
+    reason: str
+    """What the customer said."""
+    outcome: Outcome
+    grade: Grade | None
+    disposition: Disposition | None
+    price_minor: int | None
+    list_minor: int | None
+    currency: str
+    discount: int | None
+    operator: str
+    seconds: float
+    started_at: datetime
+    finished_at: datetime
+    photos: int
+    waiting_case: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A store, or a copy of one, in which everything holds together."""
+
+    station: str
+    revision: str
+    inspections: int
+    """Revisions included."""
+    events: int
+    last_finished_at: datetime | None

@@ -1,0 +1,435 @@
+"""Changes to the store. A writer lives inside one transaction: all of what it did is kept, or nothing."""
+
+import hashlib
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from inspect_station.core import barcode
+from inspect_station.core.ids import uuid7
+from inspect_station.core.records import (
+    Event,
+    EventType,
+    Inspection,
+    Parcel,
+    Photo,
+    Product,
+    Rma,
+    Seller,
+    compact,
+    instant,
+)
+from inspect_station.message import Message
+from inspect_station.store.reader import Reader, folded
+from inspect_station.store.values import (
+    EventSpec,
+    LabelSpec,
+    LabelState,
+    Origin,
+    PhotoState,
+    Receipt,
+)
+
+_MOVES: Mapping[LabelState, tuple[LabelState, ...]] = {
+    "printing": ("queued",),
+    "printed": ("printing", "parked"),
+    "parked": ("queued", "printing"),
+    "queued": ("parked",),
+    "cancelled": ("queued", "parked"),
+}
+"""From which states a label may come into each. Only a person moves one out of ``parked``."""
+
+
+class Writer(Reader):
+    """What can be changed, beside all that can be asked. Made by `Store.write`."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], datetime], zone: str) -> None:
+        super().__init__(connection, clock)
+        self._zone = zone
+
+    def _do(self, sql: str, *values: object) -> int:
+        """How many rows were changed."""
+        return self._connection.execute(sql, values).rowcount
+
+    def _put(self, table: str, key: Sequence[str], row: Mapping[str, object], where: str = "true") -> bool:
+        """Insert the row, or update the one with this key where the condition holds; whether it was taken."""
+        changes = ", ".join(f"{name} = excluded.{name}" for name in row if name not in key)
+        sql = (
+            f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))}) "
+            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes} WHERE {where}"
+        )
+        return self._do(sql, *row.values()) > 0
+
+    def new_id(self) -> str:
+        """A UUIDv7 of this moment."""
+        return uuid7(int(self._clock().timestamp() * 1000), secrets.token_bytes(10))
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a single fact about this store."""
+        self._put("meta", ["key"], {"key": key, "value": value})
+
+    def take_lpns(self, n: int) -> tuple[str, ...]:
+        """The next `n` licence plates, never given out again.
+
+        From the station's block; a station without one, or at its end, draws one at random (design.md §7).
+        """
+        block, number = self.meta("block"), int(self.meta("next_unit") or 1)
+        plates: list[str] = []
+        while len(plates) < n:
+            try:
+                plate, used = barcode.next_lpn(block, number)
+            except ValueError:
+                block, number = barcode.station_block(secrets.token_bytes(16)), 1
+                continue
+            plates.append(plate)
+            number = used + 1
+        self.set_meta("block", block)
+        self.set_meta("next_unit", str(number))
+        return tuple(plates)
+
+    # ── What was announced ──────────────────────────────────────────────────────────────────────────────────
+
+    def put_seller(self, seller: Seller, origin: Origin = "local", version: int = 0) -> bool:
+        """Keep a seller's settings; False where what is known goes before (see `put_product`)."""
+        return self._put_told("seller", ["code"], origin, version, code=seller.code, body=seller.model_dump_json())
+
+    def put_product(self, product: Product, origin: Origin = "local", version: int = 0) -> bool:
+        """Keep an article; False where what is known goes before.
+
+        The hub's word goes before an import's as long as the station belongs to a hub, and its greater version
+        before the smaller.
+        """
+        return self._put_told(
+            "product",
+            ["seller", "gtin"],
+            origin,
+            version,
+            seller=product.seller,
+            gtin=product.gtin,
+            sku=product.sku,
+            asin=product.asin,
+            title=product.title,
+            words=folded(f"{product.title} {product.sku} {product.asin}"),
+            body=product.model_dump_json(),
+        )
+
+    def put_rma(self, rma: Rma, origin: Origin = "local", version: int = 0) -> bool:
+        """Keep an RMA with its lines; False where what is known goes before (see `put_product`).
+
+        An import does not reopen an RMA that was closed.
+        """
+        known = self.rma(rma.seller, rma.number)
+        taken = self._put_told(
+            "rma",
+            ["seller", "number"],
+            origin,
+            version,
+            seller=rma.seller,
+            number=rma.number,
+            order_no=rma.order,
+            tracking=rma.tracking,
+            site=rma.site,
+            closed=rma.closed or (origin == "local" and known is not None and known.closed),
+            body=rma.model_dump_json(),
+        )
+        if taken:
+            self._do("DELETE FROM rma_line WHERE seller = ? AND number = ?", rma.seller, rma.number)
+            self._connection.executemany(
+                "INSERT INTO rma_line (seller, number, no, gtin, quantity, serial, requested_on, delivered_on) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        rma.seller,
+                        rma.number,
+                        line.no,
+                        line.gtin,
+                        line.quantity,
+                        line.serial,
+                        line.requested_on and line.requested_on.isoformat(),
+                        line.delivered_on and line.delivered_on.isoformat(),
+                    )
+                    for line in rma.lines
+                ],
+            )
+        return taken
+
+    def _put_told(self, table: str, key: Sequence[str], origin: Origin, version: int, **row: object) -> bool:
+        mine = "true" if not self.meta("hub_station_id") else f"{table}.origin = 'local'"
+        where = mine if origin == "local" else f"{table}.origin = 'local' OR excluded.version > {table}.version"
+        return self._put(table, key, {**row, "origin": origin, "version": version}, where)
+
+    def drop_product(self, seller: str, gtin: str) -> None:
+        """The hub has withdrawn this article. Inspections keep what they knew of it."""
+        self._do("DELETE FROM product WHERE seller = ? AND gtin = ?", seller, gtin)
+
+    def drop_rma(self, seller: str, number: str) -> None:
+        """The hub has withdrawn this return authorisation. Inspections keep what they knew of it."""
+        self._do("DELETE FROM rma WHERE seller = ? AND number = ?", seller, number)
+
+    def close_rma(self, seller: str, number: str) -> None:
+        """A supervisor or the hub expects nothing more of it."""
+        self._do("UPDATE rma SET closed = true WHERE seller = ? AND number = ?", seller, number)
+
+    # ── What arrived, and what is being inspected ───────────────────────────────────────────────────────────
+
+    def save_parcel(self, parcel: Parcel) -> None:
+        """Keep a parcel as it is now."""
+        row = {
+            "id": parcel.id,
+            "received_at": instant(parcel.received_at),
+            "received_on": parcel.received_on.isoformat(),
+            "closed_at": parcel.closed_at and instant(parcel.closed_at),
+            "body": parcel.model_dump_json(),
+        }
+        self._put("parcel", ["id"], row)
+        self._do("DELETE FROM parcel_rma WHERE parcel = ?", parcel.id)
+        self._connection.executemany(
+            "INSERT INTO parcel_rma (parcel, seller, number) VALUES (?, ?, ?)",
+            [(parcel.id, seller, number) for seller, number in dict.fromkeys(parcel.rmas)],
+        )
+        self._keep_photos(parcel.id, parcel.photos)
+
+    def save_draft(self, unit: Inspection, *, aside: bool = False) -> None:
+        """Keep an unfinished inspection and its photos; after a crash it goes on from here."""
+        row = {
+            "id": unit.id,
+            "lpn": unit.lpn,
+            "parcel": unit.parcel,
+            "seller": unit.seller,
+            "rma": unit.rma,
+            "line_no": unit.line.no if unit.line else None,
+            "gtin": _gtin(unit),
+            "serial": unit.serial,
+            "aside": aside,
+            "updated_at": instant(self._clock()),
+            "operator": unit.operator,
+            "body": unit.model_dump_json(),
+        }
+        self._put("draft", ["id"], row)
+        self._keep_photos(unit.id, unit.photos)
+
+    def drop_draft(self, id: str) -> None:
+        """Give a draft up; its photos go too, unless the unit was finished before."""
+        self._do("DELETE FROM draft WHERE id = ?", id)
+        self._do("DELETE FROM photo WHERE inspection = ?1 AND ?1 NOT IN (SELECT id FROM inspection)", id)
+
+    def _keep_photos(self, owner: str, photos: Iterable[Photo]) -> None:
+        for photo in photos:
+            row = {
+                "inspection": owner,
+                "slot": photo.slot,
+                "sha256": photo.sha256,
+                "taken_at": photo.at and instant(photo.at),
+                "operator": photo.by,
+                "state": "waiting" if photo.sha256 else "owed",
+            }
+            # What the hub said of a picture stays true until the slot shows another one.
+            self._put("photo", ["inspection", "slot"], row, "photo.sha256 <> excluded.sha256")
+
+    # ── What was inspected ──────────────────────────────────────────────────────────────────────────────────
+
+    def finish(self, unit: Inspection, event: EventSpec, *labels: LabelSpec) -> Event:
+        """Keep a finished unit: its record, the event for the hub, its labels, and no draft any more.
+
+        A revision that is kept already raises sqlite3.IntegrityError: nothing is finished twice.
+        """
+        told = self._add_revision(unit, event)
+        self._keep_photos(unit.id, unit.photos)
+        self._do("DELETE FROM draft WHERE id = ?", unit.id)
+        for label in labels:
+            self.queue_label(label)
+        return told
+
+    def void(self, unit: Inspection, event: EventSpec) -> bool:
+        """Keep a unit's next revision, which says that it is void, and cancel its labels not yet printed.
+
+        Answer whether a label may be on the unit already, which must then be destroyed.
+        Raises ValueError for a unit that does not say ``voided_at``.
+        """
+        if unit.voided_at is None:
+            raise ValueError(f"{unit.lpn} is not void")
+        self._add_revision(unit, event)
+        out = self._rows("SELECT 1 FROM label WHERE lpn = ? AND state IN ('printing', 'printed', 'parked')", unit.lpn)
+        self._do("UPDATE label SET state = 'cancelled' WHERE lpn = ? AND state IN ('queued', 'parked')", unit.lpn)
+        return bool(out)
+
+    def _add_revision(self, unit: Inspection, spec: EventSpec) -> Event:
+        if unit.finished_at is None:
+            raise ValueError(f"{unit.lpn} is not finished")
+        event = self.append_event(spec)
+        self._do("UPDATE inspection SET current = false WHERE id = ? AND current", unit.id)
+        spent = sum(unit.dwell_ms.values()) / 1000 or (unit.finished_at - unit.started_at).total_seconds()
+        row = {
+            "id": unit.id,
+            "revision": unit.revision,
+            "current": True,
+            "lpn": unit.lpn,
+            "parcel": unit.parcel,
+            "kind": unit.kind,
+            "seller": unit.seller,
+            "rma": unit.rma,
+            "line_no": unit.line.no if unit.line else None,
+            "gtin": _gtin(unit),
+            "serial": unit.serial,
+            "title": unit.product.title if unit.product else unit.scanned,
+            "category": unit.product.category if unit.product else "",
+            "device_class": unit.product.device_class if unit.product else "",
+            "reason": unit.line.reason if unit.line else "",
+            "outcome": unit.verdict.outcome,
+            "grade": unit.grade,
+            "disposition": unit.disposition,
+            "price_minor": unit.price.minor if unit.price else None,
+            "list_minor": unit.list_price.minor if unit.list_price else None,
+            "currency": next((money.currency for money in (unit.price, unit.list_price) if money), ""),
+            "discount": unit.discount,
+            "operator": unit.finished_by or unit.operator,
+            # Units that were counted together share the time.
+            "seconds": spent / max(1, unit.count),
+            "started_at": instant(unit.started_at),
+            "finished_at": instant(unit.finished_at),
+            "voided_at": unit.voided_at and instant(unit.voided_at),
+            "event_id": event.id,
+            "photos": sum(1 for photo in unit.photos if photo.sha256),
+            "waiting_case": unit.case is not None,
+            "body": unit.model_dump_json(),
+        }
+        self._do(f"INSERT INTO inspection ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
+        return event
+
+    # ── What goes to the hub ────────────────────────────────────────────────────────────────────────────────
+
+    def append_event(self, spec: EventSpec) -> Event:
+        """Put a fact into the outbox, as the next line of this epoch.
+
+        Raises ValueError for a type that the hub does not know.
+        """
+        epoch = self.meta("epoch")
+        last = self._row("SELECT seq, sha256 FROM event WHERE epoch = ? ORDER BY seq DESC LIMIT 1", epoch)
+        event = Event(
+            id=self.new_id(),
+            epoch=epoch,
+            seq=last["seq"] + 1 if last else 1,
+            prev_sha256=last["sha256"] if last else "",
+            type=EventType(spec.type),
+            schema=spec.schema,
+            occurred_at=spec.at,
+            tz=self._zone,
+            boot=_boot(),
+            mono_ms=time.monotonic_ns() // 1_000_000,
+            operator=spec.operator,
+            body=dict(spec.body),
+        )
+        line = event.line()
+        self._do(
+            "INSERT INTO event (epoch, seq, id, type, line, sha256, created_at, state, code, tries) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', '', 0)",
+            epoch,
+            event.seq,
+            event.id,
+            event.type,
+            line,
+            hashlib.sha256(line.encode()).hexdigest(),
+            instant(self._clock()),
+        )
+        return event
+
+    def mark_events(self, receipts: Iterable[Receipt]) -> int:
+        """Keep what became of events; answer how many were changed.
+
+        What the hub has stays so, whatever is said later; unknown ids change nothing.
+        """
+        now = instant(self._clock())
+        return sum(
+            self._do(
+                """
+                UPDATE event SET state = ?1, code = ?2, not_before = ?3, tries = tries + (?1 = 'sent'),
+                    receipt_at = CASE WHEN ?1 IN ('pending', 'sent', 'suspect') THEN receipt_at ELSE ?4 END
+                WHERE id = ?5 AND state NOT IN ('accepted', 'duplicate', 'conflict')
+                """,
+                receipt.state,
+                receipt.code,
+                receipt.not_before and instant(receipt.not_before),
+                now,
+                receipt.id,
+            )
+            for receipt in receipts
+        )
+
+    def offer_again(self, ids: Iterable[str]) -> int:
+        """Send these events once more, whatever the hub said before: it was restored and has lost them."""
+        return sum(
+            self._do("UPDATE event SET state = 'pending', code = '', not_before = NULL WHERE id = ?", id) for id in ids
+        )
+
+    def mark_photo(self, sha256: str, state: PhotoState) -> None:
+        """What the hub said of a picture, wherever it is shown."""
+        self._do("UPDATE photo SET state = ? WHERE sha256 = ?", state, sha256)
+
+    # ── What goes to the printer ────────────────────────────────────────────────────────────────────────────
+
+    def queue_label(self, label: LabelSpec) -> int:
+        """Put a label at the end of the queue; answer its id.
+
+        A second one with the same plate and print number raises sqlite3.IntegrityError: a void copy could no
+        longer be told from the valid one.
+        """
+        row: dict[str, Any] = {
+            "lpn": label.lpn,
+            "inspection": label.inspection,
+            "kind": label.kind,
+            "print_no": label.print_no,
+            "fields": compact(dict(label.fields)),
+            "state": "queued",
+            "created_at": instant(self._clock()),
+            "printer": "",
+        }
+        inserted = self._connection.execute(
+            f"INSERT INTO label ({', '.join(row)}) VALUES ({', '.join('?' * len(row))}) RETURNING id",
+            tuple(row.values()),
+        )
+        return int(inserted.fetchone()["id"])
+
+    def move_label(self, id: int, state: LabelState, *, reason: Message | None = None, printer: str = "") -> bool:
+        """Bring a label into another state; False where it has left the state that this is reached from.
+
+        ``queued`` → ``printing`` → ``printed``, or ``parked`` with a reason; a person sends it from there back
+        to the queue, says that it did come out, or cancels it.
+        """
+        came_from = _MOVES[state]
+        return bool(
+            self._do(
+                f"""
+                UPDATE label SET state = ?1, reason = ?2, printer = coalesce(nullif(?3, ''), printer),
+                    printed_at = CASE WHEN ?1 = 'printed' THEN ?4 ELSE printed_at END
+                WHERE id = ?5 AND state IN ({", ".join(f"'{each}'" for each in came_from)})
+                """,
+                state,
+                compact({"text": reason.text, "params": dict(reason.params), "plural": reason.plural})
+                if reason
+                else None,
+                printer,
+                instant(self._clock()),
+                id,
+            )
+        )
+
+
+def _gtin(unit: Inspection) -> str:
+    if unit.product is not None:
+        return unit.product.gtin
+    return unit.line.gtin if unit.line else ""
+
+
+@cache
+def _boot() -> str:
+    """The run of the machine, or else of this process, within which `time.monotonic` can be compared."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return os.urandom(16).hex()

@@ -1,0 +1,1 @@
+"""The screens of the station: keys and scans in, one frozen value painted."""

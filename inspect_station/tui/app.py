@@ -1,0 +1,503 @@
+"""The running screens: keys in order through the wedge, pure steps painted at once, all I/O in one lane."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message as Note
+from textual.theme import Theme
+from textual.timer import Timer
+
+from inspect_station.core.barcode import GS, Doubled, Out, Press, Retract, Scanned, Wedge, clean
+from inspect_station.core.records import Inspection
+from inspect_station.errors import Exit, StationError
+from inspect_station.message import Message, msg
+from inspect_station.outbox import States
+from inspect_station.station import Desk, Station
+from inspect_station.tui import desk, overlay, parcel, unit
+from inspect_station.tui.hands import Hands
+from inspect_station.tui.keymap import Keymap
+from inspect_station.tui.paper import Paper, Part, ink
+from inspect_station.tui.scene import AtDesk, Banner, OnParcel, OnUnit, Photos, Scene, SignIn, Turn
+from inspect_station.tui.widgets import Block, Picture, Sheet
+
+log = logging.getLogger(__name__)
+
+BUSY_AFTER = 0.2
+"""Seconds after which the screen says what it is waiting for."""
+BEAT = 5.0
+"""Seconds between two looks at the desk's numbers."""
+WIDE, PAGE = 120, 78
+"""Cells from which photos and answers stand beside the page, and the page's own width then."""
+SIDE = 38
+"""Cells of the column beside it."""
+SHOT_ROWS = 8
+"""Height of the photo just taken, where there is no such column."""
+
+THEMES = (
+    Theme(
+        name="station-dark",
+        primary="#5f87af",
+        secondary="#87afd7",
+        accent="#d7af5f",
+        success="#5fd787",
+        warning="#ffaf5f",
+        error="#ff6f6f",
+        foreground="#e4e4e4",
+        background="#121417",
+        surface="#1c1f24",
+        panel="#2a3038",
+        dark=True,
+        variables={"quiet": "#98a2ae"},
+    ),
+    Theme(
+        name="station-light",
+        primary="#2f5f8f",
+        secondary="#2f6f9f",
+        accent="#8f5f00",
+        success="#00702f",
+        warning="#9a4f00",
+        error="#b00020",
+        foreground="#1a1a1a",
+        background="#f7f7f4",
+        surface="#ecece6",
+        panel="#dedfd8",
+        dark=False,
+        variables={"quiet": "#5c626a"},
+    ),
+)
+
+NAMED = frozenset({"enter", "tab", "escape", "backspace", "delete", "up", "down", "left", "right", "home", "end"})
+"""Keys that come with a control character but are keys all the same."""
+
+
+def key_name(event: events.Key) -> str:
+    """A key of the terminal as the wedge knows it: one character, or a name."""
+    match event.key:
+        case "ctrl+j":  # LF, as some scanners end
+            return "enter"
+        case "ctrl+right_square_bracket":  # the GS1 separator, which has no character under some protocols
+            return GS
+        case name if name in NAMED:
+            return name
+        case name:
+            return event.character or name
+
+
+class StationApp(App[int]):
+    """The station's screens."""
+
+    CSS_PATH = "station.tcss"
+    ENABLE_COMMAND_PALETTE = False
+
+    class Changed(Note):
+        """Background work has changed what the desk shows."""
+
+    class Looked(Note):
+        """The desk's numbers are there."""
+
+        def __init__(self, seen: Desk, states: States) -> None:
+            super().__init__()
+            self.seen = seen
+            self.states = states
+
+    class Kept(Note):
+        """The draft is saved."""
+
+    class Failed(Note):
+        """A draft was not saved, or the desk not read."""
+
+        def __init__(self, error: BaseException, *, saving: bool) -> None:
+            super().__init__()
+            self.error = error
+            self.saving = saving
+
+    def __init__(self, station: Station, *, now: Callable[[], float] = monotonic, theme: str = "") -> None:
+        """``now`` is the clock of the keys (seconds, the terminal's own by default)."""
+        super().__init__()
+        scanner = station.config.scanner
+        self.station = station
+        self.keymap = Keymap()
+        self.hands = Hands(station, self.keymap)
+        self.scene = Scene()
+        self._now = now
+        self._wedge = Wedge(
+            prefix=scanner.prefix, suffix=scanner.suffix, hold_ms=scanner.hold_ms, double_ms=scanner.double_ms
+        )
+        self._inbox: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
+        self._lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane")
+        self._sellers = {seller.code: seller.name for seller in station.config.sellers}
+        self._before: list[Scene] = []
+        """The scene before each press that a scan may still take back."""
+        self._pending: Turn | None = None
+        """What the last press started; it is done once it cannot be taken back."""
+        self._later: deque[str] = deque()
+        """Presses behind it."""
+        self._kept: Inspection | None = None
+        self._looking = False
+        self._touched = now()
+        self._timer: Timer | None = None
+        self._server: asyncio.Task[None] | None = None
+        for each in THEMES:
+            self.register_theme(each)
+        self.theme = theme or THEMES[0].name
+
+    # ── The screen ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def compose(self) -> ComposeResult:
+        """One screen for everything: nothing is mounted later."""
+        yield Block(id="training")
+        with Horizontal(id="body"):
+            with Sheet(id="page"):
+                yield Block(id="over")
+                yield Picture(id="shot")
+                with Vertical(id="large"):
+                    yield Picture(id="photo")
+            with Vertical(id="side"):
+                yield Picture(id="side0")
+                yield Picture(id="side1")
+                yield Block(id="history", classes="part")
+        with Vertical(id="foot"):
+            yield Block(id="lamps", classes="part")
+            yield Block(id="banner", classes="part")
+            yield Block(id="keys", classes="part")
+
+    def on_mount(self) -> None:
+        """Paint the sign-in page; the numbers follow."""
+        self.screen.set_class(self.station.training, "-training")
+        self._server = asyncio.create_task(self._serve())
+        self.set_interval(BEAT, self._beat)
+        self.station.start(self.notify_changed)
+        self._look()
+        self._paint()
+
+    def on_resize(self) -> None:
+        """Lay the text out anew."""
+        self.call_after_refresh(self._paint)
+
+    async def on_unmount(self) -> None:
+        """Let the lane finish what was promised."""
+        if self._server is not None:
+            self._server.cancel()
+        await asyncio.to_thread(self._lane.shutdown, wait=True)
+
+    def _show(self, scene: Scene) -> None:
+        if scene is not self.scene:
+            self.scene = scene
+            self._paint()
+
+    def _paint(self) -> None:
+        if self._server is None:
+            return  # not on the screen yet
+        voice, rules, scene = self.station.voice(), self.station.rules, self.scene
+        beside = self.size.width >= WIDE and scene.unit is not None
+        width = PAGE if beside else self.size.width
+        foot = Paper(voice, rules, self.size.width - 2)
+        paper = Paper(voice, rules, width - 2)
+        keys = overlay.keys(foot, self.keymap, scene)
+        lamps = desk.lamps(foot, scene) if isinstance(scene.place, AtDesk | SignIn) else None
+        banner = overlay.banner(foot.narrower(1), scene.banner) if scene.banner else None
+        height = self.size.height - keys.height - (lamps.height if lamps else 0) - self.station.training
+        self._block("training").show(Part(ink(voice.say(TRAINING))) if self.station.training else None)
+        self.query_one("#page", Sheet).show(self._parts(paper, height))
+        self._block("over").show(overlay.part(paper.narrower(2), scene, self.keymap))
+        self._block("lamps").show(lamps)
+        self._block("banner").show(banner)
+        self._block("keys").show(keys)
+        self._paint_photos(paper, height, beside=beside)
+
+    def _block(self, id: str) -> Block:
+        return self.query_one(f"#{id}", Block)
+
+    def _parts(self, paper: Paper, height: int) -> list[Part]:
+        match self.scene.place:
+            case OnUnit() as place:
+                operator = self.station.operator.name if self.station.operator else ""
+                return unit.parts(paper, place, operator, height)
+            case OnParcel(arrived):
+                return parcel.parts(paper, arrived, self._sellers, height)
+            case _:
+                return desk.parts(paper, self.scene, self.station, height)
+
+    def _paint_photos(self, paper: Paper, height: int, *, beside: bool) -> None:
+        """Beside the page, or for a moment over it."""
+        scene = self.scene
+        photos = scene.unit.inspection.photos if scene.unit else ()
+        taken = [photo for photo in photos if photo.sha256]
+        self.query_one("#side").set_class(beside, "-used")
+        self.query_one("#page").set_class(beside, "-beside")
+        rows = max(4, (height - 16) // 2)
+        for n, photo in enumerate([*reversed(taken[-2:]), None, None][:2]):
+            path = self.station.blobs.path(photo.sha256) if photo and beside else None
+            self.query_one(f"#side{n}", Picture).show(path, SIDE, rows)
+        column = Paper(paper.voice, paper.rules, SIDE - 2)
+        self._block("history").show(unit.history(column, scene.unit) if beside and scene.unit else None)
+        shot = self.query_one("#shot", Picture)
+        path = self.station.blobs.path(scene.picture) if scene.picture and not beside else None
+        shot.show(path, 30, SHOT_ROWS)
+        shot.styles.offset = (0, max(0, self.query_one("#page").size.height - SHOT_ROWS - 2))
+        large = self.query_one("#large")
+        shown = isinstance(scene.over, Photos) and bool(photos)
+        large.set_class(shown, "-shown")
+        index = scene.over.index if isinstance(scene.over, Photos) else 0
+        path = self.station.blobs.path(photos[index].sha256) if shown and photos[index].sha256 else None
+        if shown:
+            slot = unit.slot(paper, photos[index].slot)
+            title = msg("photo {n} of {total}: {slot}", n=index + 1, total=len(photos), slot=slot)
+            large.border_title = Content(paper.say(title))
+        self.query_one("#photo", Picture).show(path, paper.width - 2, height - 2)
+
+    # ── Keys in ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys go to the wedge before any binding can see them: a barcode can hold ctrl+q."""
+        match event:
+            case events.Key():
+                self.key(event.time, key_name(event))
+            case events.Paste(text=text):
+                self._queue(partial(self._pasted, text))
+            case _:
+                await super().on_event(event)
+
+    def key(self, at: float, name: str) -> None:
+        """One key and the time at which the terminal gave it."""
+        self._touched = max(self._touched, at)
+        self._queue(partial(self._feed, at, name))
+
+    def tick(self, due: float) -> None:
+        """No key came until ``due``: the wedge may know more. A scan's next keys may already wait behind this, so it is
+        asked about then, not about now."""
+        self._queue(partial(self._tick, due))
+
+    async def _tick(self, due: float) -> None:
+        await self._act(self._wedge.tick(due))
+
+    def _queue(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._inbox.put_nowait(work)
+
+    async def settled(self) -> None:
+        """Wait until everything that was pressed has been done and painted (for tests and scripts)."""
+        await self._inbox.join()
+        await asyncio.wrap_future(self._lane.submit(lambda: None))
+        await self._inbox.join()
+
+    async def _serve(self) -> None:
+        """One thing after the other: a key that follows a scan waits for what the scan opens."""
+        while True:
+            work = await self._inbox.get()
+            try:
+                await work()
+            except Exception as error:
+                self._complain(error)
+            finally:
+                self._inbox.task_done()
+
+    async def _feed(self, at: float, key: str) -> None:
+        self._wedge.mode = "text" if self.scene.writes else "keys"
+        await self._act(self._wedge.feed(at, key))
+
+    async def _pasted(self, text: str) -> None:
+        """Text from the clipboard goes where text is typed, and nowhere else."""
+        if self.scene.writes:
+            for sign in clean(text):
+                self._show(self.hands.press(self.scene, sign).scene)
+
+    async def _act(self, outs: Sequence[Out]) -> None:
+        for out in outs:
+            match out:
+                case Press(key) if self._pending is None:
+                    self._press(key)
+                case Press(key):
+                    self._later.append(key)
+                case Retract(count):
+                    self._take_back(count)
+                case Scanned(text):
+                    await self._commit()
+                    await self._do(self.hands.scanned(self.scene, text))
+                case Doubled(text):
+                    await self._commit()
+                    await self._do(self.hands.doubled(self.scene, text))
+        due = self._wedge.due
+        if due is None:
+            await self._commit()
+        self._wake(due)
+
+    def _wake(self, due: float | None) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        if due is not None:
+            self._timer = self.set_timer(max(0.001, due - self._now()), partial(self.tick, due))
+
+    def _press(self, key: str) -> None:
+        self._before.append(self.scene)
+        turn = self.hands.press(self.scene, key)
+        self._show(turn.scene)
+        if turn.effect is not None or turn.quit:
+            self._pending = turn
+
+    def _take_back(self, count: int) -> None:
+        """The last presses began a scan: the scene before them stands again, and nothing of them is done."""
+        while count and self._later:
+            self._later.pop()
+            count -= 1
+        if count:
+            scene = self._before[-count]
+            del self._before[-count:]
+            self._pending = None
+            self._show(scene.but(desk=self.scene.desk, states=self.scene.states))
+
+    async def _commit(self) -> None:
+        """Nothing can take the presses back any more: do what they started, in their order."""
+        before = self._before[0].place if self._before else self.scene.place
+        while self._pending is not None or self._later:
+            turn, self._pending = self._pending, None
+            if turn is not None:
+                await self._do(turn)
+            else:
+                self._press(self._later.popleft())
+        self._before.clear()
+        self._keep()
+        if not isinstance(self.scene.place, type(before)) and isinstance(self.scene.place, AtDesk):
+            self._look()
+
+    # ── Doing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _do(self, turn: Turn) -> None:
+        try:
+            while turn.effect is not None:
+                self._show(turn.scene)
+                result = await self._in_lane(turn.effect.work, turn.effect.busy)
+                turn = turn.effect.then(self.scene, result)
+            self._show(turn.scene)
+        except Exception as error:
+            self._complain(error)
+            return
+        if turn.quit:
+            self.exit(int(Exit.OK))
+            return
+        self._sound(self.scene.banner)
+        if isinstance(self.scene.place, AtDesk | SignIn):
+            self._look()
+
+    async def _in_lane(self, work: Callable[[], Any], busy: Message) -> Any:
+        """Wait for work in the lane; it is never cancelled, only waited for."""
+        done = asyncio.wrap_future(self._lane.submit(work))
+        finished, _ = await asyncio.wait({done}, timeout=BUSY_AFTER)
+        if not finished:
+            self._show(self.scene.but(banner=Banner("info", busy)))
+            await asyncio.wait({done})
+            self._show(self.scene.but(banner=None))
+        return done.result()
+
+    def _keep(self) -> None:
+        """The draft of the unit on the bench, saved behind whatever the lane does now."""
+        current = self.scene.unit.inspection if self.scene.unit else None
+        if current is not None and current is not self._kept:
+            self._lane.submit(self._save, current).add_done_callback(partial(self._report, saving=True))
+        self._kept = current
+
+    def _save(self, current: Inspection) -> "StationApp.Kept":
+        self.station.keep(current)
+        return self.Kept()
+
+    def _look(self) -> None:
+        """Ask for the desk's numbers, once at a time."""
+        if not self._looking:
+            self._looking = True
+            self._lane.submit(self._read).add_done_callback(partial(self._report, saving=False))
+
+    def _read(self) -> "StationApp.Looked":
+        return self.Looked(self.station.desk(), self.station.outbox.states())
+
+    def _report(self, done: "Future[Any]", *, saving: bool) -> None:
+        """Called in the lane's thread."""
+        error = done.exception()
+        self.post_message(done.result() if error is None else self.Failed(error, saving=saving))
+
+    @on(Looked)
+    def _looked(self, note: Looked) -> None:
+        self._looking = False
+        self._show(self.scene.but(desk=note.seen, states=note.states))
+
+    @on(Kept)
+    def _saved(self) -> None:
+        if self.scene.unsaved:
+            self._show(self.scene.but(unsaved=False))
+
+    @on(Failed)
+    def _failed(self, note: Failed) -> None:
+        if note.saving:
+            self._kept = None  # the next key tries again
+            self._show(self.scene.but(unsaved=True))
+        else:
+            self._looking = False
+        self._complain(note.error)
+
+    def notify_changed(self) -> None:
+        """Something changed in the background (printed, received by the hub). Any thread may call this."""
+        self.post_message(self.Changed())
+
+    @on(Changed)
+    def _changed(self) -> None:
+        self._look()
+
+    def _complain(self, error: BaseException) -> None:
+        if isinstance(error, StationError):
+            banner = Banner("bad", error.title, error.hint)
+        else:
+            log.error("unexpected error", exc_info=error)
+            banner = Banner(
+                "bad",
+                msg("Unexpected error ({kind}): nothing was changed by the last key", kind=type(error).__name__),
+                msg("go on; if it comes again, call a supervisor: station.log has the details"),
+            )
+        try:
+            self._show(self.scene.but(banner=banner))
+        except Exception:
+            # The page itself cannot be painted: its unit waits as a draft, the desk goes on.
+            log.exception("page not painted")
+            desk_ = AtDesk() if self.station.operator else SignIn(AtDesk())
+            self._show(Scene(place=desk_, desk=self.scene.desk, states=self.scene.states, banner=banner))
+        self._sound(banner)
+
+    def _sound(self, banner: Banner | None) -> None:
+        """One tone for accepted, two for look-at-the-screen."""
+        if not self.station.config.station.sound:
+            return
+        self.bell()
+        if banner is not None and banner.tone in ("look", "bad"):
+            self.set_timer(0.15, self.bell)
+
+    # ── By itself ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _beat(self) -> None:
+        """The time of day, the numbers, the lock."""
+        idle = self._now() - self._touched
+        if idle >= self.station.config.station.idle_lock_minutes * 60 and not isinstance(self.scene.place, SignIn):
+            self._queue(self._lock)
+        if isinstance(self.scene.place, AtDesk | SignIn):
+            self._look()
+            self._paint()
+
+    async def _lock(self) -> None:
+        await self._commit()
+        await self._do(self.hands.locked(self.scene))
+
+
+TRAINING = msg("TRAINING: practise freely, nothing is sent, labels go to a folder")
+
+
+def run(station: Station) -> int:
+    """Show the screens until F9; the exit code of the program."""
+    app = StationApp(station)
+    station.start(app.notify_changed)
+    return app.run(mouse=False) or int(Exit.OK)

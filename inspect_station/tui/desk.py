@@ -1,0 +1,160 @@
+"""The desk, always ready for a scan; signing in is the same page, asking for a badge."""
+
+from textual.content import Content
+
+from inspect_station.message import msg, msgn
+from inspect_station.station import Arrived, Desk, Station
+from inspect_station.tui.hands import parcel_title, waiting
+from inspect_station.tui.paper import CALM, DIM, FATES, INKS, LOOK, OK, ROUTES, Paper, Part, ink, stack
+from inspect_station.tui.scene import AtDesk, Scene, SignIn
+
+CURSOR = ink("▌", CALM)
+WAITING_LINES = 4
+CARD_LINES = 2
+
+
+def head(paper: Paper, station: Station) -> Part:
+    """Program, station, operator, time."""
+    now = station.clock()
+    name = station.operator.name if station.operator else paper.say(msg("nobody is signed in"))
+    left = ink("inspect-station", "bold") + ink(f" · {station.config.station.name}   ") + ink(name, "bold")
+    right = ink(f"{paper.voice.long_day(now.astimezone(paper.voice.zone).date())}  {paper.voice.time(now)}", DIM)
+    return Part(paper.spread(left, right), "head")
+
+
+def parts(paper: Paper, scene: Scene, station: Station, height: int) -> list[Part]:
+    """The desk in ``height`` lines."""
+    match scene.place:
+        case SignIn() as place:
+            return [head(paper, station), *_sign_in(paper, place)]
+        case AtDesk() as place:
+            return [head(paper, station), *_desk(paper, scene, place, height)]
+    return []
+
+
+def _sign_in(paper: Paper, place: SignIn) -> list[Part]:
+    box = Part(ink("•" * len(place.typed)) + CURSOR, "box", paper.say(msg("Scan your badge")))
+    unit = getattr(place.behind, "inspection", None)
+    found: list[Part] = [box]
+    if unit is not None:
+        said = msg("{lpn} stays open behind this: sign in to go on", lpn=unit.lpn)
+        found.append(Part(ink(f"  ▶ {paper.say(said)}", CALM)))
+    if place.handed_over is not None:
+        found.append(Part(paper.rule(msg("Handed over to the next shift"))))
+        lines = [
+            paper.hang(ink(f" {each.sign} ", LOOK) + ink(f"{each.lpn}  ", "bold"), ink(paper.say(each.text)))
+            for each in place.handed_over
+        ]
+        found.append(Part(stack(lines or [ink(f"  {paper.say(msg('nothing: the bench is clear'))}", OK)])))
+    return found
+
+
+def _desk(paper: Paper, scene: Scene, place: AtDesk, height: int) -> list[Part]:
+    title = paper.say(msg("Scan RMA, EAN, tracking, serial or our label"))
+    box = Part(ink(place.typed, "bold") + CURSOR, "box", title)
+    today = Part(stack(_today(paper, scene.desk)))
+    waits = [Part(paper.rule(msg("Waiting for you"))), Part(stack(_waiting(paper, scene, place)))]
+    used = 1 + 3 + CARD_LINES + today.height + 1 + WAITING_LINES + 1
+    last = _last(paper, scene.desk, max(2, min(8, height - used)))
+    return [box, _card(paper, place), today, *waits, Part(paper.rule(msg("Last units"))), Part(stack(last))]
+
+
+def _card(paper: Paper, place: AtDesk) -> Part:
+    """The unit just finished, or found again: what it is, and where it goes."""
+    unit = place.card
+    if unit is None:
+        blank = stack([ink(""), ink(f" {paper.say(msg('Ready.'))}", DIM)])
+        return Part(blank, "card")
+    price = paper.voice.money(unit.price) if unit.price else ""
+    fate = "   ".join(text for text in (paper.graded(unit), price) if text)
+    sign = ink(" ▶ ", CALM) if place.found else ink(" ✔ ", OK)
+    top = paper.spread(sign + ink(f"{unit.lpn}  ", "bold") + ink(paper.title(unit)), ink(fate, "bold"))
+    if unit.voided_at is not None or unit.disposition is None:
+        return Part(stack([top, ink(f" {paper.say(msg('taken back'))}", LOOK)]), "card")
+    style = f"{FATES.get(unit.disposition, LOOK)} reverse"
+    where = ink(" ") + ink(f" {paper.say(msg('Put it in:'))} {paper.place(unit.disposition)} ", style)
+    again = ""
+    if place.found:
+        again = paper.say(msg("F2 reopens it, F3 prints its label"))
+    return Part(stack([top, paper.spread(ink("  ") + where, ink(again, DIM))]), "card")
+
+
+def _today(paper: Paper, desk: Desk) -> list[Content]:
+    counts = [(paper.say(msgn("{n} unit", "{n} units", n=desk.units)), "bold")]
+    counts += [
+        (f"{n} {paper.say(word)}", "") for kind, word in ROUTES.items() if (n := desk.by_disposition.get(kind, 0))
+    ]
+    if desk.defective:
+        counts.append((paper.say(msgn("{n} defective", "{n} defective", n=desk.defective)), ""))
+    if desk.average_s is not None:
+        minutes, seconds = divmod(round(desk.average_s), 60)
+        counts.append((paper.say(msg("{time} on average", time=f"{minutes}:{seconds:02}")), DIM))
+    body = Content("   ").join(ink(text, style) for text, style in counts)
+    return paper.hang(ink(f" {paper.say(msg('Today'))}  ", DIM), body).split("\n")
+
+
+def _waiting(paper: Paper, scene: Scene, place: AtDesk) -> list[Content]:
+    listed = waiting(scene)
+    lines: list[Content] = []
+    first = max(0, place.picked - WAITING_LINES)
+    for number, each in enumerate(listed[first:], start=first + 1):
+        chosen = number == place.picked
+        lead = ink(" ▸ " if chosen else "   ", CALM)
+        if isinstance(each, Arrived):
+            text = ink("▶ ", CALM) + ink(paper.say(parcel_title(each)), "reverse" if chosen else "")
+            hint = paper.say(msg("scan its next article"))
+        else:
+            text = ink(f"{each.sign} ", LOOK) + ink(f"{each.lpn}  ", "bold")
+            text += ink(paper.say(each.text), "reverse" if chosen else "")
+            hint = paper.say(msg("scan it, or ↓ Enter")) if each.draft and number == 1 else ""
+        room = paper.width - len(hint) - 2
+        lines.append(paper.spread((lead + text).truncate(room, ellipsis=True), ink(hint, DIM)))
+    desk = scene.desk
+    if desk.overdue:
+        said = msgn("{n} unit is over time since receipt", "{n} units are over time since receipt", n=desk.overdue)
+        lines.append(paper.spread(ink("   ! ", LOOK) + ink(paper.say(said)), ink(paper.say(msg("F4 shows")), DIM)))
+    lines = lines or [ink(f"   {paper.say(msg('Nothing waits.'))}", DIM)]
+    if len(lines) > WAITING_LINES:
+        more = msgn("{n} more: F4", "{n} more: F4", n=len(lines) - WAITING_LINES + 1)
+        lines = [*lines[: WAITING_LINES - 1], ink(f"   … {paper.say(more)}", DIM)]
+    return lines + [ink("")] * (WAITING_LINES - len(lines))
+
+
+def _last(paper: Paper, desk: Desk, count: int) -> list[Content]:
+    title, grade = paper.width - 7 - 13 - 17 - 20, 17
+    lines = []
+    for unit in desk.last[:count]:
+        at = paper.voice.time(unit.finished_at) if unit.finished_at else ""
+        where = paper.say(ROUTES[unit.disposition]) if unit.disposition else ""
+        price = f" {paper.voice.money(unit.price)}" if unit.price else ""
+        style = f"{DIM} strike" if unit.voided_at else ""
+        cells = [ink(f" {at}", DIM), ink(unit.lpn), ink(paper.title(unit), style), ink(paper.graded(unit))]
+        lines.append(paper.row([*cells, ink(where + price, "bold")], [7, 13, title, grade, 20]))
+    return lines + [ink("")] * (count - len(lines))
+
+
+def lamps(paper: Paper, scene: Scene) -> Part:
+    """Saved here and the hub in one line, the printer in another: sign, word and colour each."""
+    saved = msg("last step NOT saved") if scene.unsaved else msg("saved here: all")
+    here = _lamp("look" if scene.unsaved else "ok", paper.say(saved))
+    if scene.states is None:
+        return Part(stack([here, ink("")]), "lamps")
+    hub, printer = scene.states.hub, scene.states.printer
+    troubled = bool(hub.parked or hub.offline_since)
+    first = here + "   " + _lamp(_tone(troubled, hub.waiting, hub.enrolled), paper.say(hub.said))
+    troubled = bool(printer.parked or printer.held or not printer.ready)
+    second = _lamp(_tone(troubled, printer.waiting, True), paper.say(printer.said))
+    return Part(stack([*paper.wrap(first), *paper.wrap(second)]), "lamps")
+
+
+def _tone(troubled: bool, waiting: int, there: bool) -> str:
+    if troubled:
+        return "look"
+    if not there:
+        return ""
+    return "info" if waiting else "ok"
+
+
+def _lamp(tone: str, said: str) -> Content:
+    sign = {"look": "▲", "info": "◐", "ok": "●"}.get(tone, "○")
+    return ink(f"{sign} ", INKS.get(tone, DIM)) + ink(said)

@@ -1,0 +1,741 @@
+"""What the operator's keys and scans come to. Pure but for the station's clock: what must be done is handed back.
+
+Because a key only makes the next scene, a key that turns out to begin a scan is taken back by keeping the scene before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from inspect_station.core import inspection as life
+from inspect_station.core.barcode import ScanKind, clean
+from inspect_station.core.inspection import Step
+from inspect_station.core.records import Grade, Inspection, Kind, Outcome, Role
+from inspect_station.message import Message, msg, msgn
+from inspect_station.station import (
+    Arrived,
+    Finished,
+    Given,
+    Known,
+    LineSeen,
+    Opened,
+    PinNeeded,
+    Proposed,
+    Said,
+    Several,
+    SignedIn,
+    Station,
+    Waiting,
+)
+from inspect_station.tui.keymap import DIGITS, HELP_PAGE, SHOWN, Keymap
+from inspect_station.tui.scene import (
+    Ask,
+    AtDesk,
+    Banner,
+    Choose,
+    Effect,
+    Entry,
+    Help,
+    OnParcel,
+    OnUnit,
+    Page,
+    Photos,
+    Scene,
+    SignIn,
+    Turn,
+    Type,
+    helped,
+    possible,
+)
+
+LONGEST = 128
+"""Characters in a field; longer codes are not read either."""
+
+LOST = ("accessory_missing", "consumable_missing")
+"""Findings that ask which accessory."""
+
+
+def _edited(text: str, key: str) -> str | None:
+    """The text after an editing key; None where the key edits nothing."""
+    if key == "backspace":
+        return text[:-1]
+    if len(key) == 1 and key.isprintable() and len(text) < LONGEST:
+        return text + key
+    return None
+
+
+def _day(text: str, latest: date) -> date | None:
+    """A date as typed: ``2/10``, ``02.10.2026`` or ISO; without a year the last such day up to ``latest``."""
+    parts = [part for part in text.replace(".", "/").replace("-", "/").split("/") if part]
+    if not all(part.isdecimal() for part in parts) or len(parts) not in (2, 3):
+        return None
+    numbers = [int(part) for part in parts]
+    if len(parts[0]) == 4:
+        numbers.reverse()
+    day, month, *years = numbers
+    candidates = [year + 2000 if year < 100 else year for year in years] or [latest.year, latest.year - 1]
+    for year in candidates:
+        try:
+            on = date(year, month, day)
+        except ValueError:
+            continue
+        if years or on <= latest:
+            return on
+    return None
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Keys and scans of one station."""
+
+    station: Station
+    keymap: Keymap
+
+    # ── Scans ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def scanned(self, scene: Scene, text: str) -> Turn:
+        """A whole code, wherever the operator is: it goes to the station once, never to a field."""
+        scan = self.station.read(text)
+        if scan.kind is ScanKind.COMMAND:
+            key = self.keymap.command(scan.text)
+            return self.press(scene, key) if key else _unknown_key(scene, scan.text)
+        unit = scene.unit
+        current = unit.inspection if unit else None
+        parcel = scene.place.arrived.parcel if isinstance(scene.place, OnParcel) else None
+        return Turn(
+            scene.but(banner=None, picture=""),
+            Effect(lambda: self.station.scan(text, current, parcel), self.arrive, msg("{code}…", code=clean(text, 40))),
+        )
+
+    def doubled(self, scene: Scene, text: str) -> Turn:
+        """The same code twice at once: dropped, with a sign."""
+        said = msg("double read of {code}: dropped", code=clean(text, 40))
+        return Turn(scene.but(banner=Banner("info", said)))
+
+    # ── Results ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def arrive(self, scene: Scene, result: Any) -> Turn:
+        """What the station answered to a scan or a verb."""
+        clear = scene.but(over=None, picture="")
+        match result:
+            case Said(title, hint):
+                return Turn(scene.but(banner=Banner("look", title, hint)))
+            case Message():
+                return Turn(clear.but(banner=Banner("info", result)))
+            case Arrived(said=said):
+                return Turn(clear.but(place=OnParcel(result), banner=_info(said)))
+            case Opened(inspection, bench, said):
+                return Turn(clear.but(place=OnUnit(inspection, bench), banner=_info(said)))
+            case Finished(units, said):
+                several = Banner("ok", said) if len(units) > 1 else None
+                return Turn(clear.but(place=AtDesk(card=units[-1]), banner=several))
+            case Known(inspection, said):
+                return Turn(clear.but(place=AtDesk(card=inspection, found=True), banner=_info(said)))
+            case Given(given) if clear.unit is not None:
+                return self._given(clear, clear.unit, given)
+            case Proposed():
+                return Turn(clear.but(over=Ask(result.said, self._accepting(result))))
+            case Several(scan, lines):
+                return Turn(clear.but(over=self._lines(lines, unit=bool(scan.gtin))))
+            case PinNeeded(operator, said):
+                return Turn(
+                    clear.but(
+                        over=Type(
+                            said,
+                            lambda now, pin: Turn(
+                                now,
+                                Effect(
+                                    lambda: self.station.enter_pin(operator, pin),
+                                    self.arrive,
+                                    msg("checking the PIN…"),
+                                ),
+                            ),
+                            masked=True,
+                        )
+                    )
+                )
+            case SignedIn(_, said):
+                place = clear.place.behind if isinstance(clear.place, SignIn) else clear.place
+                return Turn(clear.but(place=place, banner=Banner("ok", said)))
+        return Turn(clear)
+
+    def _accepting(self, proposed: Proposed) -> Callable[[Scene], Turn]:
+        def accept(scene: Scene) -> Turn:
+            current = scene.unit.inspection if scene.unit else None
+            return self._do(scene, lambda: self.station.accept(proposed, current))
+
+        return accept
+
+    def _do(self, scene: Scene, work: Callable[[], Any], then: Callable[[Scene, Any], Turn] | None = None) -> Turn:
+        return Turn(scene.but(banner=None), Effect(work, then or self.arrive, msg("working…")))
+
+    def _lines(self, lines: tuple[LineSeen, ...], *, unit: bool) -> Choose:
+        return Choose(
+            msg("Several returns answer to this code: which one?"),
+            tuple(
+                Entry(
+                    f"{line.rma.number}  {line.product.title}",
+                    line,
+                    detail=msgn("{n} open", "{n} open", n=line.open),
+                    sign=SIGNS[line.verdict.outcome],
+                )
+                for line in lines
+            ),
+            lambda scene, line: self._do(scene, lambda: self.station.pick(line, unit=unit)),
+        )
+
+    # ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def press(self, scene: Scene, key: str) -> Turn:
+        """One key, as the wedge lets it through."""
+        scene = scene.but(picture="")
+        match scene.over:
+            case Ask() as ask:
+                return self._in_ask(scene, ask, key)
+            case Choose() as choose:
+                return self._in_list(scene, choose, key)
+            case Type() as field:
+                return self._in_field(scene, field, key)
+            case Photos(index):
+                if self.keymap.find(key, ("next",)) and scene.unit:
+                    return Turn(scene.but(over=Photos((index + 1) % len(scene.unit.inspection.photos))))
+                return Turn(scene.but(over=None))
+            case Help(page):
+                last = (len(helped(self.keymap, scene)) - 1) // HELP_PAGE
+                more = self.keymap.find(key, ("next",)) and page < last
+                return Turn(scene.but(over=Help(page + 1) if more else None))
+            case Page():
+                return Turn(scene.but(over=None))
+        match scene.place:
+            case SignIn() as sign_in:
+                return self._at_sign_in(scene, sign_in, key)
+            case AtDesk() as desk:
+                return self._at_desk(scene, desk, key)
+            case OnParcel(arrived):
+                return self._on_parcel(scene, arrived, key)
+            case OnUnit() as unit:
+                return self._on_unit(scene, unit, key)
+
+    def _in_ask(self, scene: Scene, ask: Ask, key: str) -> Turn:
+        match self.keymap.find(key, possible(scene)):
+            case "yes":
+                return ask.accept(scene.but(over=None))
+            case "no":
+                return Turn(scene.but(over=None, banner=None))
+        return Turn(scene)
+
+    def _in_list(self, scene: Scene, choose: Choose, key: str) -> Turn:
+        count = len(choose.entries)
+        below = scene.but(over=None, banner=None)
+        match self.keymap.find(key, (*possible(scene), "down", "up")):
+            case "close":
+                return Turn(below)
+            case "take":
+                return choose.pick(below, choose.entries[choose.cursor].value)
+            case "pick":
+                index = choose.offset + int(DIGITS.get(key, key)) - 1
+                if index < count:
+                    return choose.pick(below, choose.entries[index].value)
+            case "next_nine":
+                return Turn(scene.but(over=replace(choose, cursor=(choose.offset + 9) % (-(-count // 9) * 9))))
+            case "down" if count:
+                return Turn(scene.but(over=replace(choose, cursor=(choose.cursor + 1) % count)))
+            case "up" if count:
+                return Turn(scene.but(over=replace(choose, cursor=(choose.cursor - 1) % count)))
+        return Turn(scene)
+
+    def _in_field(self, scene: Scene, field: Type, key: str) -> Turn:
+        match self.keymap.find(key, possible(scene)):
+            case "close":
+                return Turn(scene.but(over=None, banner=None))
+            case "submit":
+                entered = clean(field.text)
+                return field.submit(scene.but(over=None, banner=None), entered) if entered else Turn(scene)
+        text = _edited(field.text, DIGITS.get(key, key) if field.numeric else key)
+        return Turn(scene if text is None else scene.but(over=replace(field, text=text)))
+
+    # ── At the desk ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _at_sign_in(self, scene: Scene, place: SignIn, key: str) -> Turn:
+        if key == "enter":
+            return self._entered(scene, place) if place.typed else Turn(scene)
+        if key == "escape":
+            return Turn(scene.but(place=replace(place, typed=""), banner=None))
+        if not place.typed or len(key) > 1:
+            match self.keymap.find(key, possible(scene)):
+                case "help":
+                    return Turn(scene.but(over=Help()))
+                case "quit":
+                    return _quitting(scene)
+        text = _edited(place.typed, key)
+        return Turn(scene if text is None else scene.but(place=replace(place, typed=text)))
+
+    def _entered(self, scene: Scene, place: SignIn | AtDesk) -> Turn:
+        """A code typed by hand, with Enter: the same as a scan."""
+        return self.scanned(scene.but(place=replace(place, typed="")), place.typed)
+
+    def _at_desk(self, scene: Scene, desk: AtDesk, key: str) -> Turn:
+        if key == "enter":
+            if desk.typed:
+                return self._entered(scene, desk)
+            return self._resumed(scene, desk) if desk.picked else Turn(scene)
+        if key == "escape":
+            return Turn(scene.but(place=AtDesk(), banner=None))
+        if key == "up" and desk.picked:
+            return Turn(scene.but(place=replace(desk, picked=desk.picked - 1)))
+        if not desk.typed or len(key) > 1:
+            turn = self._desk_key(scene, desk, self.keymap.find(key, possible(scene)))
+            if turn is not None:
+                return turn
+        text = _edited(desk.typed, key)
+        if text is None:
+            return Turn(scene)
+        return Turn(scene.but(place=replace(desk, typed=text, picked=0), banner=None))
+
+    def _desk_key(self, scene: Scene, desk: AtDesk, id: str) -> Turn | None:
+        match id:
+            case "undo":
+                return self._undone(scene, desk)
+            case "reprint":
+                lpn = desk.card.lpn if desk.card else ""
+                return self._do(scene, lambda: self.station.reprint(lpn))
+            case "waiting":
+                return Turn(scene.but(over=self._waiting(scene), banner=None))
+            case "resume":
+                last = len(waiting(scene))
+                return Turn(scene.but(place=replace(desk, picked=min(desk.picked + 1, last))))
+            case "printer":
+                return Turn(scene.but(over=self._printer(), banner=None))
+            case "search":
+                hint = msg("order, tracking, serial, plate or title")
+                return Turn(scene.but(over=Type(msg("Search"), self._search, hint), banner=None))
+            case "help":
+                return Turn(scene.but(over=Help()))
+            case "sign_out":
+                return self._do(
+                    scene,
+                    self.station.sign_out,
+                    lambda now, left: Turn(now.but(place=SignIn(AtDesk(), handed_over=left), over=None)),
+                )
+            case "quit":
+                return _quitting(scene)
+        return None
+
+    def _printer(self) -> Choose:
+        """The roll is changed: hold the queue, try the new roll, go on."""
+        verbs = (
+            (msg("hold printing: labels wait in their order"), self.station.hold_printing),
+            (msg("print a test label"), self.station.test_label),
+            (msg("go on printing"), self.station.resume_printing),
+        )
+        return Choose(
+            msg("Change of the roll"),
+            tuple(Entry(label, verb) for label, verb in verbs),
+            self._do,
+        )
+
+    def _settle(self, scene: Scene, lpn: str, label: int) -> Turn:
+        """A label of which nobody knows whether it came out: only somebody who looks can tell."""
+        entries = (
+            Entry(msg("yes, it is on the box"), True),
+            Entry(msg("no, or it cannot be read: print another"), False),
+        )
+
+        def pick(now: Scene, came_out: bool) -> Turn:
+            return self._do(now, lambda: self.station.settle_label(label, came_out=came_out))
+
+        return Turn(scene.but(over=Choose(msg("Did the label of {lpn} come out?", lpn=lpn), entries, pick)))
+
+    def _undone(self, scene: Scene, desk: AtDesk) -> Turn:
+        card = desk.card
+        if card is None or not desk.found:
+            return self._do(scene, self.station.undo)
+        title = msg("Reopen {lpn}: why?", lpn=card.lpn)
+        return Turn(
+            scene.but(
+                over=Type(title, lambda now, reason: self._do(now, lambda: self.station.reopen(card.lpn, reason))),
+                banner=None,
+            )
+        )
+
+    def _resumed(self, scene: Scene, desk: AtDesk) -> Turn:
+        """Enter on a line of "waiting for you"."""
+        lines = waiting(scene)
+        if desk.picked > len(lines):
+            return Turn(scene.but(place=replace(desk, picked=0)))
+        return self._resume(scene, lines[desk.picked - 1])
+
+    def _resume(self, scene: Scene, chosen: Waiting | Arrived) -> Turn:
+        match chosen:
+            case Arrived():
+                return Turn(scene.but(place=OnParcel(chosen), banner=None))
+            case Waiting(draft=draft) if draft:
+                return self._do(scene, lambda: self.station.resume(draft))
+            case Waiting(lpn=lpn, label=label) if label:
+                return self._settle(scene, lpn, label)
+            case Waiting(lpn=lpn) if lpn:
+                return self._do(scene, lambda: self.station.scan(lpn))
+        return Turn(scene)
+
+    def _waiting(self, scene: Scene) -> Choose:
+        desk = scene.desk
+        notes = [
+            msgn(
+                "{n} record is parked: the hub did not take it",
+                "{n} records are parked: the hub did not take them",
+                n=n,
+            )
+            for n in (desk.events_parked,)
+            if n
+        ]
+        notes += [
+            msgn("{n} label is parked: was it printed?", "{n} labels are parked: were they printed?", n=n)
+            for n in (desk.labels_parked,)
+            if n
+        ]
+        notes += [msgn("{n} photo is owed", "{n} photos are owed", n=n) for n in (desk.photos_owed,) if n]
+        notes += [
+            msgn("{n} unit is over time since receipt", "{n} units are over time since receipt", n=n)
+            for n in (desk.overdue,)
+            if n
+        ]
+        notes += [
+            msgn("{n} record waits for the hub", "{n} records wait for the hub", n=n)
+            for n in (desk.events_waiting,)
+            if n and self.station.config.upstream.enabled
+        ]
+        if not notes and not waiting(scene):
+            notes = [msg("Nothing waits.")]
+        entries = tuple(
+            Entry(each.text, each, detail=each.lpn, sign=each.sign)
+            if isinstance(each, Waiting)
+            else Entry(parcel_title(each), each, sign="▶")
+            for each in waiting(scene)
+        )
+        return Choose(msg("Waiting for you"), entries, self._resume, tuple(notes))
+
+    def _search(self, scene: Scene, text: str) -> Turn:
+        return self._do(scene, lambda: self.station.search(text), lambda now, hits: self._hits(now, text, hits))
+
+    def _hits(self, scene: Scene, text: str, hits: tuple[LineSeen | Inspection, ...]) -> Turn:
+        if not hits:
+            said = msg("nothing found for “{text}”", text=text)
+            hint = msg("try the order number, the tracking number or one word of the title")
+            return Turn(scene.but(banner=Banner("look", said, hint)))
+        entries = tuple(
+            Entry(f"{hit.rma.number}  {hit.product.title}", hit, detail=msgn("{n} open", "{n} open", n=hit.open))
+            if isinstance(hit, LineSeen)
+            else Entry(f"{hit.lpn}  {hit.product.title if hit.product else hit.scanned}", hit)
+            for hit in hits
+        )
+        title = msgn("{n} found for “{text}”", "{n} found for “{text}”", n=len(hits), text=text)
+        return Turn(scene.but(over=Choose(title, entries, self._open_hit)))
+
+    def _open_hit(self, scene: Scene, hit: LineSeen | Inspection) -> Turn:
+        if isinstance(hit, LineSeen):
+            return self._do(scene, lambda: self.station.pick(hit, unit=False))
+        return self._do(scene, lambda: self.station.scan(hit.lpn))
+
+    # ── On a parcel ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on_parcel(self, scene: Scene, arrived: Arrived, key: str) -> Turn:
+        parcel = arrived.parcel
+        match self.keymap.find(key, possible(scene)):
+            case "empty":
+                return self._do(scene, lambda: self.station.begin(Kind.EMPTY_BOX, parcel))
+            case "wrong":
+                return self._do(scene, lambda: self.station.begin(Kind.WRONG_ITEM, parcel))
+            case "danger":
+                return self._do(scene, lambda: self.station.begin(Kind.DANGER, parcel), self._danger)
+            case "line_missing":
+                return self._line_missing(scene, arrived)
+            case "carton":
+                entries = tuple(
+                    Entry(finding.label, finding.code) for finding in self.station.rules.findings_for(None, carton=True)
+                )
+                return Turn(
+                    scene.but(
+                        over=Choose(
+                            msg("Seen on the carton"),
+                            entries,
+                            lambda now, code: self._do(now, lambda: self.station.carton_found(parcel, code)),
+                        ),
+                        banner=None,
+                    )
+                )
+            case "carton_photo":
+                return self._do(scene, lambda: self.station.carton_photo(parcel), self._carton_photo)
+            case "help":
+                return Turn(scene.but(over=Help()))
+            case "to_desk":
+                return Turn(scene.but(place=AtDesk(), banner=None))
+            case "type":
+                return Turn(scene.but(over=self._code_field(""), banner=None))
+        digit = DIGITS.get(key, key)
+        if len(digit) == 1 and digit in "123456789":
+            return Turn(scene.but(over=self._code_field(digit), banner=None))
+        return _unknown_key(scene, key)
+
+    def _code_field(self, text: str) -> Type:
+        return Type(msg("Type the article's code"), self.scanned, text=text, numeric=True)
+
+    def _danger(self, scene: Scene, opened: Opened) -> Turn:
+        """Quarantine at once: the details can wait, the article cannot."""
+        return self._given(scene, OnUnit(opened.inspection, opened.bench), life.Became(Kind.DANGER))
+
+    def _carton_photo(self, scene: Scene, result: Arrived | Said) -> Turn:
+        turn = self.arrive(scene, result)
+        if isinstance(result, Arrived):
+            return replace(turn, scene=turn.scene.but(picture=result.parcel.photos[-1].sha256))
+        return turn
+
+    def _line_missing(self, scene: Scene, arrived: Arrived) -> Turn:
+        still = tuple(line for line in arrived.lines if line.open)
+
+        def mark(now: Scene, line: LineSeen) -> Turn:
+            return self._do(now, lambda: self.station.line_missing(arrived.parcel, line))
+
+        if len(still) == 1:
+            return mark(scene, still[0])
+        entries = tuple(
+            Entry(line.product.title, line, detail=msgn("{n} open", "{n} open", n=line.open)) for line in still
+        )
+        return Turn(scene.but(over=Choose(msg("Which line is not in the parcel?"), entries, mark), banner=None))
+
+    # ── On a unit ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on_unit(self, scene: Scene, unit: OnUnit, key: str) -> Turn:
+        view = unit.view
+        if view.field is not None:
+            sign = DIGITS.get(key, key)
+            belongs = view.field.text or sign in "0123456789.," or key == "backspace"
+            text = _edited(unit.typed, sign) if belongs else None
+            if text is not None:
+                return Turn(scene.but(place=replace(unit, typed=text), banner=None))
+        id = self.keymap.find(key, possible(scene))
+        match id:
+            case "danger":
+                return self._given(scene, unit, life.Digit(0))
+            case "grade" | "option" | "toggle":
+                return self._given(scene, unit, life.Digit(int(DIGITS.get(key, key)), unit.offset))
+            case "accept" | "questions":
+                return self._given(scene, unit, life.Typed(unit.typed) if unit.typed else life.Accept())
+            case "all_pass":
+                return self._given(scene, unit, life.AllPass())
+            case "next_nine":
+                offset = unit.offset + 9
+                return Turn(scene.but(place=replace(unit, offset=offset if offset < len(view.rows) else 0)))
+            case "down" | "up":
+                move = 1 if id == "down" else -1
+                cursor = (unit.cursor + move) % len(view.rows) if unit.cursor >= 0 else 0
+                return Turn(scene.but(place=replace(unit, cursor=cursor)))
+            case "mark":
+                return self._given(scene, unit, life.Digit(unit.cursor + 1)) if unit.cursor >= 0 else Turn(scene)
+            case "photo":
+                return self._do(scene, lambda: self.station.photograph(unit.bench, unit.inspection), self._photographed)
+            case "finding":
+                return Turn(scene.but(over=self._findings(unit), banner=None))
+            case "wrong":
+                return self._given(scene, unit, life.Became(Kind.WRONG_ITEM))
+            case "empty":
+                return self._given(scene, unit, life.Became(Kind.EMPTY_BOX))
+            case "back":
+                return self._given(scene, unit, life.Back())
+            case "aside":
+                return self._do(
+                    scene,
+                    lambda: self.station.set_aside(unit.inspection),
+                    lambda now, said: Turn(now.but(place=AtDesk(), banner=_info(said))),
+                )
+            case "view":
+                return Turn(scene.but(over=Photos(len(unit.inspection.photos) - 1), banner=None))
+            case "help":
+                return Turn(scene.but(over=Help()))
+            case "criteria":
+                return Turn(scene.but(over=self._criteria(unit)))
+            case "override":
+                return Turn(scene.but(over=self._override(), banner=None))
+            case "count" | "postmark" | "edit" | "note" | "hold":
+                return Turn(scene.but(over=self._field(unit, id), banner=None))
+        return _unknown_key(scene, key)
+
+    def _given(self, scene: Scene, unit: OnUnit, given: life.Input) -> Turn:
+        return self._stepped(scene, unit, self.station.step(unit.bench, unit.inspection, given))
+
+    def _stepped(self, scene: Scene, unit: OnUnit, step: Step) -> Turn:
+        moved = step.inspection.page != unit.inspection.page
+        place = OnUnit(
+            step.inspection,
+            unit.bench,
+            offset=0 if moved else unit.offset,
+            cursor=-1 if moved else unit.cursor,
+        )
+        said = Banner("look", step.said) if step.said else None
+        scene = scene.but(place=place, over=None, banner=said)
+        if step.done:
+            busy = msg("saving {lpn}…", lpn=step.inspection.lpn)
+            return Turn(
+                scene,
+                Effect(lambda: self.station.finish(unit.bench, step.inspection), self.arrive, busy),
+            )
+        if step.ask == "accessory":
+            return Turn(scene.but(over=self._accessories(place)))
+        return Turn(scene)
+
+    def _into(self, given: Callable[[Any], life.Input]) -> Callable[[Scene, Any], Turn]:
+        """What was entered or chosen, given to the unit."""
+
+        def submit(scene: Scene, value: Any) -> Turn:
+            return self._given(scene, scene.unit, given(value)) if scene.unit else Turn(scene)
+
+        return submit
+
+    def _photographed(self, scene: Scene, result: tuple[Step, Message]) -> Turn:
+        step, said = result
+        if scene.unit is None:
+            return Turn(scene)
+        before = scene.unit.inspection.photos
+        turn = self._stepped(scene, scene.unit, step)
+        taken = step.inspection.photos[-1].sha256 if step.inspection.photos != before else ""
+        banner = Banner("ok" if taken else "look", said)
+        return Turn(turn.scene.but(banner=banner, picture=taken))
+
+    def _findings(self, unit: OnUnit) -> Choose:
+        made = {finding.code for finding in unit.inspection.findings}
+        entries = tuple(
+            Entry(
+                finding.label,
+                finding.code,
+                detail=self.station.rules.grades[finding.floor].label if finding.floor else "",
+                sign="✔" if finding.code in made else "",
+            )
+            for finding in life.offers(unit.bench, unit.inspection)
+        )
+
+        def pick(scene: Scene, code: str) -> Turn:
+            if scene.unit is None:
+                return Turn(scene)
+            if code in made:
+                return self._given(scene, scene.unit, life.Unfound(code))
+            named = self._accessories(scene.unit, code)
+            if code in LOST and named.entries:
+                return Turn(scene.but(over=named))
+            return self._given(scene, scene.unit, life.Found(code))
+
+        return Choose(msg("What do you see?"), entries, pick)
+
+    def _accessories(self, unit: OnUnit, only: str = "") -> Choose:
+        named = life.accessories(unit.bench, unit.inspection)
+        entries = tuple(
+            Entry(
+                name or msg("something essential"),
+                (code, name),
+                detail=msg("consumable") if code == "consumable_missing" else "",
+            )
+            for code, name in named
+            if not only or code == only
+        )
+        return Choose(msg("What is missing?"), entries, self._into(lambda value: life.Found(*value)))
+
+    def _criteria(self, unit: OnUnit) -> Page:
+        grades = self.station.rules.grades
+        lines = tuple(
+            (grades[Grade(grade)].label, text) for grade, text in unit.bench.seller.criteria.items() if grade in grades
+        )
+        return Page(msg("Criteria of {seller}", seller=unit.bench.seller.name), lines)
+
+    def _override(self) -> Choose:
+        role = self.station.operator.role if self.station.operator else Role.OPERATOR
+
+        def pick(scene: Scene, grade: Grade) -> Turn:
+            title = msg("Why {grade:data}?", grade=f"grade.{grade}")
+            submit = self._into(lambda reason: life.Overridden(grade, reason, role))
+            return Turn(scene.but(over=Type(title, submit)))
+
+        entries = tuple(
+            Entry(self.station.rules.grades[grade].label, grade, detail=self.station.rules.grades[grade].hint)
+            for grade in Grade
+        )
+        return Choose(msg("Which grade instead?"), entries, pick)
+
+    def _field(self, unit: OnUnit, id: str) -> Type:
+        match id:
+            case "count":
+                hint = msgn("{n} unit of the line is open", "{n} units of the line are open", n=unit.bench.open_units)
+                return Type(msg("How many sealed units?"), self._counted, hint, numeric=True)
+            case "postmark":
+                hint = msg("day/month, for example 2/10")
+                return Type(msg("Date of the postmark"), self._postmarked, hint, numeric=True)
+            case "edit":
+                view = unit.view
+                text = self.station.voice().join(view.why)
+                return Type(msg("Text that says why"), self._into(life.Reworded), text=text)
+            case "hold":
+                return Type(msg("Hold: why?"), self._into(life.Held))
+            case _:
+                return Type(msg("Note"), self._into(life.Noted))
+
+    def _counted(self, scene: Scene, text: str) -> Turn:
+        if not text.isdecimal() or scene.unit is None:
+            return Turn(scene.but(banner=Banner("look", msg("{text} is not a number: F7 again", text=text))))
+        return self._given(scene, scene.unit, life.Counted(int(text)))
+
+    def _postmarked(self, scene: Scene, text: str) -> Turn:
+        unit = scene.unit
+        if unit is None:
+            return Turn(scene)
+        on = _day(text, unit.bench.received_on)
+        if on is None:
+            said = msg("{text} is not a date: t again, for example 2/10", text=text)
+            return Turn(scene.but(banner=Banner("look", said)))
+        return self._given(scene, unit, life.Postmarked(on))
+
+    # ── What happens by itself ───────────────────────────────────────────────────────────────────────────────────────
+
+    def locked(self, scene: Scene) -> Turn:
+        """Nobody touched a key for a while: a badge is asked for, the unit stays."""
+        place = scene.place
+        if isinstance(place, SignIn):
+            return Turn(scene)
+
+        def then(now: Scene, _: object) -> Turn:
+            return Turn(now.but(place=SignIn(place), over=None, banner=None, picture=""))
+
+        return Turn(scene, Effect(self.station.sign_out, then, msg("locking…")))
+
+
+SIGNS = {Outcome.ELIGIBLE: "✔", Outcome.CONSULT: "▲", Outcome.INELIGIBLE: "✘"}
+
+
+def waiting(scene: Scene) -> tuple[Waiting | Arrived, ...]:
+    """What "waiting for you" lists: the open parcel first."""
+    parcel = scene.desk.parcel
+    return (*((parcel,) if parcel else ()), *scene.desk.waiting)
+
+
+def parcel_title(arrived: Arrived) -> Message:
+    """An open parcel in one line."""
+    lines = arrived.lines
+    total = sum(line.line.quantity for line in lines)
+    done = total - sum(line.open for line in lines)
+    return msg(
+        "parcel {rma}: {done} of {total} units done",
+        rma=arrived.parcel.rmas[-1][1] if arrived.parcel.rmas else "?",
+        done=done,
+        total=total,
+    )
+
+
+def _info(said: Message | None) -> Banner | None:
+    return Banner("info", said) if said else None
+
+
+def _quitting(scene: Scene) -> Turn:
+    ask = Ask(msg("End the program? Everything is saved."), lambda now: Turn(now, quit=True))
+    return Turn(scene.but(over=ask, banner=None))
+
+
+def _unknown_key(scene: Scene, key: str) -> Turn:
+    said = msg("{key} does nothing here: ? shows the keys", key=SHOWN.get(key, clean(key, 20) or "?"))
+    return Turn(scene.but(banner=Banner("info", said)))

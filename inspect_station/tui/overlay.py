@@ -1,0 +1,138 @@
+"""What lies over a page: a question, a list, a field, the help."""
+
+from textual.content import Content
+
+from inspect_station.message import msg
+from inspect_station.tui.keymap import HELP_PAGE, HIDDEN, PLACES, Key, Keymap
+from inspect_station.tui.paper import BAD, CALM, CAP, DIM, INKS, LOOK, OK, Paper, Part, ink, stack
+from inspect_station.tui.scene import (
+    Ask,
+    Banner,
+    Choose,
+    Entry,
+    Help,
+    Page,
+    Scene,
+    Type,
+    helped,
+    possible,
+)
+
+SIGNS = {"ok": "✔", "info": "›", "look": "▲", "bad": "✘"}
+
+
+def banner(paper: Paper, shown: Banner) -> Part:
+    """What happened, what the station did, what to do next."""
+    title = paper.hang(ink(f"{SIGNS[shown.tone]} ", INKS[shown.tone]), ink(paper.say(shown.title), "bold"))
+    if shown.hint is None:
+        return Part(title, f"banner {shown.tone}")
+    hint = ink("  → ", CALM) + ink(paper.say(shown.hint))
+    if title.cell_length + hint.cell_length <= paper.width and "\n" not in title.plain:
+        return Part(title + hint, f"banner {shown.tone}")
+    return Part(stack([title, paper.hang(ink("→ ", CALM), ink(paper.say(shown.hint)))]), f"banner {shown.tone}")
+
+
+def part(paper: Paper, scene: Scene, keymap: Keymap) -> Part | None:
+    """The overlay; None where nothing lies over the page."""
+    match scene.over:
+        case Ask(said):
+            return Part(stack(paper.wrap(ink(paper.say(said), "bold"))), "ask", paper.say(msg("You decide")))
+        case Choose() as choose:
+            return _choose(paper, choose)
+        case Type() as field:
+            return _field(paper, field)
+        case Help(page):
+            return _help(paper, scene, keymap, page)
+        case Page(title, lines):
+            text = [paper.hang(ink(f"{paper.say(lead)}  ", "bold"), ink(paper.say(body))) for lead, body in lines]
+            return Part(stack(text), "page", paper.say(title))
+    return None
+
+
+def _choose(paper: Paper, choose: Choose) -> Part:
+    lines: list[Content] = []
+    for note in choose.notes:
+        lines.append(paper.hang(ink("· ", LOOK), ink(paper.say(note))))
+    if choose.notes and choose.entries:
+        lines.append(ink(""))
+    for place, entry in enumerate(choose.entries[choose.offset : choose.offset + 9]):
+        lines.append(_entry(paper, entry, place + 1, chosen=choose.offset + place == choose.cursor))
+    more = len(choose.entries)
+    if more > 9:
+        last = min(choose.offset + 9, more)
+        shown = msg("{first} to {last} of {total}: Tab shows the next", first=choose.offset + 1, last=last, total=more)
+        lines.append(ink(paper.say(shown), DIM))
+    return Part(stack(lines), "choose", paper.say(choose.title))
+
+
+def _entry(paper: Paper, entry: Entry, digit: int, *, chosen: bool) -> Content:
+    lead = ink("▸" if chosen else " ", CALM) + ink(f" {digit} ", CAP) + ink(" ")
+    if entry.sign:
+        lead += ink(f"{entry.sign} ", {"✔": OK, "✘": BAD}.get(entry.sign, LOOK))
+    label = ink(paper.say(entry.label), "bold" if chosen else "")
+    detail = ink(paper.say(entry.detail), DIM)
+    room = paper.narrower(lead.cell_length)
+    lines = room.spread(label, detail).split("\n")
+    return stack([lead + lines[0], *(line.pad_left(lead.cell_length) for line in lines[1:])])
+
+
+def _field(paper: Paper, field: Type) -> Part:
+    shown = "•" * len(field.text) if field.masked else field.text
+    # The end of a long text is what is being typed.
+    typed = ink(shown[-(paper.width - 2) :], "bold") + ink("▌", CALM)
+    lines = [typed]
+    if field.hint is not None:
+        lines += paper.wrap(ink(paper.say(field.hint), DIM))
+    return Part(stack(lines), "type", paper.say(field.title))
+
+
+def _help(paper: Paper, scene: Scene, keymap: Keymap, page: int) -> Part:
+    """The keys of this place with what they do, a page at a time."""
+    listed = helped(keymap, scene)
+    shown = listed[page * HELP_PAGE : (page + 1) * HELP_PAGE]
+    lines = [_help_line(paper, key) for key in shown]
+    title = paper.say(PLACES[shown[0].place])
+    if len(listed) > HELP_PAGE:
+        count = msg("{n} of {total}: Tab shows the next", n=page + 1, total=-(-len(listed) // HELP_PAGE))
+        lines.append(ink(paper.say(count), DIM))
+    return Part(stack(lines), "page", title)
+
+
+def _help_line(paper: Paper, key: Key) -> Content:
+    shown = "↑ ↓" if key.id == "down" else key.shown
+    lead = ink(f"{shown:>6}  ", f"bold {CALM}") + ink(f"{paper.say(key.word)}  ", "bold")
+    return paper.hang(lead, ink(paper.say(key.tip), DIM), indent=26)
+
+
+def keys(paper: Paper, keymap: Keymap, scene: Scene) -> Part:
+    """The foot: only what does something now."""
+    ids = possible(scene)
+    range_ = _digits(scene)
+    shown: list[Content] = []
+    words: set[tuple[str, str]] = set()
+    for id in ids:
+        key = keymap[id]
+        if id in HIDDEN or (key.shown, key.word.text) in words:
+            continue
+        words.add((key.shown, key.word.text))
+        caption = range_ if id in ("grade", "option", "toggle", "pick") else key.shown
+        shown.append(ink(caption, f"bold {CALM}") + ink(f" {paper.say(key.word)}"))
+    lines: list[Content] = []
+    for each in shown:
+        if lines and lines[-1].cell_length + each.cell_length + 2 <= paper.width:
+            lines[-1] = lines[-1] + "  " + each
+        else:
+            lines.append(each)
+    return Part(stack(lines or [ink("")]), "keys")
+
+
+def _digits(scene: Scene) -> str:
+    """The digits that mean something now: ``2–6``."""
+    if isinstance(scene.over, Choose):
+        digits = [n + 1 for n in range(len(scene.over.entries[scene.over.offset :][:9]))]
+    elif scene.unit is not None:
+        rows = scene.unit.view.rows
+        digits = [row.digit for row in rows if row.digit] or [n + 1 for n in range(len(rows[scene.unit.offset :][:9]))]
+    else:
+        digits = []
+    return f"{digits[0]}–{digits[-1]}" if len(digits) > 1 else "".join(str(digit) for digit in digits)

@@ -1,0 +1,272 @@
+"""All that the screen shows, as one frozen value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from inspect_station.core import inspection as life
+from inspect_station.core.inspection import Bench, View
+from inspect_station.core.policy import Words
+from inspect_station.core.records import Inspection, Kind
+from inspect_station.message import Message
+from inspect_station.outbox import States
+from inspect_station.station import Arrived, Desk, Waiting
+from inspect_station.tui.keymap import Key, Keymap
+
+Said = Message | Words | str
+
+# ── Where the operator is ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Nobody works: the box asks for a badge. What was open waits behind it."""
+
+    behind: "Place"
+    handed_over: tuple[Waiting, ...] | None = None
+    """Shown after `sign out`; None = the lock after idle minutes, or the start."""
+    typed: str = ""
+
+
+@dataclass(frozen=True)
+class AtDesk:
+    """Ready for a scan."""
+
+    typed: str = ""
+    card: Inspection | None = None
+    """The unit that was finished last, or found again by its label."""
+    found: bool = False
+    """The card was found by its label: F2 reopens it with a reason."""
+    picked: int = 0
+    """The line of "waiting for you" that ↓ has chosen, from 1."""
+
+
+@dataclass(frozen=True)
+class OnParcel:
+    """A parcel is on the bench; its articles are scanned next."""
+
+    arrived: Arrived
+
+
+@dataclass(frozen=True)
+class OnUnit:
+    """A unit is on the bench."""
+
+    inspection: Inspection
+    bench: Bench
+    typed: str = ""
+    """What has been typed into the page's field."""
+    offset: int = 0
+    """First row of the nine that the digits mean."""
+    cursor: int = -1
+    """The row that ↑ ↓ stand on; -1 = none."""
+
+    @property
+    def view(self) -> View:
+        """The page as a value."""
+        return life.view(self.bench, self.inspection)
+
+
+Place = SignIn | AtDesk | OnParcel | OnUnit
+
+# ── What lies over it ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Something unusual is proposed: Enter accepts, Esc leaves everything as it was."""
+
+    said: Message
+    accept: "Callable[[Scene], Turn]"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that can be chosen."""
+
+    label: Said
+    value: Any
+    detail: Said = ""
+    sign: str = ""
+
+
+@dataclass(frozen=True)
+class Choose:
+    """A list: the first by Enter, any by its digit."""
+
+    title: Message
+    entries: tuple[Entry, ...]
+    pick: "Callable[[Scene, Any], Turn]"
+    notes: tuple[Message, ...] = ()
+    """Said above the entries."""
+    cursor: int = 0
+
+    @property
+    def offset(self) -> int:
+        """First entry of the nine that are numbered: those around the cursor."""
+        return self.cursor // 9 * 9
+
+
+@dataclass(frozen=True)
+class Type:
+    """A line of text to enter. All letters are text."""
+
+    title: Message
+    submit: "Callable[[Scene, str], Turn]"
+    hint: Message | None = None
+    text: str = ""
+    masked: bool = False
+    numeric: bool = False
+    """Digits may come from the top row of an AZERTY keyboard."""
+
+
+@dataclass(frozen=True)
+class Help:
+    """All keys of the place, a page at a time."""
+
+    page: int = 0
+
+
+@dataclass(frozen=True)
+class Page:
+    """Something to read; any key closes it."""
+
+    title: Message
+    lines: tuple[tuple[Said, Said], ...]
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The unit's photos, large, one at a time."""
+
+    index: int = 0
+
+
+Over = Ask | Choose | Type | Help | Page | Photos
+
+# ── The whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Tone = Literal["ok", "info", "look", "bad"]
+
+
+@dataclass(frozen=True)
+class Banner:
+    """What happened, what the station did about it, and what to do next."""
+
+    tone: Tone
+    title: Message
+    hint: Message | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything on the screen."""
+
+    place: Place = field(default_factory=lambda: SignIn(AtDesk()))
+    over: Over | None = None
+    banner: Banner | None = None
+    desk: Desk = field(default_factory=Desk)
+    states: States | None = None
+    """The lamps of hub and printer."""
+    unsaved: bool = False
+    """The last step could not be saved."""
+    picture: str = ""
+    """SHA-256 of the photo just taken, shown until the next key."""
+
+    @property
+    def unit(self) -> OnUnit | None:
+        """The unit on the bench, if one is in view."""
+        return self.place if isinstance(self.place, OnUnit) else None
+
+    @property
+    def writes(self) -> bool:
+        """Whether printable keys are text now, not commands."""
+        match self.over, self.place:
+            case Type(), _:
+                return True
+            case None, SignIn() | AtDesk():
+                return True
+            case None, OnUnit() as unit:
+                return unit.view.field is not None
+        return False
+
+    def but(self, **changes: Any) -> "Scene":
+        """This scene with some parts changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Something to do in the lane, and what to make of its result."""
+
+    work: Callable[[], Any]
+    then: "Callable[[Scene, Any], Turn]"
+    busy: Message
+    """Said while it takes longer than a moment."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What came of a key: the next scene at once, and what is still to be done."""
+
+    scene: Scene
+    effect: Effect | None = None
+    quit: bool = False
+
+
+# ── What can be pressed ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def possible(scene: Scene) -> tuple[str, ...]:
+    """Ids of the keys that do something now, in the order of the foot of the screen."""
+    match scene.over:
+        case Ask():
+            return ("yes", "no")
+        case Choose(entries=entries):
+            return (*(("take", "pick") if entries else ()), *(("next_nine",) if len(entries) > 9 else ()), "close")
+        case Type():
+            return ("submit", "close")
+        case Help():
+            return ("next", "close")
+        case Page():
+            return ("close",)
+        case Photos():
+            return ("next", "close")
+    match scene.place:
+        case SignIn():
+            return ("help", "quit")
+        case AtDesk(card=card):
+            waits = scene.desk.waiting or scene.desk.parcel
+            done = card is not None or bool(scene.desk.last)
+            keys = ("undo", "reprint") if done else ()
+            waits_ = ("waiting", *(("resume",) if waits else ()))
+            return (*keys, *waits_, "printer", "search", "help", "sign_out", "quit")
+        case OnParcel(arrived):
+            some = any(line.open for line in arrived.lines)
+            missing = ("line_missing",) if some else ()
+            return ("type", "empty", "wrong", "danger", "carton", "carton_photo", *missing, "help", "to_desk")
+        case OnUnit() as unit:
+            return _on_unit(unit)
+
+
+def helped(keymap: Keymap, scene: Scene) -> list[Key]:
+    """The keys that the help lists for where the operator is."""
+    place = {OnUnit: "unit", OnParcel: "parcel"}.get(type(scene.place), "desk")
+    return [key for key in keymap.keys if key.place == place and key.id != "up"]
+
+
+def _on_unit(unit: OnUnit) -> tuple[str, ...]:
+    view = unit.view
+    keys = list(view.keys)
+    if view.field is not None:
+        # Digits are text until Enter.
+        keys = [key for key in keys if key not in ("toggle", "all_pass")]
+    elif unit.inspection.kind is Kind.UNIT:
+        keys.insert(1, "danger")
+    if len(view.rows) > 9 and view.field is None:
+        keys.insert(2, "next_nine")
+    if "toggle" in keys:
+        keys += ["down", "up", "mark"]
+    if unit.inspection.photos:
+        keys.insert(keys.index("photo") + 1, "view")
+    return tuple(keys)

@@ -1,0 +1,429 @@
+"""A unit on the bench: identity and verdict, the page's rows, and at the end where it goes and why."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from textual.content import Content
+
+from inspect_station.core.decide import Decision
+from inspect_station.core.inspection import CHECK_PAGES, View
+from inspect_station.core.records import Disposition, Kind, Mark
+from inspect_station.message import Message, msg
+from inspect_station.tui.paper import BAD, CALM, CAP, DIM, INKS, KINDS, LOOK, OK, ROUTES, Paper, Part, ink, stack
+from inspect_station.tui.scene import OnUnit
+
+PAGES = {
+    "condition": msg("condition"),
+    "question": msg("questions"),
+    "test": msg("test"),
+    "grade": msg("grade"),
+    "lock": msg("lock"),
+    "wipe": msg("wipe"),
+    "sterilise": msg("sterilise"),
+    "finish": msg("finish"),
+    "claim": msg("whose"),
+}
+
+MARKS = {
+    Mark.OPEN: ("○", DIM),
+    Mark.PASS: ("✔", OK),
+    Mark.FAIL: ("✘", BAD),
+    Mark.SKIPPED: ("–", DIM),
+}
+
+SHELVED = (Disposition.RESTOCK, Disposition.CLEARANCE)
+FRAMES = {Disposition.RESTOCK: "ok", Disposition.CLEARANCE: "ok", Disposition.QUARANTINE: "bad"}
+LABEL = 34
+"""Cells of the label's preview."""
+BANNER = 2
+"""Lines kept free for a banner."""
+MOST = 18
+"""Rows of a page that are shown at once: two columns of nine."""
+
+
+def parts(paper: Paper, unit: OnUnit, operator: str, height: int) -> list[Part]:
+    """The page that is due, in ``height`` lines."""
+    view = unit.view
+    head = _head(paper, unit, view, operator)
+    if view.page in CHECK_PAGES or view.page in ("grade", "finish"):
+        head = Part(stack([head.text, _verdict(paper, unit)]), "head")
+    if view.page == "finish":
+        return [head, *_finish(paper, unit, view)]
+    prompt = _prompt(paper, unit, view)
+    rows = _rows(paper, unit, view)
+    below = [*_gates(paper, view.decision), *_due(paper, unit, view)]
+    room = height - BANNER - sum(part.height for part in (head, prompt, *below)) - len(rows)
+    boxed: list[Part] = []
+    if view.page not in (*CHECK_PAGES, "grade"):
+        boxed = [_identity(paper, unit, room)]
+        room -= boxed[0].height + 2
+    # Air between the answers where there is room for it, and for a banner.
+    if room >= len(rows) and any(row.digit for row in view.rows):
+        rows = [line for row in rows for line in (row, ink(""))]
+    return [head, *boxed, prompt, *([Part(stack(rows), "rows")] if rows else []), *below]
+
+
+# ── The same on every page ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _head(paper: Paper, unit: OnUnit, view: View, operator: str) -> Part:
+    inspection = unit.inspection
+    left = ink(inspection.lpn, "bold")
+    if inspection.rma:
+        left += ink(f"   RMA {inspection.rma}")
+    if unit.bench.seller.name:
+        left += ink(f"   {unit.bench.seller.name}")
+    right = [operator]
+    if inspection.line is not None:
+        quantity = inspection.line.quantity
+        number = max(1, quantity - unit.bench.open_units + 1)
+        right.insert(0, paper.say(msg("unit {n} of {total}", n=number, total=max(quantity, number))))
+    if inspection.count > 1:
+        right.insert(0, paper.say(msg("{n} AT ONCE", n=inspection.count)))
+    first = paper.spread(left, ink("   ".join(right), DIM))
+    return Part(stack([first, paper.spread(ink(paper.title(inspection), "bold"), _path(paper, view))]), "head")
+
+
+def _path(paper: Paper, view: View) -> Content:
+    """``test ▸ LOCK ▸ wipe``: where this unit is on its way."""
+    pages = list(dict.fromkeys(page.partition(".")[0] for page in view.path))
+    here = view.page.partition(".")[0]
+    if len(pages) < 2:
+        return ink("")
+    words = [
+        ink(paper.say(PAGES[page]).upper(), f"bold {CALM}") if page == here else ink(paper.say(PAGES[page]), DIM)
+        for page in pages
+        if page in PAGES
+    ]
+    return ink(" ▸ ", DIM).join(words)
+
+
+def _word(paper: Paper, unit: OnUnit) -> tuple[str, str]:
+    """The verdict, or what the unit is instead of the one announced; and its tone."""
+    inspection = unit.inspection
+    if inspection.kind in KINDS:
+        return f"▲ {paper.say(KINDS[inspection.kind]).upper()}", "look"
+    return paper.verdict_word(inspection.verdict)
+
+
+def _reason(paper: Paper, unit: OnUnit) -> Content:
+    line = unit.inspection.line
+    if line is None:
+        return ink("")
+    reason = paper.say(msg("{reason:data}", reason=f"reason.{line.reason}"))
+    return ink(f"{paper.say(msg('Customer says:'))} ", DIM) + ink(reason)
+
+
+def _verdict(paper: Paper, unit: OnUnit) -> Content:
+    """The verdict in one line."""
+    word, tone = _word(paper, unit)
+    serial = ink(f"S/N {unit.inspection.serial}" if unit.inspection.serial else "", DIM)
+    return paper.spread(ink(f"{word}   ", INKS[tone]) + _reason(paper, unit), serial)
+
+
+def _identity(paper: Paper, unit: OnUnit, room: int) -> Part:
+    """The verdict in a box with all its reasons: where grading begins."""
+    inspection = unit.inspection
+    box = paper.narrower(2)
+    word, tone = _word(paper, unit)
+    product, line = inspection.product, inspection.line
+    facts = [f"EAN {product.ean}", product.device_class or product.category] if product else [inspection.scanned]
+    if inspection.serial:
+        facts.append(f"S/N {inspection.serial}")
+    sold = []
+    if line is not None:
+        sold.append(paper.say(msg("sold new") if line.sold_as == "new" else msg("sold used")))
+        if line.paid is not None:
+            sold.append(paper.say(msg("paid {price:money}", price=str(line.paid))))
+    lines = box.spread(ink("   ".join(facts)), ink(" · ".join(sold))).split("\n")
+    if line is not None:
+        lines += box.wrap(_reason(paper, unit))
+    said = [] if inspection.kind in KINDS and inspection.rma else box.reasons(inspection.verdict)
+    if "postmarked_on" in inspection.verdict.ask:
+        said.append(ink(f"▲ {paper.say(msg('t: type the postmark'))}", LOOK))
+    said += [
+        box.hang(ink("▲ ", LOOK), ink(paper.say(warning.message)))
+        for warning in inspection.warnings
+        if warning not in inspection.verdict.reasons
+    ]
+    lines += [line for each in said for line in each.split("\n")]
+    if len(lines) > room - 2 >= 3:
+        # The answers below must stay in view; the finish page says all of it again.
+        lines = [*lines[: room - 3], ink("…", DIM)]
+    return Part(stack(lines), f"box {tone}", word)
+
+
+def _prompt(paper: Paper, unit: OnUnit, view: View) -> Part:
+    """What to do next, as one bar."""
+    if view.field is not None:
+        label = f"{paper.say(view.field.label)}: "
+        typed = ink(f"{label}{unit.typed}▌ {view.field.unit}".rstrip(), "bold")
+        return Part(paper.narrower(2).spread(typed, ink(paper.say(msg("type it, then Enter")))), "bar")
+    right = ""
+    decision = view.decision
+    if view.page in CHECK_PAGES:
+        right = paper.say(msg("Space = all pass, a digit = fails"))
+    elif view.proposed:
+        right = paper.say(msg("Enter = {n}", n=view.proposed))
+    elif decision is not None and decision.grade is not None:
+        right = paper.say(msg("suggested: {grade:data}", grade=f"grade.{decision.grade}"))
+    title = ink(paper.say(view.title), "bold")
+    box = paper.narrower(2)
+    # The foot says it too: beside a long title it is left out.
+    fits = title.cell_length + len(right) + 2 <= box.width
+    return Part(box.spread(title, ink(right if fits else "")), "bar")
+
+
+def _gates(paper: Paper, decision: Decision | None) -> list[Part]:
+    if decision is None or not decision.gates:
+        return []
+    lines = [
+        paper.hang(
+            ink(f" ■ {paper.say(msg('GATE'))} ", BAD),
+            ink(
+                paper.say(
+                    msg("{gate:data}: cannot be sold", gate=f"gate.{code}"),
+                )
+            ),
+        )
+        for code in decision.gates
+    ]
+    where = ink(f"   → {paper.place(decision.disposition)}", "bold")
+    return [Part(stack([*lines, where]), "gates")]
+
+
+def _due(paper: Paper, unit: OnUnit, view: View) -> list[Part]:
+    """Photos taken and still due, findings and notes: one line each, where there are any."""
+    lines: list[Content] = []
+    photos = [
+        ink(f"{'✔' if photo.sha256 else '▲'} ", OK if photo.sha256 else LOOK)
+        + ink(slot(paper, photo.slot) + ("" if photo.sha256 else f" ({paper.say(msg('owed'))})"))
+        for photo in unit.inspection.photos
+    ]
+    photos += [ink("○ ", LOOK) + ink(slot(paper, name)) for name in view.due]
+    if photos:
+        label = paper.say(msg("Photos"))
+        lines.append(paper.hang(ink(f" {label}  ", DIM), Content("   ").join(photos)))
+    found = [
+        paper.say(msg("{what:data}", what=f"finding.{finding.code}")) + (f" ({finding.note})" if finding.note else "")
+        for finding in unit.inspection.findings
+    ]
+    if found:
+        lines.append(paper.hang(ink(f" {paper.say(msg('Found'))}  ", DIM), ink(", ".join(found))))
+    return [Part(stack(lines), "due")] if lines else []
+
+
+def slot(paper: Paper, name: str) -> str:
+    """A photo slot's label."""
+    if name.startswith("extra"):
+        return paper.say(msg("extra {n}", n=name.removeprefix("extra")))
+    return paper.say(msg("{slot:data}", slot=f"slot.{name}"))
+
+
+# ── Rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rows(paper: Paper, unit: OnUnit, view: View) -> list[Content]:
+    if any(row.digit for row in view.rows):
+        return [_option(paper, unit, view, index) for index in range(len(view.rows))]
+    first = unit.offset // MOST * MOST
+    shown = range(first, min(first + MOST, len(view.rows)))
+    if len(view.rows) <= 9:
+        return [_check(paper, unit, view, index) for index in shown]
+    half = Paper(paper.voice, paper.rules, (paper.width - 1) // 2)
+    return _two_columns([_check(half, unit, view, index) for index in shown], 9, half.width)
+
+
+def _two_columns(cells: Sequence[Content], rows: int, width: int) -> list[Content]:
+    """The first ``rows`` cells in the left column, the others in the right one."""
+    return [
+        line
+        for n in range(rows)
+        for line in _beside(
+            cells[n].split("\n") if n < len(cells) else [],
+            cells[n + rows].split("\n") if n + rows < len(cells) else [],
+            width,
+        )
+    ]
+
+
+def _beside(left: Sequence[Content], right: Sequence[Content], width: int) -> list[Content]:
+    """Two texts side by side; the right one begins behind ``width`` cells."""
+    return [
+        (start.pad_right(max(0, width - start.cell_length)) + " " + end).rstrip()
+        for start, end in zip_longest(left, right, fillvalue=ink(""))
+    ]
+
+
+def _option(paper: Paper, unit: OnUnit, view: View, index: int) -> Content:
+    """A grade or an answer: one digit takes it."""
+    row = view.rows[index]
+    proposed = row.digit == view.proposed or row.chosen
+    lead = ink(" ▸" if proposed else "  ", CALM) + ink(f" {row.digit} ", CAP) + ink("  ")
+    label = ink(paper.say(row.label), "bold underline" if index == unit.cursor else "bold")
+    if row.hint is None:
+        return paper.hang(lead, label)
+    widest = max(len(paper.say(each.label)) for each in view.rows)
+    gap = " " * (widest + 3 - label.cell_length)
+    return paper.hang(lead + label + gap, ink(paper.say(row.hint), DIM))
+
+
+def _check(paper: Paper, unit: OnUnit, view: View, index: int) -> Content:
+    """A row of a checklist, or a seller: its digit, its sign, its label."""
+    row = view.rows[index]
+    active = unit.offset <= index < unit.offset + 9 and view.field is None
+    digit = ink(f" {index % 9 + 1} ", CAP if active else DIM)
+    if view.page == "claim":
+        sign, style = ("●", OK) if row.chosen else ("○", DIM)
+    else:
+        sign, style = MARKS[row.mark]
+    lead = ink("▸" if index == unit.cursor else " ", CALM) + digit + ink(f" {sign} ", style)
+    label = ink(paper.say(row.label), BAD if row.mark is Mark.FAIL else "")
+    if row.value and row.value != unit.inspection.serial:
+        label += ink(f"  {row.value} {row.unit}".rstrip(), "bold")
+    if row.mark is Mark.FAIL:
+        label += ink(f"  {paper.say(msg('FAILS'))}", BAD)
+    return paper.hang(lead, label)
+
+
+# ── Finish ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _finish(paper: Paper, unit: OnUnit, view: View) -> list[Part]:
+    decision = view.decision
+    if decision is None:
+        return []
+    label = _label(paper, unit, decision)
+    facts = _facts(paper.narrower(LABEL + 1), unit, view, decision)
+    found = [
+        _last_word(paper, view),
+        _put_in(paper, decision),
+        Part(stack(_beside(label, facts, LABEL)), "finish"),
+        *_gates(paper, decision),
+    ]
+    if view.rows:
+        half = Paper(paper.voice, paper.rules, (paper.width - 1) // 2)
+        cells = [_check(half, unit, view, index) for index in range(len(view.rows))]
+        found.append(Part(stack(_two_columns(cells, (len(cells) + 1) // 2, half.width)), "rows"))
+    return [*found, *_due(paper, unit, view)]
+
+
+def _put_in(paper: Paper, decision: Decision) -> Part:
+    box = paper.narrower(2)
+    where = ink(f"{paper.say(msg('Put it in:'))} ") + ink(paper.place(decision.disposition), "bold")
+    route = paper.say(ROUTES[decision.disposition])
+    if decision.grade is not None:
+        route = f"{paper.grade(decision.grade)} ▸ {route}"
+    return Part(box.spread(where, ink(route)), f"prompt {FRAMES.get(decision.disposition, 'look')}")
+
+
+def _last_word(paper: Paper, view: View) -> Part:
+    """What Enter does, or what is missing before it does."""
+    if view.wants:
+        wants = [paper.say(want) for want in view.wants]
+        return Part(stack(paper.narrower(2).hang(ink("▲ ", "bold"), ink(want, "bold")) for want in wants), "bar look")
+    return Part(ink(paper.say(msg("Enter: save and print")), "bold"), "bar")
+
+
+def _facts(paper: Paper, unit: OnUnit, view: View, decision: Decision) -> list[Content]:
+    """Price, why, rule, refund."""
+    lines: list[Content] = []
+    if decision.price is not None and decision.disposition in SHELVED:
+        price = paper.voice.money(decision.price)
+        listed = paper.say(
+            msg("new price {price:money}, −{percent} %", price=str(decision.list_price), percent=decision.discount or 0)
+        )
+        if decision.disposition is Disposition.RESTOCK:
+            listed = paper.say(msg("list price"))
+        lines += paper.wrap(ink(price, "bold") + ink(f"  ({listed})", DIM))
+    why = paper.voice.join(view.why)
+    if why:
+        lines += paper.hang(ink(f"{paper.say(msg('Why:'))} ", DIM), ink(why)).split("\n")
+    for reason in decision.reasons[:3]:
+        lines += paper.hang(ink("· ", DIM), ink(paper.say(reason.message))).split("\n")
+    verdict = unit.inspection.verdict
+    if unit.inspection.kind is Kind.UNIT:
+        if not verdict.ours:
+            lines += [line for reason in paper.reasons(verdict)[:2] for line in reason.split("\n")]
+        if verdict.policy:
+            lines += paper.wrap(ink(paper.say(msg("rule {id}", id=verdict.policy)), DIM))
+    lines += paper.wrap(ink(paper.say(_refund(unit, decision))))
+    return lines
+
+
+def _refund(unit: OnUnit, decision: Decision) -> Message:
+    line = unit.inspection.line
+    match decision.refund:
+        case "full" if line is not None and line.paid is not None:
+            return msg("refund advice: full, {price:money}", price=str(line.paid))
+        case "full":
+            return msg("refund advice: full")
+        case "refuse":
+            return msg("refund advice: none, the conditions are not met")
+    return msg("refund advice: ask the seller")
+
+
+def _label(paper: Paper, unit: OnUnit, decision: Decision) -> list[Content]:
+    """The label as it will come out, in words."""
+    width = LABEL
+    inner = Paper(paper.voice, paper.rules, width - 4)
+    inspection = unit.inspection
+    body: list[Content] = [ink(paper.title(inspection), "bold").truncate(inner.width, ellipsis=True)]
+    if decision.grade is not None:
+        body += inner.wrap(ink(paper.say(paper.rules.grades[decision.grade].text)))
+    elif inspection.kind in KINDS:
+        body += inner.wrap(ink(paper.say(KINDS[inspection.kind])))
+    if decision.price is not None and decision.disposition in SHELVED:
+        body.append(ink(paper.voice.money(decision.price), "bold"))
+    else:
+        body += inner.wrap(ink(paper.place(decision.disposition), "bold"))
+    body.append(ink("▐▌▐█▐▌█▐▌▐█  ") + ink(inspection.lpn))
+    title = f" {paper.say(msg('label'))}: {paper.say(ROUTES[decision.disposition])} "
+    top = ink("┌─" + title + "─" * max(0, width - 3 - len(title)) + "┐", DIM)
+    sides = [ink("│ ", DIM) + line.pad_right(max(0, inner.width - line.cell_length)) + ink(" │", DIM) for line in body]
+    return [top, *sides, ink("└" + "─" * (width - 2) + "┘", DIM)]
+
+
+# ── Beside the page, on wide terminals ───────────────────────────────────────────────────────────────────────────────
+
+
+def history(paper: Paper, unit: OnUnit) -> Part:
+    """Everything answered so far, the newest first, with who and when."""
+    lines: list[Content] = []
+    inspection = unit.inspection
+    for note in inspection.notes:
+        lines += paper.hang(ink("✎ ", CALM), ink(note)).split("\n")
+    for answer in reversed(inspection.answers):
+        label = _answer(paper, unit, answer.id)
+        if not label or answer.mark is Mark.OPEN:
+            continue
+        sign, style = MARKS[answer.mark]
+        at = f"  {paper.voice.time(answer.at)}" if answer.at else ""
+        value = f" {answer.value}" if answer.value and not answer.id.startswith(("question.", "claim.")) else ""
+        lines.append(
+            paper.spread(
+                (ink(f"{sign} ", style) + ink(label + value)).truncate(paper.width - 8, ellipsis=True), ink(at, DIM)
+            )
+        )
+    return Part(stack(lines), "history", paper.say(msg("Answers")))
+
+
+def _answer(paper: Paper, unit: OnUnit, id: str) -> str:
+    page, _, row = id.partition(".")
+    if page == "question":
+        answer = unit.inspection.answer(id)
+        return (
+            paper.say(msg("{option:data}", option=f"question.{row}.{answer.value}")) if answer and answer.value else ""
+        )
+    if page == "claim":
+        return unit.bench.seller.name
+    if id == "condition.sealed":
+        return paper.say(msg("sealed"))
+    if id == "condition.postmark":
+        return paper.say(msg("postmark"))
+    if page == "finish":
+        from inspect_station.core.inspection import ROW_LABELS
+
+        return paper.say(ROW_LABELS[id]) if id in ROW_LABELS else ""
+    device_class = unit.inspection.product.device_class if unit.inspection.product else ""
+    return paper.say(msg("{row:data}", row=f"step.{device_class}.{page}.{row}"))

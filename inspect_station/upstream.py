@@ -1,0 +1,403 @@
+"""The hub's client: what was delivered, what has to wait, what was refused; nothing is ever guessed.
+
+Only a complete answer that is what it should be, from the hub that this station belongs to, says anything about an
+event. Everything else (no answer, half of one, a redirect, the page of a captive portal, a gateway's error) means
+that the hub cannot be reached now. Nothing here touches the store.
+"""
+
+import contextlib
+import email.utils
+import gzip
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+from urllib.parse import urlsplit
+
+from inspect_station.config import UpstreamSettings
+from inspect_station.core import wire
+from inspect_station.core.barcode import clean
+from inspect_station.errors import UpstreamError
+from inspect_station.message import Message, msg
+
+if TYPE_CHECKING:
+    import httpx
+
+PATIENCE_S = 60.0
+"""The longest that one answer may take to arrive as a whole, however steadily it drips."""
+SILENCE_S = 15.0
+"""The longest without a single byte."""
+LONGEST_WAIT_S = 3600.0
+"""However long the hub asks us to wait."""
+FEEDS = ("rma", "catalogue")
+
+_log = logging.getLogger(__name__)
+
+
+# ── What comes back ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The hub has read the lines: a receipt for each that it named rightly. The others stay as they are."""
+
+    receipts: tuple[wire.Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """It is not known what became of it, or the hub is busy: to be repeated."""
+
+    message: Message
+    after_s: float | None = None
+    """How long the hub asks us to wait, `LONGEST_WAIT_S` at most."""
+
+
+class Refusal(StrEnum):
+    """Why the hub did not take a request; nothing of it was carried out, or nobody knows."""
+
+    NOT_KNOWN = "station_revoked"
+    """The token is not valid, or not any more."""
+    FRAMING = "framing"
+    TOO_LARGE = "too_large"
+    FAILED = "hub_failed"
+    """Something in the hub broke over it: an event among them may be the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request was not taken as it is."""
+
+    code: Refusal
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Another hub answers, or ours after it was restored: what was confirmed may not be there any more."""
+
+    hub_epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Changes of what the hub keeps for its stations, and where to go on."""
+
+    changes: tuple[wire.Change, ...]
+    cursor: str
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The cursor means nothing to this hub: read from the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Of the events asked about, those that the hub does not have, and those that it has with other bytes."""
+
+    missing: tuple[str, ...]
+    differs: tuple[str, ...]
+
+
+# ── Who we are ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """By what a hub knows this station, and this station its hub."""
+
+    url: str
+    station_id: str
+    token: str
+
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """What was saved in this data folder; None where the station was never enrolled. Raises UpstreamError."""
+        path = _path(folder)
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise UpstreamError(
+                msg("{file} cannot be read: {problem}. Nothing is sent.", file=str(path), problem=str(error)),
+                msg("Ask for a new code at the hub (`hub station NAME`) and enrol again; the work done here stays."),
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Keep them, readable by nobody else, through a power cut. Raises UpstreamError."""
+        path = _path(folder)
+        partial = path.with_suffix(".tmp")
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                partial.unlink()
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump(asdict(self), file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            raise UpstreamError(
+                msg("{file} cannot be written: {problem}.", file=str(path), problem=error.strerror or str(error)),
+                msg("See that the folder can be written by whoever runs the station, and ask for a new code."),
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.url}, {self.station_id})"
+
+
+def _path(folder: Path) -> Path:
+    return folder / "hub.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A station that its hub knows from now on."""
+
+    credentials: Credentials
+    block: str
+    """Of licence plates, this epoch's alone."""
+    hub_epoch: str
+
+
+def enrol(settings: UpstreamSettings, code: str, *, epoch: str, block: str) -> Enrolment:
+    """Make this station known to the hub of the settings, by a one-time code.
+
+    ``epoch`` is the store's; ``block`` the one that it has, granted if it is free.
+    Raises UpstreamError: the code was used before, is too old or unknown, or there is no hub.
+    """
+    url = settings.url.rstrip("/")
+    if not url:
+        raise UpstreamError(
+            msg("No hub is set up."), msg("Set url under [upstream] in station.toml, then enrol again.")
+        )
+    with Upstream(settings) as nobody:
+        # Not repeated by itself: once the hub has taken the code, a second request finds it used.
+        reply = nobody._ask("POST", "/v1/stations/enrol", json={"code": code.strip(), "epoch": epoch, "block": block})
+    if isinstance(reply, Later):
+        raise UpstreamError(reply.message, msg("See that the hub runs, then enrol again."))
+    found = reply.form(wire.Enrolled) if reply.status == 201 else None
+    if found is not None:
+        return Enrolment(Credentials(url, found.station_id, found.token), found.block, found.hub_epoch)
+    problem = reply.form(wire.Problem)
+    if problem is None:
+        raise UpstreamError(
+            msg("Something answers at {url}, but it is not a hub.", url=url),
+            msg("Check url under [upstream] in station.toml, and that no login page stands in between."),
+        )
+    raise UpstreamError(
+        _ENROLMENT.get(problem.code, msg("The hub does not enrol this station: {code}.", code=clean(problem.code, 60))),
+        msg("Ask for a new code at the hub: `inspect-station hub station NAME`."),
+    )
+
+
+_ENROLMENT = {
+    "code_used": msg("This code was used before: it lets in one station, once."),
+    "code_expired": msg("This code is too old."),
+    "code_unknown": msg("The hub does not know this code."),
+}
+
+
+# ── The client ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_Form = TypeVar("_Form", bound=wire.Said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """An answer that has arrived as a whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def form(self, form: type[_Form]) -> _Form | None:
+        """The answer as what it should be; None where it is anything else."""
+        if self.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return None
+        try:
+            return form.model_validate(wire.parse(self.body))
+        except ValueError:
+            return None
+
+
+class Upstream:
+    """Speaks to one hub as one station. Its methods block; they may be called from one thread at a time."""
+
+    def __init__(self, settings: UpstreamSettings, credentials: Credentials | None = None, hub_epoch: str = "") -> None:
+        self.settings = settings
+        self.hub_epoch = hub_epoch
+        """Only answers that carry it are from our hub."""
+        self._url = credentials.url if credentials else settings.url.rstrip("/")
+        self._token = credentials.token if credentials else ""
+        self._client: httpx.Client | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def deliver(self, lines: Sequence[tuple[str, str, str]]) -> Delivered | Later | Refused | Moved:
+        """Send events: (id, SHA-256, line) of each. Repeating is safe.
+
+        A receipt counts only for an event that was sent, by its id and its hash, and only once.
+        """
+        body = gzip.compress("".join(f"{line}\n" for _, _, line in lines).encode(), mtime=0)
+        headers = {"content-type": wire.NDJSON, "content-encoding": "gzip"}
+        found = self._answer(wire.Receipts, self._ask_patiently("POST", "/v1/events", content=body, headers=headers))
+        if not isinstance(found, wire.Receipts):
+            return found
+        hashes = {id: sha256 for id, sha256, _ in lines}
+        receipts: list[wire.Receipt] = []
+        for receipt in found.receipts:
+            if hashes.pop(receipt.id, None) == receipt.sha256:
+                receipts.append(receipt)
+            else:
+                _log.warning("the hub gave a receipt for an event that it was not sent so: %s", clean(receipt.id, 40))
+        return Delivered(tuple(receipts))
+
+    def known(self, lines: Iterable[tuple[str, str]], hub_epoch: str) -> Kept | Later | Refused | Moved:
+        """Ask the hub of this epoch which of these events, (id, SHA-256) of each, it does not have."""
+        asked = list(lines)
+        reply = self._ask_patiently("POST", "/v1/events/known", json={"lines": asked})
+        found = self._answer(wire.Known, reply, hub_epoch)
+        if not isinstance(found, wire.Known):
+            return found
+        ids = {id for id, _ in asked}
+        return Kept(tuple(id for id in found.missing if id in ids), tuple(id for id in found.differs if id in ids))
+
+    def changes(self, cursor: str, limit: int = 200) -> Page | Later | Refused | Gone | Moved:
+        """What has changed since the cursor; an empty one reads everything."""
+        params = {"feeds": ",".join(FEEDS), "cursor": cursor, "limit": str(limit)}
+        reply = self._ask_patiently("GET", "/v1/changes", params=params)
+        if isinstance(reply, _Reply) and reply.status == 410 and reply.form(wire.Problem):
+            return Gone()
+        found = self._answer(wire.Changes, reply)
+        if not isinstance(found, wire.Changes):
+            return found
+        if found.more and found.cursor == cursor:
+            return Later(msg("The hub at {url} sends the same page again and again.", url=self._url))
+        return Page(found.changes, found.cursor, found.more)
+
+    def ready(self) -> bool:
+        """Whether the hub says that it is well: only then is an event to blame for what fails."""
+        reply = self._ask("GET", "/v1/readyz")
+        return isinstance(reply, _Reply) and isinstance(self._answer(wire.Said, reply), wire.Said)
+
+    def _answer(self, form: type[_Form], reply: _Reply | Later, hub_epoch: str = "") -> _Form | Later | Refused | Moved:
+        """The one reading of an answer (sync.md §2.3)."""
+        if isinstance(reply, Later):
+            return reply
+        said: wire.Said | None
+        found = reply.form(form) if reply.status == 200 else None
+        said = found or reply.form(wire.Problem)
+        if said is not None and said.hub_epoch != (hub_epoch or self.hub_epoch):
+            return Moved(said.hub_epoch)
+        if found is not None:
+            return found
+        match reply.status:
+            case 401 | 403 if said is not None:
+                return Refused(
+                    Refusal.NOT_KNOWN,
+                    msg("The hub does not know this station any more. Everything is kept here; enrol it again."),
+                )
+            case 413:
+                return Refused(Refusal.TOO_LARGE, msg("The hub at {url} takes less at once.", url=self._url))
+            case 400 | 415 | 422:
+                return Refused(Refusal.FRAMING, msg("The hub at {url} cannot read what was sent.", url=self._url))
+            case 500:
+                return Refused(Refusal.FAILED, msg("Something failed in the hub at {url}.", url=self._url))
+            case 507:
+                problem = msg("The hub's disk is full. Everything is kept here.")
+            case 429 | 503 if said is not None:
+                problem = msg("The hub at {url} is busy.", url=self._url)
+            case status:
+                problem = msg("No hub answers at {url} (HTTP {status}).", url=self._url, status=status)
+        return Later(problem, _retry_after(reply.headers.get("retry-after", "")))
+
+    def _ask_patiently(self, method: str, path: str, **request: object) -> _Reply | Later:
+        """Ask; a connection that breaks is tried again a few times at once. For requests that may be repeated."""
+        import httpx
+        import stamina
+
+        # Its default is a line of log for each try; the outcome is shown as a lamp instead.
+        stamina.instrumentation.set_on_retry_hooks(())
+        broken = (httpx.NetworkError, httpx.RemoteProtocolError)
+        try:
+            for attempt in stamina.retry_context(on=broken, attempts=3, wait_initial=0.1, wait_max=1, wait_jitter=0.3):
+                with attempt:
+                    return self._request(method, path, **request)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            return self._silent(error)
+        raise AssertionError("the last attempt raises")
+
+    def _ask(self, method: str, path: str, **request: object) -> _Reply | Later:
+        import httpx
+
+        try:
+            return self._request(method, path, **request)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            return self._silent(error)
+
+    def _silent(self, error: Exception) -> Later:
+        self.close()
+        problem = clean(str(error), 120) or type(error).__name__
+        return Later(msg("The hub at {url} does not answer: {problem}.", url=self._url, problem=problem))
+
+    def _request(self, method: str, path: str, **request: object) -> _Reply:
+        """One request, its answer bounded in size and time. Raises httpx.HTTPError, ValueError."""
+        if self._client is None:
+            self._client = _client(self._url, self._token)
+        until = time.monotonic() + PATIENCE_S
+        body = bytearray()
+        with self._client.stream(method, path, **request) as reply:  # type: ignore[arg-type]
+            # Asked for none: so what arrives is counted as it arrives, and nothing can swell.
+            if reply.headers.get("content-encoding", "identity") != "identity":
+                raise ValueError("a packed answer, although none was asked for")
+            for part in reply.iter_raw():
+                body += part
+                if len(body) > wire.MAX_UNPACKED:
+                    raise ValueError("the answer does not end")
+                if time.monotonic() > until:
+                    raise ValueError("the answer takes too long")
+            return _Reply(reply.status_code, dict(reply.headers), bytes(body))
+
+
+def _client(url: str, token: str) -> "httpx.Client":
+    import httpx
+
+    if url.startswith("http:") and urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1"):
+        _log.warning("the hub is reached without TLS: whoever listens can take this station's token")
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    if token:
+        headers["authorization"] = f"Bearer {token}"
+    return httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(SILENCE_S, connect=5.0))
+
+
+def _retry_after(text: str) -> float | None:
+    """Seconds, from seconds or an HTTP date; None for anything else."""
+    try:
+        seconds = float(text) if text.strip().isdecimal() else _until(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)
+
+
+def _until(text: str) -> float:
+    at = email.utils.parsedate_to_datetime(text)
+    return (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

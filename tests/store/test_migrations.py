@@ -1,0 +1,159 @@
+"""From nothing, and from every older store, to the tables that the program works with."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine, inspect
+
+from inspect_station.errors import StoreError, StoreLocked
+from inspect_station.resources import resource
+from inspect_station.store import Store, schema, verify
+from inspect_station.store.hub_tables import HubEvent
+
+METADATA = HubEvent.metadata
+"""The station's tables and the hub's: one history makes both."""
+
+LATER = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9000"
+down_revision = "{before}"
+
+
+def upgrade() -> None:
+    op.add_column("parcel", sa.Column("carrier", sa.String()))
+    {then}
+"""
+
+
+@pytest.fixture
+def later(tmp_path: Path, monkeypatch):
+    """A program of the future, which knows one revision more."""
+
+    def install(then: str = "") -> None:
+        migrations = tmp_path / "migrations"
+        shutil.copytree(resource("migrations"), migrations, ignore=shutil.ignore_patterns("__pycache__"))
+        text = LATER.format(before=schema.newest(), then=then)
+        (migrations / "versions" / "9000_carrier.py").write_text(text)
+        monkeypatch.setattr(schema, "resource", {"migrations": migrations}.__getitem__)
+
+    return install
+
+
+def columns(folder: Path, table: str) -> list[str]:
+    with closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as connection:
+        return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def test_from_empty_the_migrations_make_exactly_the_tables(folder: Path):
+    with create_engine(f"sqlite:///{folder / 'store.db'}", poolclass=NullPool).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_every_constraint_has_its_name(folder: Path):
+    """Without one, a batch migration could not drop it."""
+    found = inspect(create_engine(f"sqlite:///{folder / 'store.db'}", poolclass=NullPool))
+    for table in METADATA.tables.values():
+        declared = {str(each.name) for each in table.constraints}
+        made = {
+            each["name"]
+            for each in (
+                found.get_pk_constraint(table.name),
+                *found.get_foreign_keys(table.name),
+                *found.get_unique_constraints(table.name),
+            )
+        }
+        assert made == declared
+        assert all(name[:3] in ("pk_", "fk_", "uq_") for name in declared)
+
+
+def test_the_newest_revision_is_known_without_alembic(folder: Path):
+    config = Config()
+    config.set_main_option("script_location", str(resource("migrations")))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.newest()]
+    with closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as connection:
+        assert schema.revision(connection) == schema.newest()
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == int(schema.newest())
+
+
+def test_a_store_of_the_newest_revision_opens_without_the_heavy_libraries(folder: Path):
+    program = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from inspect_station.store import Store
+with Store.open(Path(sys.argv[1]), clock=lambda: datetime.now(UTC), station="DOCK-3", running=True) as store:
+    with store.write() as writer:
+        writer.take_lpns(1)
+print(sorted({"alembic", "sqlalchemy", "sqlmodel"} & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", program, folder], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_an_older_store_is_copied_then_upgraded_and_no_line_is_rewritten(opened, folder: Path, bench, later):
+    before = schema.newest()
+    with opened() as store:
+        units = [bench.finish(store) for _ in range(3)]
+        with store.read() as reader:
+            lines = reader.pending_events()
+    later()
+    with opened() as store:
+        with store.read() as reader:
+            assert reader.pending_events() == lines
+            assert reader.last_units(9) == tuple(reversed(units))
+            assert reader.meta("epoch") == lines[0].epoch
+        bench.finish(store)
+    assert "carrier" in columns(folder, "parcel")
+    (copy,) = (folder / "backups").iterdir()
+    assert (verify(copy).revision, verify(copy).inspections) == (before, 3)
+
+
+def test_an_upgrade_that_fails_leaves_the_old_store_whole(opened, folder: Path, bench, later, monkeypatch):
+    with opened() as store:
+        unit = bench.finish(store)
+    later(then='raise RuntimeError("half way")')
+    with pytest.raises(RuntimeError, match="half way"):
+        opened()
+    assert "carrier" not in columns(folder, "parcel")
+    monkeypatch.setattr(schema, "resource", resource)
+    with opened() as store, store.read() as reader:
+        assert reader.last_units(1) == (unit,)
+
+
+def test_a_new_store_that_fails_half_way_is_made_again(tmp_path: Path, clock, later, monkeypatch):
+    later(then='raise RuntimeError("half way")')
+    with pytest.raises(RuntimeError, match="half way"):
+        Store.open(tmp_path / "new", clock=clock, station="DOCK-3")
+    monkeypatch.setattr(schema, "resource", resource)
+    with Store.open(tmp_path / "new", clock=clock, station="DOCK-3") as store, store.read() as reader:
+        assert reader.meta("station") == "DOCK-3"
+
+
+def test_no_upgrade_under_a_station_that_runs(opened, folder: Path, later):
+    opened(running=True)
+    later()
+    with pytest.raises(StoreLocked):
+        opened(running=True)
+    assert "carrier" not in columns(folder, "parcel")
+
+
+def test_a_newer_store_is_refused_and_left_as_it_is(opened, folder: Path, later, monkeypatch):
+    later()
+    opened().close()
+    monkeypatch.setattr(schema, "resource", resource)
+    before = (folder / "store.db").read_bytes()
+    with pytest.raises(StoreError, match=f"has revision 9000, this program {schema.newest()}"):
+        opened()
+    assert (folder / "store.db").read_bytes() == before

@@ -1,0 +1,379 @@
+"""Labels are read back by programs that are not ours: PDFium, zbar, zxing-cpp, a ZPL interpreter."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+import pytest
+import zplkit
+import zplkit.parse
+import zxingcpp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from inspect_station.errors import ConfigError, StationError
+from inspect_station.label import Template, render, templates
+from inspect_station.resources import resource
+
+LABELS = templates(resource("labels"))
+GOLDEN = Path(__file__).parent / "data" / "labels"
+MM = 72 / 25.4
+
+PLAIN = {
+    "title": "Galaxy A55 128 GB black",
+    "ean": "8806095467443",
+    "lpn": "L7F3K00486K",
+    "barcode": "L7F3K00486K/1",
+    "copy": "",
+    "seller": "Maison Lumo",
+    "rma": "4711-0093",
+    "grade": "Used, works",
+    "why": "Light traces of use on the frame; tested, reset, cleaned",
+    "price": "299,25 EUR",
+    "new_price": "new price 399,00 EUR",
+    "place": "CLEARANCE trolley C2",
+    "deadline": "answer due 24 November 2026",
+    "date": "22 November 2026",
+    "address": "Returns hall 2\nDock 7\n69000 LYON",
+    "printer": "labels",
+    "station": "DOCK-3",
+}
+FRENCH = PLAIN | {
+    "title": "Cœur d’Été à œillets",
+    "barcode": "L7F3K00486K/2",
+    "copy": "copie 2",
+    "seller": "Lœwe & Frères",
+    "grade": "Légèrement endommagé, fonctionne",
+    "why": "Rayure « à l’ongle » ; testé, réinitialisé, nettoyé",
+    "price": "1\u202f299,25\xa0€",
+    "new_price": "prix neuf 1\u202f399,00\xa0€",
+    "place": "Chariot DÉSTOCKAGE C2",
+    "deadline": "réponse attendue le 24 novembre 2026",
+    "date": "22 novembre 2026",
+}
+LONG = FRENCH | {
+    "title": "Lave-vaisselle encastrable « Cœur d’Été » 14 couverts, façade inox brossé, modèle à œillets, " * 3,
+    "seller": "Établissements Lœwenstein & Frères, société à responsabilité limitée",
+    "why": "Rayure profonde sur la façade, enfoncement sur le côté gauche, panier à couverts absent ; testé ; " * 3,
+    "price": "1234567890" * 4,
+    "address": "Boulevard de l’Été, bâtiment des Œillets, escalier C, quatrième étage\n" * 7,
+    "rma": "4711-0093-2026-ABCDEFGHIJKLMNOP",
+    "barcode": "L7F3K00486K/123",
+    "copy": "copie 123",
+}
+BARE = dict.fromkeys(PLAIN, "") | {"barcode": "L7F3K00486K/1", "lpn": "L7F3K00486K"}
+CONTENTS = {"plain": PLAIN, "accented": FRENCH, "too long": LONG, "empty optional fields": BARE}
+
+
+def bitmap(pdf: bytes, dpi: int) -> Image.Image:
+    with pypdfium2.PdfDocument(pdf) as document:
+        picture: Image.Image = document[0].render(scale=dpi / 72, grayscale=True).to_pil()
+    return picture
+
+
+def words(pdf: bytes) -> str:
+    """The text as another program copies it out of the PDF, in one line."""
+    with pypdfium2.PdfDocument(pdf) as document:
+        text = document[0].get_textpage().get_text_bounded()
+    return re.sub(r"\s+", " ", text)
+
+
+def read_by_both(picture: Image.Image) -> tuple[list[str], list[str]]:
+    pyzbar = pytest.importorskip("pyzbar.pyzbar", reason="libzbar0 is not installed", exc_type=ImportError)
+    zbar = [each.data.decode() for each in pyzbar.decode(picture)]
+    return zbar, [each.text for each in zxingcpp.read_barcodes(picture)]
+
+
+# ── The barcode ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dpi", [203, 300])
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("name", LABELS)
+def test_both_readers_read_the_printed_barcode(name, content, dpi):
+    fields = CONTENTS[content]
+    picture = bitmap(render(LABELS[name], fields, dpi=dpi), dpi)
+    assert read_by_both(picture) == ([fields["barcode"]], [fields["barcode"]])
+
+
+def test_a_label_made_for_203_dpi_can_be_read_off_a_300_dpi_printer():
+    pdf = render(LABELS["clearance"], PLAIN, dpi=203)
+    assert read_by_both(bitmap(pdf, 300)) == ([PLAIN["barcode"]], [PLAIN["barcode"]])
+
+
+@pytest.mark.parametrize("dpi", [203, 300])
+@pytest.mark.parametrize("name", LABELS)
+def test_bars_are_whole_dots_wide_and_keep_their_quiet_zones(name, dpi):
+    dot = 72 / dpi
+    with pypdfium2.PdfDocument(render(LABELS[name], PLAIN, dpi=dpi)) as document:
+        page = document[0]
+        paths = [each.get_bounds() for each in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH])]
+        (part,) = LABELS[name].barcode
+        top = page.get_height() - part.at[1] * MM
+    bars = sorted((left, right) for left, _, right, upper in paths if abs(upper - top) < dot)
+    edges = [edge / dot for bar in bars for edge in bar]
+    assert len(bars) > 20
+    assert [round(edge) for edge in edges] == pytest.approx(edges, abs=0.02)
+    # Every start sign of Code 128 begins with a bar of two modules.
+    module = (edges[1] - edges[0]) / 2
+    assert module * 25.4 / dpi >= 0.19, "7.5 mil, which handheld scanners read"
+    assert bars[0][0] >= part.at[0] * MM + 10 * module * dot - 0.01
+    assert bars[-1][1] <= (part.at[0] + part.width) * MM - 10 * module * dot + dot
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_text_never_runs_into_the_barcode(name):
+    box = LABELS[name].barcode[0]
+    left, top = (round(edge * 203 / 25.4) + 1 for edge in box.at)
+    right, foot = left + round(box.width * 203 / 25.4) - 2, top + round(box.height * 203 / 25.4) - 2
+    crop = (left, top, right, foot)
+    same_code = {"barcode": PLAIN["barcode"]}
+    empty, full = (bitmap(render(LABELS[name], fields | same_code), 203).crop(crop) for fields in (BARE, LONG))
+    assert empty.tobytes() == full.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        pytest.param("", "cannot be a barcode", id="empty"),
+        pytest.param("L7F3K00486É/1", "cannot be a barcode", id="accented"),
+        pytest.param("L7F3K\n00486K", "cannot be a barcode", id="control character"),
+        pytest.param("L7F3K00486K/1" * 4, "too long", id="bars would be too thin to scan"),
+    ],
+)
+@pytest.mark.parametrize("format", ["pdf", "zpl"])
+def test_a_code_that_could_not_be_scanned_is_refused(code, reason, format):
+    with pytest.raises(StationError, match=reason):
+        render(LABELS["hold"], PLAIN | {"barcode": code}, format=format)
+
+
+# ── The text ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("content", ["plain", "accented"])
+@pytest.mark.parametrize("name", LABELS)
+def test_every_field_can_be_read_whole(name, content):
+    fields = CONTENTS[content]
+    text = words(render(LABELS[name], fields, locale="fr"))
+    for field in LABELS[name].fields - {"barcode"}:
+        value = fields[field].replace("\u202f", " ").replace("\xa0", " ").replace("\n", " ")
+        assert value in text.replace("\xa0", " "), field
+
+
+SHIPPED = tomllib.loads(resource("station.toml").read_text(encoding="utf-8"))
+PLACES = {
+    "restock": ["restock"],
+    "clearance": ["clearance"],
+    "hold": ["hold", "donate", "refurbish"],
+    "return": ["return_to_customer", "return_to_seller", "recycle", "destroy"],
+    "quarantine": ["quarantine"],
+}
+
+
+@pytest.mark.parametrize("locale", ["en", "fr"])
+@pytest.mark.parametrize(("name", "place"), [(name, place) for name in PLACES for place in PLACES[name]])
+def test_places_as_shipped_are_not_cut(name, place, locale):
+    said = SHIPPED["places"][place][locale]
+    assert said in words(render(LABELS[name], PLAIN | {"place": said}))
+
+
+@pytest.mark.parametrize("locale", ["en", "fr"])
+@pytest.mark.parametrize("grade", SHIPPED["grades"])
+def test_grades_as_shipped_are_not_cut(grade, locale):
+    said = SHIPPED["grades"][grade]["text"][locale]
+    assert said in words(render(LABELS["clearance"], PLAIN | {"grade": said}))
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_what_is_too_long_shrinks_and_ends_in_an_ellipsis(name):
+    template = LABELS[name]
+    with pypdfium2.PdfDocument(render(template, LONG)) as document:
+        page = document[0]
+        width, height = page.get_size()
+        text = page.get_textpage()
+        boxes = [
+            text.get_charbox(n, loose=True) for n in range(text.count_chars()) if text.get_text_range(n, 1).strip()
+        ]
+        shown = text.get_text_bounded()
+    assert all(left >= 0 and low >= 0 and right <= width and up <= height for left, low, right, up in boxes)
+    if long := {"title", "why", "price", "address"} & template.fields:
+        assert shown.count("…") >= len(long)
+
+
+def test_text_shrinks_before_it_is_cut():
+    template = Template.model_validate(
+        {"name": "t", "text": [{"field": "title", "at": (1, 1), "width": 30, "size": 12, "min": 6}]}
+    )
+
+    def height(title: str) -> float:
+        with pypdfium2.PdfDocument(render(template, {"title": title})) as document:
+            _, low, _, high = document[0].get_textpage().get_charbox(0)
+        return float(high - low)
+
+    normal, longer, longest = (height(title) for title in ("Phone", "Phone, 128 GB, black", "Phone " * 20))
+    assert normal > longer > longest
+    assert longest == pytest.approx(normal * 6 / 12, rel=0.05)
+    assert "…" not in words(render(template, {"title": "Phone, 128 GB, black"}))
+
+
+def test_the_clearance_label_shows_what_the_article_costs_new_and_never_what_it_was():
+    text = words(render(LABELS["clearance"], PLAIN))
+    assert "299,25 EUR" in text
+    assert "new price 399,00 EUR" in text
+    assert not re.search(r"\bwas\b", text)
+
+
+@pytest.mark.parametrize("name", sorted(LABELS.keys() - {"test"}))
+def test_a_reprint_says_which_copy_it_is(name):
+    assert "copie 2" in words(render(LABELS[name], FRENCH, locale="fr"))
+
+
+@pytest.mark.parametrize(
+    ("locale", "banner"), [("en", "HOLD"), ("fr", "ATTENTE"), ("fr_FR", "ATTENTE"), ("de", "HOLD")]
+)
+def test_captions_are_in_the_readers_language_else_in_english(locale, banner):
+    assert banner in words(render(LABELS["hold"], PLAIN, locale=locale))
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        pytest.param("Łódź, Dvořák", "Lódz, Dvorák", id="letters that printers lack lose their accents"),
+        pytest.param("手机", "??", id="other scripts are visibly missing"),
+        pytest.param("a\tb\x1b]0;x\x07c\u202e", "a b]0;xc", id="control and direction signs are left out"),
+    ],
+)
+def test_letters_outside_the_font(title, shown):
+    assert shown in words(render(LABELS["restock"], PLAIN | {"title": title}))
+
+
+def test_a_caption_without_its_value_is_not_printed():
+    assert "RMA" in words(render(LABELS["return"], PLAIN))
+    assert "RMA" not in words(render(LABELS["return"], PLAIN | {"rma": " "}))
+
+
+def test_a_missing_field_is_named():
+    fields = {field: value for field, value in PLAIN.items() if field != "why"}
+    with pytest.raises(StationError, match=r"clearance.*why"):
+        render(LABELS["clearance"], fields)
+
+
+# ── The formats ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_is_the_label():
+    with pypdfium2.PdfDocument(render(LABELS["restock"], PLAIN)) as document:
+        assert len(document) == 1
+        assert document[0].get_size() == pytest.approx((62 * MM, 40 * MM), abs=0.01)
+
+
+def test_the_letters_travel_in_the_pdf():
+    pdf = render(LABELS["restock"], PLAIN)
+    assert b"/FontFile2" in pdf
+    assert b"/Helvetica" not in pdf.replace(b"/BaseFont /Helvetica", b"", 1), "only reportlab's unused default"
+
+
+@pytest.mark.parametrize("format", ["pdf", "zpl", "png"])
+def test_the_same_label_is_the_same_bytes(format):
+    assert render(LABELS["hold"], FRENCH, format=format) == render(LABELS["hold"], FRENCH, format=format)
+
+
+@pytest.mark.parametrize(("dpi", "size"), [(203, (496, 320)), (300, (733, 473))])
+def test_the_picture_has_a_pixel_for_each_dot_of_the_print_head(dpi, size):
+    png = Image.open(BytesIO(render(LABELS["restock"], PLAIN, format="png", dpi=dpi)))
+    assert png.format == "PNG"
+    assert png.size == size
+
+
+ASCII = {name for name in LABELS if name not in ("quarantine", "test")}
+"""Templates whose own English words the interpreter's copy of a Zebra's font can draw."""
+
+
+@pytest.mark.parametrize("dpi", [203, 300])
+@pytest.mark.parametrize("name", sorted(ASCII))
+def test_a_zpl_interpreter_draws_a_label_that_scans(name, dpi):
+    document = zplkit.render(render(LABELS[name], PLAIN, format="zpl", dpi=dpi), zplkit.Options(dpi=dpi))
+    (label,) = document.labels
+    assert (label.width, label.height) == (round(62 * dpi / 25.4), round(40 * dpi / 25.4))
+    assert read_by_both(Image.open(BytesIO(label.png())).convert("L")) == ([PLAIN["barcode"]], [PLAIN["barcode"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "locale"), [("clearance", PLAIN, "en"), ("hold", FRENCH, "fr")], ids=["clearance", "hold"]
+)
+def test_the_zpl_is_as_agreed(name, fields: Mapping[str, str], locale):
+    # The bytes that printers have been tested with. Change them on purpose, and look at the result.
+    golden = (GOLDEN / f"{name}-{locale}.zpl").read_bytes()
+    assert render(LABELS[name], fields, locale=locale, format="zpl") == golden
+
+
+def commands(zpl: bytes) -> list[bytes]:
+    """Names of the commands that a ZPL parser finds."""
+    return [bytes(each)[:3] for each in zplkit.parse.parse(zpl).elements if each.kind != "before_first_command"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60) | st.sampled_from(["^XZ~JA", "~HS", "^FS^XZ^XA", "_5EXZ", "\\&", "^CC/", "~CC/"]))
+def test_no_title_can_give_the_printer_a_command(title):
+    usual = render(LABELS["forward"], PLAIN | {"title": "x"}, format="zpl")
+    zpl = render(LABELS["forward"], PLAIN | {"title": f"x{title}"}, format="zpl")
+    zpl.decode()
+    assert commands(zpl) == commands(usual)
+
+
+def test_signs_that_zpl_uses_itself_are_printed_as_they_are():
+    zpl = render(LABELS["return"], PLAIN | {"seller": "A^B~C_D"}, format="zpl")
+    drawn, plain = (zplkit.render(each).labels[0].png() for each in (zpl, zpl.replace(b"A_5EB_7EC_5FD", b"AB")))
+    assert b"A_5EB_7EC_5FD" in zpl
+    assert drawn != plain
+
+
+# ── Templates ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEXT = '[[text]]\nfield = "title"\nat = [1, 1]\nwidth = 30\nsize = 10\n'
+BARCODE = "[[barcode]]\nat = [2, 20]\nwidth = 58\nheight = 10\n"
+
+
+def test_the_kinds_of_label():
+    assert set(LABELS) == {"restock", "clearance", "hold", "return", "quarantine", "forward", "test"}
+    assert all(template.size == (62, 40) for template in LABELS.values())
+
+
+@pytest.mark.parametrize(
+    ("toml", "parts"),
+    [
+        pytest.param(
+            TEXT + BARCODE + TEXT.replace("[1, 1]", "[1, 19]"), ["text.2", "barcode.1", "overlap"], id="overlap"
+        ),
+        pytest.param(TEXT.replace("width = 30", "width = 62"), ["text.1", "outside"], id="text outside the label"),
+        pytest.param(BARCODE.replace("[2, 20]", "[2, 35]"), ["barcode.1", "outside"], id="barcode outside the label"),
+        pytest.param(TEXT + "sise = 3\n", ["text.1.sise", "3"], id="unknown key"),
+        pytest.param(TEXT.replace("10", '"big"'), ["text.1.size", "big"], id="not a number"),
+        pytest.param(TEXT.replace("width = 30\n", ""), ["text.1.width"], id="no width"),
+        pytest.param(TEXT + "min = 11\n", ["text.1", "min"], id="smallest size above the size"),
+        pytest.param(TEXT.replace('field = "title"\n', ""), ["text.1", "field or a caption"], id="nothing to say"),
+        pytest.param(TEXT + 'caption = { fr = "Neuf" }\n', ["text.1.caption", "English"], id="no English caption"),
+        pytest.param("[[tetx]]\n", ["tetx"], id="unknown part"),
+        pytest.param("size = 62 40\n", ["line 1"], id="not TOML"),
+        pytest.param(
+            TEXT.replace("width = 30", "width = 0") + BARCODE.replace("height = 10", "height = 1"),
+            ["text.1.width", "barcode.1.height"],
+            id="two mistakes are both named",
+        ),
+    ],
+)
+def test_a_bad_template_names_the_file_the_key_and_the_reason(tmp_path, toml, parts):
+    (tmp_path / "mine.toml").write_text(toml)
+    with pytest.raises(ConfigError) as caught:
+        templates(tmp_path)
+    assert all(part in str(caught.value) for part in ["mine.toml", *parts])
+
+
+def test_a_folder_without_templates_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=re.escape(str(tmp_path))):
+        templates(tmp_path)

@@ -1,0 +1,1035 @@
+"""What leaves the bench: over real HTTP to a real hub, through hubs that misbehave, and to printers."""
+
+import gzip
+import hashlib
+import json
+import random
+import sqlite3
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import stamina
+import uvicorn
+from hypothesis import HealthCheck, settings as how
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from inspect_station import outbox as module
+from inspect_station.config import LabelPrinter, UpstreamSettings
+from inspect_station.core import wire
+from inspect_station.core.records import Disposition, Grade, Inspection, Line, Product, Rma
+from inspect_station.errors import DeviceError, PrintUnknown, UpstreamError
+from inspect_station.hub import Hub, add_station, intake, load
+from inspect_station.hub.app import create_app
+from inspect_station.label import Template
+from inspect_station.message import msg
+from inspect_station.outbox import STRIKES, STRIKES_ALONE, Next, Outbox, Pace, Press, States, connect, enrol, why
+from inspect_station.printing import State
+from inspect_station.store import EventSpec, LabelSpec, Store
+from inspect_station.upstream import Credentials, Later, Upstream, _Reply
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+LAMP = Product(seller="lumo", gtin="03760311300165", title="Oak desk lamp")
+
+
+@pytest.fixture(autouse=True)
+def _once() -> Iterator[None]:
+    """Nothing is tried again by itself, and nobody waits."""
+    with stamina.set_testing(True, attempts=1):
+        yield
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    with Store.open(tmp_path / "station", clock=clock, station="DOCK-1", zone="Europe/Paris") as opened:
+        yield opened
+
+
+@pytest.fixture
+def hub(tmp_path: Path, clock: Clock) -> Iterator[Hub]:
+    with Hub.open(tmp_path / "hub", clock=clock) as opened:
+        yield opened
+
+
+def _finish(store: Store, rma: str = "R-1", label: str = "") -> str:
+    """Finish one unit, with a label of this kind; its licence plate."""
+    with store.write() as writer:
+        (lpn,) = writer.take_lpns(1)
+        unit = Inspection(
+            id=writer.new_id(),
+            lpn=lpn,
+            station="DOCK-1",
+            parcel="",
+            seller="lumo",
+            rma=rma,
+            line=Line(no=1, gtin=LAMP.gtin),
+            product=LAMP,
+            operator="ana",
+            started_at=NOON - timedelta(minutes=2),
+            grade=Grade.NEW,
+            disposition=Disposition.RESTOCK,
+            finished_at=NOON,
+            finished_by="ana",
+        )
+        event = EventSpec("inspection.finished", unit.model_dump(mode="json"), "ana", NOON)
+        writer.finish(unit, event, *([LabelSpec(lpn, unit.id, label, 1, {"title": lpn})] if label else []))
+    return lpn
+
+
+def _settings(url: str, batch: int = 100) -> UpstreamSettings:
+    return UpstreamSettings(enabled=True, url=url, batch=batch, min_wait_s=1, max_wait_s=300)
+
+
+def _outbox(store: Store, upstream: Upstream | None, clock: Clock, *presses: Press, **more: Any) -> Outbox:
+    kept = more.pop("settings", _settings("http://hub"))
+    return Outbox(
+        store, settings=kept, upstream=upstream, presses=presses, templates=TEMPLATES, clock=clock, **more
+    )
+
+
+def _states(store: Store) -> Counter[str]:
+    """How many events are in each state."""
+    with store.read() as reader:
+        return Counter(row["state"] for row in reader._rows("SELECT state FROM event"))
+
+
+# ── How much, and when again ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pace(chance: float = 0.5, batch: int = 100) -> Pace:
+    return Pace(batch, 1, 300, random=lambda: chance)
+
+
+def test_waits_grow_from_one_second_to_five_minutes_and_no_further() -> None:
+    pace = _pace(chance=0.999999)
+    waits = []
+    for _ in range(40):
+        pace.failed()
+        waits.append(pace.wait_s)
+    assert waits[0] == pytest.approx(2, abs=0.01)
+    assert waits == sorted(waits)
+    assert waits[-1] == pytest.approx(300, abs=0.01)
+
+
+def test_waits_are_spread_over_all_they_may_be() -> None:
+    """A thousand stations that come back at once must not all ask in the same second."""
+    for chance, expected in [(0.0, 1.0), (0.5, 150.5)]:
+        pace = _pace(chance)
+        for _ in range(20):
+            pace.failed()
+        assert pace.wait_s == pytest.approx(expected)
+
+
+def test_what_the_hub_asks_for_goes_first() -> None:
+    pace = _pace()
+    pace.failed(3600.0)
+    assert pace.wait_s == 3600
+    pace.answered()
+    assert pace.wait_s == 0
+
+
+def test_a_batch_that_fails_three_times_is_halved_and_one_event_five_times_blamed() -> None:
+    pace = _pace()
+    told = []
+    while not told or told[-1] is not Next.BLAME:
+        told.append(pace.broke(min(4, pace.size), surely=False))
+    batch = [Next.AGAIN] * (STRIKES - 1) + [Next.SMALLER]
+    assert (STRIKES, STRIKES_ALONE) == (3, 5)
+    assert told == [*batch, *batch, *[Next.AGAIN] * (STRIKES_ALONE - 1), Next.BLAME]
+
+
+def test_what_surely_fails_again_is_not_repeated() -> None:
+    pace = _pace()
+    assert [pace.broke(n, surely=True) for n in (4, 2, 1)] == [Next.SMALLER, Next.SMALLER, Next.BLAME]
+
+
+@pytest.mark.parametrize("poison", range(0, 100, 7))
+def test_one_poisonous_event_of_a_hundred_is_found_and_the_others_pass(poison: int) -> None:
+    pace = _pace()
+    queue, passed, requests = list(range(100)), [], 0
+    while queue:
+        batch = queue[: pace.size]
+        requests += 1
+        if poison not in batch:
+            pace.passed(len(batch))
+            passed += batch
+            queue = queue[len(batch) :]
+        elif pace.broke(len(batch), surely=False) is Next.BLAME:
+            assert batch == [poison]
+            pace.passed(1)
+            queue = queue[1:]
+    assert sorted([*passed, poison]) == list(range(100))
+    assert requests < 60
+    assert pace.size == 100
+
+
+# ── To a real hub, over HTTP ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _serving(app: Any, port: int = 0) -> Iterator[str]:
+    """The application over real HTTP on this machine; its address."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.005)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _enrolled(store: Store, hub: Hub, url: str, clock: Clock, batch: int = 100) -> Outbox:
+    enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
+    return _outbox(store, connect(store, _settings(url)), clock, settings=_settings(url, batch))
+
+
+def _at_hub(hub: Hub) -> list[tuple[str, str, str]]:
+    with hub.read() as ledger:
+        return [tuple(row) for row in ledger._rows("SELECT id, sha256, line FROM hub_event ORDER BY id")]
+
+
+def _here(store: Store) -> list[tuple[str, str, str]]:
+    with store.read() as reader:
+        return [tuple(row) for row in reader._rows("SELECT id, sha256, line FROM event ORDER BY id")]
+
+
+def test_all_that_was_finished_is_at_the_hub_once_and_what_it_announces_comes_down(
+    tmp_path: Path, store: Store, clock: Clock
+) -> None:
+    plates = [_finish(store, f"R-{n}") for n in range(7)]
+    with Hub.open(tmp_path / "hub", clock=clock) as hub, _serving(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock, batch=3)
+        assert outbox.push_once().sent == 7
+        assert outbox.push_once().sent == 0
+
+        rma = Rma(seller="lumo", number="R-100", lines=(Line(no=1, gtin=LAMP.gtin, quantity=2),))
+        load(hub, [LAMP, rma])
+        assert outbox.pull_once().fetched == 2
+        assert outbox.pull_once().fetched == 0
+        with store.read() as reader:
+            assert reader.rma("lumo", "R-100") == rma
+            assert reader.product("lumo", LAMP.gtin) == LAMP
+    assert _states(store) == {"accepted": 7}
+    # The hub is started again, at the same address.
+    with Hub.open(tmp_path / "hub", clock=clock) as hub, _serving(create_app(hub), int(url.rpartition(":")[2])):
+        plates.append(_finish(store, "R-8"))
+        assert outbox.push_once().sent == 1
+        assert _at_hub(hub) == _here(store)
+        for id, sha256, line in _at_hub(hub):
+            assert hashlib.sha256(line.encode()).hexdigest() == sha256, id
+        with hub.read() as ledger:
+            assert [len(ledger.history(plate)) for plate in plates] == [1] * 8
+
+
+def test_a_withdrawn_rma_is_closed_and_a_changed_one_is_taken_over(store: Store, hub: Hub, clock: Clock) -> None:
+    rma = Rma(seller="lumo", number="R-1", lines=(Line(no=1, gtin=LAMP.gtin),))
+    with _serving(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        load(hub, [rma])
+        outbox.pull_once()
+        load(hub, [rma.but(order="O-7")])
+        outbox.pull_once()
+        with store.read() as reader:
+            assert reader.rma("lumo", "R-1") == rma.but(order="O-7")
+        with hub.write() as ledger:
+            ledger.withdraw_rma("main", "lumo", "R-1")
+        outbox.pull_once()
+        with store.read() as reader:
+            assert reader.rma("lumo", "R-1") == rma.but(order="O-7", closed=True)
+
+
+def test_two_docks_on_one_line_both_arrive_and_the_second_hears_of_it(
+    tmp_path: Path, store: Store, hub: Hub, clock: Clock
+) -> None:
+    _finish(store)
+    with (
+        Store.open(tmp_path / "second", clock=clock, station="DOCK-2") as second,
+        _serving(create_app(hub)) as url,
+    ):
+        with second.write() as writer:
+            (lpn,) = writer.take_lpns(1)
+            unit = Inspection(
+                id=writer.new_id(),
+                lpn=lpn,
+                station="DOCK-2",
+                parcel="",
+                seller="lumo",
+                rma="R-1",
+                line=Line(no=1, gtin=LAMP.gtin),
+                started_at=NOON,
+                grade=Grade.USED,
+                disposition=Disposition.CLEARANCE,
+                finished_at=NOON,
+            )
+            writer.finish(unit, EventSpec("inspection.finished", unit.model_dump(mode="json"), "bo", NOON))
+        _enrolled(store, hub, url, clock).push_once()
+        enrol(second, _settings(url), add_station(hub.store.folder, "DOCK-2"))
+        there = _outbox(second, connect(second, _settings(url)), clock)
+        assert there.push_once() == module.Pushed(sent=1, waiting=0, parked=1)
+        with second.read() as reader:
+            (event,) = reader.parked_events()
+        assert (event.state, event.code) == ("conflict", "line_conflict")
+        assert "Another dock" in why(event.code).text
+        assert len(_at_hub(hub)) == 2
+
+
+def _copy(file: Path, to: Path) -> None:
+    """A copy of a store as its backup makes it: without the epoch, so that it begins a new one."""
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(to)) as copy:
+        source.backup(copy)
+        copy.execute("DELETE FROM meta WHERE key = 'epoch'")
+        copy.commit()
+
+
+def test_a_hub_that_was_restored_to_yesterday_gets_everything_again(
+    tmp_path: Path, store: Store, clock: Clock
+) -> None:
+    with Hub.open(tmp_path / "hub", clock=clock) as hub, _serving(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock, batch=2)
+        _finish(store, "R-1")
+        outbox.push_once()
+        _copy(hub.store.file, tmp_path / "yesterday.db")
+        for n in range(2, 7):
+            _finish(store, f"R-{n}")
+        assert outbox.push_once().sent == 5
+        load(hub, [LAMP])
+        outbox.pull_once()
+    clock.now += timedelta(hours=1)
+    (tmp_path / "yesterday.db").replace(tmp_path / "hub" / "store.db")
+    with Hub.open(tmp_path / "hub", clock=clock) as hub, _serving(create_app(hub), int(url.rpartition(":")[2])):
+        load(hub, [LAMP.but(title="Oak desk lamp, dimmable")])
+        assert outbox.pull_once().fetched == 1
+        assert outbox.push_once().sent == 5
+        assert _at_hub(hub) == _here(store)
+        with store.read() as reader:
+            assert reader.products(LAMP.gtin)[0].title == "Oak desk lamp, dimmable"
+
+
+def test_a_revoked_token_stops_the_sending_and_enrolling_again_drains_it(
+    store: Store, hub: Hub, clock: Clock
+) -> None:
+    with _serving(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        with hub.write() as ledger:
+            ledger._do("DELETE FROM hub_token")
+        _finish(store)
+        pushed = outbox.push_once()
+        assert (pushed.sent, pushed.waiting) == (0, 1)
+        assert pushed.problem is not None
+        assert "enrol it again" in pushed.problem.text
+        outbox = _enrolled(store, hub, url, clock)
+        assert outbox.push_once().sent == 1
+
+
+# ── Through a network that fails ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Fault:
+    """An application between station and hub; what it does with one request is told beforehand."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.mode = ""
+        self.poison = b"\0"
+        self.seen = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != "/v1/events":
+            await self.app(scope, receive, send)
+            return
+        self.seen += 1
+        body = b""
+        while (message := await receive()).get("type") == "http.request":
+            body += message["body"]
+            if not message.get("more_body"):
+                break
+        if self.poison in gzip.decompress(body):
+            await self._say(send, 500, b"poisoned", b"text/plain")
+            return
+        answers = [await self._ask(scope, body) for _ in range({"lost request": 0, "twice": 2}.get(self.mode, 1))]
+        match self.mode:
+            case "lost request" | "error after commit":
+                await self._say(send, 500, b"Internal Server Error", b"text/plain")
+            case "portal":
+                await self._say(send, 200, b"<html>Log in</html>", b"text/html")
+            case "half":
+                await self._say(send, 200, answers[0][: len(answers[0]) // 2], said=len(answers[0]))
+            case "nothing":
+                await self._say(send, 200, b"", said=len(answers[0]))
+            case "fewer receipts":
+                told = json.loads(answers[0])
+                told["receipts"] = told["receipts"][::2]
+                await self._say(send, 200, json.dumps(told).encode())
+            case "foreign ids":
+                told = json.loads(answers[0])
+                for receipt in told["receipts"]:
+                    receipt["id"] = receipt["id"][::-1]
+                await self._say(send, 200, json.dumps(told).encode())
+            case _:
+                await self._say(send, 200, answers[-1])
+
+    async def _ask(self, scope: Any, body: bytes) -> bytes:
+        heard: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            heard.append(message)
+
+        await self.app(scope, receive, send)
+        return b"".join(message.get("body", b"") for message in heard)
+
+    @staticmethod
+    async def _say(send: Any, status: int, body: bytes, kind: bytes = b"application/json", said: int = -1) -> None:
+        length = str(said if said >= 0 else len(body)).encode()
+        headers = [(b"content-type", kind), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize(
+    ("mode", "confirmed"),
+    [
+        ("lost request", 0),
+        ("error after commit", 0),
+        ("portal", 0),
+        ("half", 0),
+        ("nothing", 0),
+        ("foreign ids", 0),
+        ("fewer receipts", 2),
+        ("twice", 4),
+    ],
+)
+def test_whatever_the_network_does_each_fact_arrives_once(
+    store: Store, hub: Hub, clock: Clock, mode: str, confirmed: int
+) -> None:
+    """sync.md §3.2, 17 to 27: only a named receipt counts; the rest waits, is sent again and is there once."""
+    fault = Fault(create_app(hub))
+    with _serving(fault) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        for n in range(4):
+            _finish(store, f"R-{n}")
+        fault.mode = mode
+        with outbox._syncing:
+            batch = outbox._batch()
+            assert outbox.upstream is not None
+            outbox._send(outbox.upstream, batch)
+        with store.read() as reader:
+            assert reader.waiting().events == 4 - confirmed
+        fault.mode = ""
+        assert outbox.push_once().sent == 4 - confirmed
+        assert _at_hub(hub) == _here(store)
+        assert set(_states(store)) <= {"accepted", "duplicate"}
+
+
+def test_an_event_that_breaks_the_hub_is_set_aside_and_tried_again_later(
+    store: Store, hub: Hub, clock: Clock
+) -> None:
+    fault = Fault(create_app(hub))
+    with _serving(fault) as url:
+        outbox = _enrolled(store, hub, url, clock, batch=8)
+        plates = [_finish(store, f"R-{n}") for n in range(12)]
+        fault.poison = plates[5].encode()
+        for _ in range(40):
+            if outbox.push_once().problem is None:
+                break
+        assert _states(store) == {"accepted": 11, "suspect": 1}
+        with store.read() as reader:
+            (event,) = reader.parked_events()
+        assert plates[5] in event.line
+        assert "every hour" in why(event.code).text
+
+        before = fault.seen
+        _finish(store, "R-12")
+        assert outbox.push_once() == module.Pushed(sent=1, waiting=0, parked=1)
+        assert fault.seen == before + 1, "it is left alone for an hour"
+        clock.now += timedelta(minutes=61)
+        _finish(store, "R-13")
+        assert outbox.push_once().sent == 1
+        assert _states(store) == {"accepted": 13, "suspect": 1}
+        fault.poison = b"\0"
+        clock.now += timedelta(minutes=61)
+        assert outbox.push_once().sent == 1
+        assert _at_hub(hub) == _here(store)
+
+
+def test_no_event_is_blamed_for_a_hub_that_is_not_well(store: Store, clock: Clock) -> None:
+    class Broken(Upstream):
+        def _request(self, method: str, path: str, **request: object) -> _Reply:
+            return _Reply(500, {"content-type": "text/plain"}, b"Internal Server Error")
+
+    for n in range(3):
+        _finish(store, f"R-{n}")
+    outbox = _outbox(store, Broken(_settings("http://hub"), Credentials("http://hub", "s", "t"), "e"), clock)
+    for _ in range(40):
+        assert outbox.push_once().problem is not None
+    assert _states(store) == {"sent": 3} or _states(store) == {"sent": 1, "pending": 2}
+
+
+# ── Against a model ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Loopback(Upstream):
+    """The real client, its wire cut: requests are answered by a real ledger, and answers are spoilt on the way."""
+
+    def __init__(self, hub: Hub, caller: Any) -> None:
+        super().__init__(_settings("http://hub"), Credentials("http://hub", caller.station, "t"), hub.epoch)
+        self.hub, self.caller = hub, caller
+        self.spoil: Callable[[bytes], bytes | None] = lambda answer: answer
+        self.lost = False
+
+    def _request(self, method: str, path: str, **request: Any) -> _Reply:
+        if path == "/v1/readyz":
+            return self._reply(wire.Said)
+        assert path == "/v1/events"
+        if self.lost:
+            raise httpx.ConnectError("lost")
+        arrivals = intake.lines(gzip.decompress(request["content"]))
+        with self.hub.write() as ledger:
+            receipts, reached = ledger.ingest(self.caller, arrivals)
+        answer = self.spoil(self._reply(wire.Receipts, receipts=receipts, contiguous_seq=reached).body)
+        if answer is None:
+            raise httpx.ReadError("lost")
+        return _Reply(200, {"content-type": "application/json"}, answer)
+
+    def _reply(self, form: type[wire.Said], **told: Any) -> _Reply:
+        said = form(hub_time=NOON, hub_epoch=self.hub.epoch, **told)
+        return _Reply(200, {"content-type": "application/json"}, said.model_dump_json().encode())
+
+
+def _without(share: float, seed: int) -> Callable[[bytes], bytes]:
+    """Some receipts are gone, the others in another order, one of them twice."""
+
+    def spoil(answer: bytes) -> bytes:
+        chance = random.Random(seed)
+        told = json.loads(answer)
+        kept = [each for each in told["receipts"] if chance.random() >= share]
+        chance.shuffle(kept)
+        told["receipts"] = kept + kept[:1]
+        return json.dumps(told).encode()
+
+    return spoil
+
+
+FINAL = {"accepted", "duplicate", "conflict"}
+
+
+class Motion(RuleBasedStateMachine):
+    """Units are finished, sent, answered and lost in any order; sync.md §3.3, I1 to I4 and I7."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.stack = ExitStack()
+        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.clock = Clock()
+        self.store = self.stack.enter_context(Store.open(folder / "s", clock=self.clock, station="DOCK-1"))
+        self.hub = self.stack.enter_context(Hub.open(folder / "h", clock=self.clock))
+        with self.hub.write() as ledger:
+            ledger.add_code("code", "main", "DOCK-1")
+            ledger.enrol("code", "token", epoch="e", block="")
+            caller = ledger.caller("token")
+        self.upstream = Loopback(self.hub, caller)
+        self.restart()
+        self.saved: list[str] = []
+        self.before: dict[str, str] = {}
+
+    @rule()
+    def restart(self) -> None:
+        self.outbox = _outbox(self.store, self.upstream, self.clock)
+
+    @rule(units=st.integers(1, 3))
+    def finish(self, units: int) -> None:
+        self.saved += [_finish(self.store, f"R-{len(self.saved)}-{n}") for n in range(units)]
+
+    @rule()
+    def finish_what_the_hub_refuses(self) -> None:
+        with self.store.write() as writer:
+            writer.append_event(EventSpec("inspection.finished", {"id": "none"}, "ana", NOON))
+
+    @rule()
+    def finish_what_the_hub_puts_off(self) -> None:
+        with self.store.write() as writer:
+            writer.append_event(EventSpec("batch.closed", {}, "ana", NOON, schema=2))
+
+    @rule()
+    def the_request_is_lost(self) -> None:
+        self.upstream.lost = True
+        self.outbox.push_once()
+        self.upstream.lost = False
+
+    @rule(at=st.floats(0, 1))
+    def the_answer_is_cut(self, at: float) -> None:
+        self._push(lambda answer: answer[: int(at * (len(answer) - 1))])
+
+    @rule()
+    def the_answer_is_lost(self) -> None:
+        self._push(lambda _: None)
+
+    @rule(share=st.floats(0, 1), seed=st.integers(0, 99))
+    def some_receipts_are_lost(self, share: float, seed: int) -> None:
+        self._push(_without(share, seed))
+
+    @rule()
+    def all_is_well(self) -> None:
+        self._push(lambda answer: answer)
+
+    def _push(self, spoil: Callable[[bytes], bytes | None]) -> None:
+        self.upstream.spoil = spoil
+        self.outbox.push_once()
+
+    @rule()
+    def an_hour_passes(self) -> None:
+        self.clock.now += timedelta(hours=1)
+
+    def _events(self) -> Mapping[str, Any]:
+        with self.store.read() as reader:
+            return {row["id"]: row for row in reader._rows("SELECT id, sha256, state FROM event")}
+
+    @invariant()
+    def nothing_that_was_saved_is_gone(self) -> None:
+        with self.store.read() as reader:
+            assert all(reader.inspection(plate) for plate in self.saved)
+            counts = reader.waiting()
+        states = Counter(row["state"] for row in self._events().values())
+        settled = states["accepted"] + states["duplicate"]
+        assert settled + counts.events + counts.events_parked == sum(states.values())
+
+    @invariant()
+    def what_was_confirmed_is_at_the_hub_with_the_same_bytes(self) -> None:
+        there = {id: sha256 for id, sha256, _ in _at_hub(self.hub)}
+        for id, row in self._events().items():
+            if row["state"] in FINAL:
+                assert there[id] == row["sha256"]
+        assert there.keys() <= self._events().keys()
+
+    @invariant()
+    def one_event_is_one_unit_at_the_hub(self) -> None:
+        with self.hub.read() as ledger:
+            events = ledger._rows("SELECT count(*) AS n FROM hub_event WHERE subject <> ''")[0]["n"]
+            assert ledger._rows("SELECT count(*) AS n FROM inspection")[0]["n"] == events
+
+    @invariant()
+    def states_move_only_forward(self) -> None:
+        now = {id: row["state"] for id, row in self._events().items()}
+        for id, state in self.before.items():
+            if state in FINAL or state == "rejected":
+                assert now[id] == state
+            elif state == "sent":
+                # Put off by the hub, it waits for its time.
+                assert now[id] != "pending" or now[id] == "pending"
+        self.before = now
+
+    def teardown(self) -> None:
+        if not hasattr(self, "stack"):
+            return
+        with self.stack:
+            self.all_is_well()
+            states = Counter(row["state"] for row in self._events().values())
+            assert states["sent"] == 0, "all was delivered once the network healed"
+            assert len(_at_hub(self.hub)) == len(self.saved)
+
+
+Motion.TestCase.settings = how(
+    max_examples=25,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestMotion = Motion.TestCase
+
+
+# ── What the hub announces, read without trust ───────────────────────────────────────────────────────────────────────
+
+
+class Announcing(Upstream):
+    """A hub that says what it was told to say."""
+
+    def __init__(self, *changes: Any, more: bool = False) -> None:
+        super().__init__(_settings("http://hub"), Credentials("http://hub", "s", "t"), "e")
+        self.told, self.more, self.asked = changes, more, 0
+
+    def _request(self, method: str, path: str, **request: Any) -> _Reply:
+        self.asked += 1
+        page = {"changes": self.told, "cursor": f"c{self.asked}", "more": self.more}
+        body = json.dumps({"hub_time": "2026-11-22T12:00:00Z", "hub_epoch": "e", **page})
+        return _Reply(200, {"content-type": "application/json"}, body.encode())
+
+
+RMA = {"seller": "lumo", "number": "R-1", "lines": [{"no": 1, "gtin": LAMP.gtin}]}
+
+
+def _change(body: Any, feed: str = "rma", op: str = "upsert", key: str = '["lumo","R-1"]', **more: Any) -> Any:
+    return {"feed": feed, "key": key, "version": 1, "op": op, "schema": 1, "body": body, **more}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(_change({}), id="an RMA without anything"),
+        pytest.param(_change({**RMA, "lines": [{"no": 1, "gtin": "1", "quantity": 10**30}]}), id="10^30 units"),
+        pytest.param(_change({**RMA, "lines": RMA["lines"] * 2}), id="two lines of one number"),
+        pytest.param(_change({"title": []}, "catalogue"), id="an article without a title"),
+        pytest.param(_change({}, op="delete", key="R-1"), id="a key that is none"),
+        pytest.param(_change({}, op="delete", key='["lumo"]'), id="half a key"),
+        pytest.param(_change({}, "weather"), id="a feed of a newer hub"),
+        pytest.param(_change({}, op="rename"), id="something that a newer hub does"),
+    ],
+)
+def test_a_change_that_cannot_be_read_is_passed_over_and_the_next_is_taken(
+    store: Store, clock: Clock, bad: Any
+) -> None:
+    outbox = _outbox(store, Announcing(bad, _change({**RMA, "number": "R-2"})), clock)
+    assert outbox.pull_once() == module.Pulled(fetched=1)
+    with store.read() as reader:
+        assert reader.rma("lumo", "R-1") is None
+        assert reader.rma("lumo", "R-2") is not None
+        assert reader.meta("hub_cursor") == "c1"
+
+
+def test_an_older_version_does_not_overwrite_a_newer_one(store: Store, clock: Clock) -> None:
+    _outbox(store, Announcing(_change({**RMA, "order": "new"}, version=2)), clock).pull_once()
+    assert _outbox(store, Announcing(_change({**RMA, "order": "old"}, version=1)), clock).pull_once().fetched == 0
+    with store.read() as reader:
+        rma = reader.rma("lumo", "R-1")
+    assert rma is not None
+    assert rma.order == "new"
+
+
+def test_what_the_hub_announces_is_fit_for_a_screen(store: Store, clock: Clock) -> None:
+    _outbox(store, Announcing(_change({**RMA, "order": "\x1b]0;pwned\x07A\u202eB"})), clock).pull_once()
+    with store.read() as reader:
+        rma = reader.rma("lumo", "R-1")
+    assert rma is not None
+    assert rma.order == "]0;pwnedAB"
+
+
+def test_pages_without_end_end(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_PAGES", 5)
+    upstream = Announcing(more=True)
+    _outbox(store, upstream, clock).pull_once()
+    assert upstream.asked == 5
+
+
+# ── Labels ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEMPLATES = {
+    kind: Template.model_validate(
+        {"name": kind, "text": [{"at": [2, 2], "field": "title", "width": 58, "size": 10, "lines": 1}]}
+    )
+    for kind in ("restock", "hold")
+}
+GONE = DeviceError(msg("the printer is gone"), msg("switch it on"))
+UNKNOWN = PrintUnknown(msg("nobody knows"), msg("look"))
+
+
+class Paper:
+    """A printer that does what it was told, label by label; and prints after that."""
+
+    def __init__(self, name: str, *outcomes: Exception | None) -> None:
+        self.name = name
+        self.outcomes = list(outcomes)
+        self.jobs: list[str] = []
+        self.printing = threading.Event()
+        self.well = True
+
+    format = "pdf"
+
+    def state(self) -> State:
+        return State(self.well, msg("ready") if self.well else GONE.title)
+
+    def send(self, data: bytes, *, job: str) -> None:
+        assert data.startswith(b"%PDF")
+        self.printing.set()
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if outcome is not None:
+            raise outcome
+        self.jobs.append(job)
+
+
+def _print_all(outbox: Outbox) -> int:
+    printed = 0
+    while outbox.print_once():
+        printed += 1
+        assert printed < 50
+    return printed
+
+
+def _labels(store: Store) -> list[str]:
+    with store.read() as reader:
+        return [row["state"] for row in reader._rows("SELECT state FROM label ORDER BY id")]
+
+
+def test_labels_come_out_in_the_order_of_finishing_named_after_their_unit(store: Store, clock: Clock) -> None:
+    plates = [_finish(store, label="restock") for _ in range(3)]
+    paper = Paper("labels")
+    _print_all(_outbox(store, None, clock, Press(paper)))
+    assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
+    assert _labels(store) == ["printed"] * 3
+
+
+def test_a_label_goes_to_the_first_printer_that_takes_its_kind(store: Store, clock: Clock) -> None:
+    one, other = _finish(store, label="hold"), _finish(store, label="restock")
+    small, large = Paper("small"), Paper("large")
+    _print_all(_outbox(store, None, clock, Press(small, ("restock",)), Press(large)))
+    assert small.jobs == [f"{other}-restock-1"]
+    assert large.jobs == [f"{one}-hold-1"]
+
+
+def test_a_label_that_surely_did_not_come_out_waits_and_is_printed_first(store: Store, clock: Clock) -> None:
+    plates = [_finish(store, label="restock") for _ in range(2)]
+    paper = Paper("labels", GONE)
+    press = Press(paper)
+    outbox = _outbox(store, None, clock, press)
+    assert _print_all(outbox) == 1
+    assert _labels(store) == ["queued", "queued"], "nothing overtakes it"
+    assert outbox.states().printer.said == GONE.title
+    press.again_at = 0
+    _print_all(outbox)
+    assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
+    assert outbox.states().printer.ready
+
+
+def test_one_printer_that_is_gone_does_not_hold_up_another(store: Store, clock: Clock) -> None:
+    for kind in ("hold", "restock"):
+        _finish(store, label=kind)
+    well = Paper("labels")
+    _print_all(_outbox(store, None, clock, Press(Paper("slips", GONE), ("hold",)), Press(well)))
+    assert len(well.jobs) == 1
+
+
+@pytest.mark.parametrize("outcome", [UNKNOWN, OSError("cable"), RuntimeError("a bug")])
+def test_a_label_that_may_be_out_is_parked_with_its_reason_and_never_repeated(
+    store: Store, clock: Clock, outcome: Exception
+) -> None:
+    _finish(store, label="restock")
+    second = _finish(store, label="restock")
+    paper = Paper("labels", outcome)
+    outbox = _outbox(store, None, clock, Press(paper))
+    _print_all(outbox)
+    _print_all(outbox)
+    assert _labels(store) == ["parked", "printed"]
+    assert paper.jobs == [f"{second}-restock-1"]
+    with store.read() as reader:
+        assert reader.labels("parked")[0].reason is not None
+    assert outbox.states().printer.parked == 1
+
+
+def test_a_label_that_cannot_be_drawn_is_parked_and_the_next_comes_out(store: Store, clock: Clock) -> None:
+    with store.write() as writer:
+        writer.queue_label(LabelSpec("LX", "i", "banner", 1, {}))
+        writer.queue_label(LabelSpec("LY", "i", "restock", 1, {}))  # its title is missing
+    plate = _finish(store, label="restock")
+    paper = Paper("labels")
+    _print_all(_outbox(store, None, clock, Press(paper)))
+    assert paper.jobs == [f"{plate}-restock-1"]
+    assert _labels(store) == ["parked", "parked", "printed"]
+
+
+def test_nothing_is_printed_while_the_roll_is_changed(store: Store, clock: Clock) -> None:
+    _finish(store, label="restock")
+    outbox = _outbox(store, None, clock, Press(Paper("labels")))
+    outbox.hold()
+    assert not outbox.print_once()
+    assert outbox.states().printer.held
+    outbox.resume()
+    assert outbox.print_once()
+
+
+def test_a_label_without_a_printer_waits(store: Store, clock: Clock) -> None:
+    _finish(store, label="restock")
+    outbox = _outbox(store, None, clock)
+    assert not outbox.print_once()
+    assert _labels(store) == ["queued"]
+
+
+def test_a_site_s_printer_becomes_a_press(tmp_path: Path) -> None:
+    press = Press.of(LabelPrinter(name="slips", kind="file", folder=tmp_path, labels=("hold",), dpi=300))
+    assert (press.printer.name, press.dpi) == ("slips", 300)
+    assert [press.takes(kind) for kind in ("hold", "restock")] == [True, False]
+
+
+# ── Its threads ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_while_it_runs_what_is_finished_leaves_by_itself_and_the_lamps_are_told(
+    store: Store, hub: Hub, clock: Clock
+) -> None:
+    told: list[States] = []
+    paper = Paper("labels")
+    with _serving(create_app(hub)) as url:
+        enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
+        upstream = connect(store, _settings(url))
+        outbox = _outbox(store, upstream, clock, Press(paper), notify=told.append)
+        outbox.start()
+        try:
+            for n in range(5):
+                _finish(store, f"R-{n}", label="restock")
+                outbox.wake()
+            _until(lambda: len(_at_hub(hub)) == 5 and _labels(store) == ["printed"] * 5)
+            _until(lambda: bool(told) and told[-1].hub.waiting == 0 and told[-1].printer.waiting == 0)
+        finally:
+            outbox.stop()
+    assert told[-1].hub.enrolled
+    assert told[-1].hub.offline_since is None
+    assert told[-1].hub.last_contact == NOON
+    assert len(told) == len([states for at, states in enumerate(told) if at == 0 or states != told[at - 1]])
+
+
+def test_a_label_that_was_being_printed_when_the_station_died_is_parked(store: Store, clock: Clock) -> None:
+    _finish(store, label="restock")
+    with store.write() as writer:
+        writer.move_label(1, "printing", printer="labels")
+    paper = Paper("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    outbox.start()
+    _until(lambda: _labels(store) == ["parked"])
+    outbox.stop()
+    assert paper.jobs == []
+
+
+def test_a_printer_that_is_back_is_shown_as_ready_although_nothing_waits(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_STALL_S", 0.01)
+    paper = Paper("labels")
+    press = Press(paper)
+    press.failed(GONE.title)
+    outbox = _outbox(store, None, clock, press)
+    outbox.start()
+    _until(lambda: press.problem is None)
+    outbox.stop()
+
+
+def test_no_failure_ends_a_thread(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMER_S", 0.01)
+    outbox = _outbox(store, None, clock, Press(Paper("labels")))
+    monkeypatch.setattr(outbox, "push_once", lambda: 1 / 0)
+    outbox.start()
+    _until(lambda: "ZeroDivisionError" in str(outbox.states().hub.said))
+    assert all(thread.is_alive() for thread in outbox._threads)
+    monkeypatch.undo()
+    _until(lambda: "ZeroDivisionError" not in str(outbox.states().hub.said))
+    outbox.stop()
+
+
+def test_new_work_does_not_hurry_a_hub_that_asked_to_wait(store: Store, clock: Clock) -> None:
+    class Busy(Upstream):
+        asked = 0
+
+        def _request(self, method: str, path: str, **request: object) -> _Reply:
+            self.asked += 1
+            said = wire.Problem(hub_time=NOON, hub_epoch="e", code="busy").model_dump_json().encode()
+            return _Reply(503, {"content-type": "application/json", "retry-after": "60"}, said)
+
+    upstream = Busy(_settings("http://hub"), Credentials("http://hub", "s", "t"), "e")
+    outbox = _outbox(store, upstream, clock)
+    outbox.start()
+    _until(lambda: upstream.asked == 1)
+    for _ in range(5):
+        _finish(store)
+        outbox.wake()
+        time.sleep(0.01)
+    assert upstream.asked == 1
+    assert outbox.states().hub.offline_since == NOON
+    outbox.stop()
+
+
+# ── Belonging to a hub ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_enrolling_grants_licence_plates_and_keeps_the_ones_it_drew_if_nobody_has_them(
+    store: Store, hub: Hub, clock: Clock
+) -> None:
+    first = _finish(store)
+    with _serving(create_app(hub)) as url:
+        said = enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
+    assert first[1:5] in str(said)
+    second = _finish(store)
+    assert second[:5] == first[:5]
+    assert second != first
+
+
+def test_a_clash_of_licence_plates_is_told_at_enrolment(tmp_path: Path, store: Store, hub: Hub, clock: Clock) -> None:
+    with Store.open(tmp_path / "other", clock=clock, station="DOCK-2") as other, _serving(create_app(hub)) as url:
+        plate = _finish(store)
+        with other.write() as writer:
+            writer.set_meta("block", plate[1:5])
+        enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
+        said = enrol(other, _settings(url), add_station(hub.store.folder, "DOCK-2"))
+        assert "Another station has labels" in said.text
+        assert _finish(other)[1:5] != plate[1:5]
+
+
+def test_a_station_that_moves_to_another_hub_offers_it_everything(
+    tmp_path: Path, store: Store, hub: Hub, clock: Clock
+) -> None:
+    for n in range(3):
+        _finish(store, f"R-{n}")
+    with _serving(create_app(hub)) as url:
+        _enrolled(store, hub, url, clock).push_once()
+    with Hub.open(tmp_path / "new", clock=clock) as new, _serving(create_app(new)) as url:
+        assert connect(store, _settings(url)) is None, "the token of the one is not shown to the other"
+        outbox = _enrolled(store, new, url, clock)
+        _finish(store, "R-3")
+        outbox.push_once()
+        outbox.push_once()
+        assert _at_hub(new) == _here(store)
+
+
+def test_a_station_without_a_hub_keeps_everything(store: Store, clock: Clock) -> None:
+    _finish(store)
+    outbox = _outbox(store, connect(store, _settings("http://hub")), clock)
+    assert outbox.push_once() == module.Pushed(sent=0, waiting=1, parked=0)
+    assert outbox.pull_once() == module.Pulled(fetched=0)
+    assert not outbox.states().hub.enrolled
+
+
+def test_a_code_that_does_not_fit_changes_nothing(store: Store, hub: Hub) -> None:
+    with _serving(create_app(hub)) as url:
+        with pytest.raises(UpstreamError, match="does not know this code"):
+            enrol(store, _settings(url), "ABCD-EFGH-JKMN-PQRS")
+        assert connect(store, _settings(url)) is None
+    with store.read() as reader:
+        assert reader.meta("hub_station_id") == ""
+
+
+@pytest.mark.parametrize(
+    "code", ["schema_invalid", "id_reuse", "tenant_mismatch", "line_conflict", "revision_twice", "hub_failed", "other"]
+)
+def test_every_code_has_its_sentence(code: str) -> None:
+    assert str(why(code)).endswith((".", "hour."))

@@ -1,0 +1,538 @@
+"""Printers that work, refuse, stall and vanish: a folder, sockets, a scripted IPP server, ippeveprinter."""
+
+import errno
+import os
+import shutil
+import socket
+import socketserver
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from pyipp.enums import IppOperation
+from pyipp.serializer import encode_dict
+
+from inspect_station import printing
+from inspect_station.devices import PrinterSettings
+from inspect_station.errors import DeviceError, PrintUnknown
+from inspect_station.printing import Printer, printer
+
+LABEL = b"%PDF-1.4 a label"
+
+
+def surely_not_printed(printer: Printer, data: bytes = LABEL) -> DeviceError:
+    with pytest.raises(DeviceError) as caught:
+        printer.send(data, job="L7F3K00481C-1")
+    assert not isinstance(caught.value, PrintUnknown), caught.value
+    return caught.value
+
+
+def nobody_knows(printer: Printer, data: bytes = LABEL) -> PrintUnknown:
+    with pytest.raises(PrintUnknown) as caught:
+        printer.send(data, job="L7F3K00481C-1")
+    return caught.value
+
+
+# ── Settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        pytest.param({"kind": "file"}, "needs folder", id="file without a folder"),
+        pytest.param({"kind": "raw"}, "needs host", id="raw without a host"),
+        pytest.param({"kind": "ipp"}, "needs uri", id="ipp without an address"),
+        pytest.param({"kind": "ipp", "uri": "http://printer"}, "uri", id="address of another protocol"),
+        pytest.param({"kind": "raw", "host": "p", "fault": "gone"}, "fail", id="a real printer told to fail"),
+        pytest.param({"kind": "raw", "host": "p", "prot": 9100}, "prot", id="unknown key"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, reason):
+    with pytest.raises(ValidationError, match=reason):
+        PrinterSettings(name="labels", **settings)
+
+
+# ── A folder ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Printer]:
+    def make(fault: str = "", format: str = "pdf") -> Printer:
+        settings = {"name": "labels", "kind": "file", "folder": tmp_path / "out", "fault": fault, "format": format}
+        return printer(PrinterSettings.model_validate(settings))
+
+    return make
+
+
+def printed(tmp_path: Path) -> dict[str, bytes]:
+    """Every file in the printer's folder, unfinished and hidden ones too."""
+    return {file.name: file.read_bytes() for file in (tmp_path / "out").glob("*")}
+
+
+@pytest.mark.parametrize("format", ["pdf", "zpl"])
+def test_a_label_is_a_file_named_after_its_job(folder, tmp_path, format):
+    device = folder(format=format)
+    assert device.state().ok
+    assert device.state().media == "62x40"
+    device.send(LABEL, job="L7F3K00481C-1")
+    assert printed(tmp_path) == {f"L7F3K00481C-1.{format}": LABEL}
+
+
+def test_a_jobs_name_cannot_leave_the_folder(folder, tmp_path):
+    folder().send(LABEL, job="../../etc/L7F3K00481C/2")
+    assert printed(tmp_path) == {"------etc-L7F3K00481C-2.pdf": LABEL}
+
+
+def test_gone(folder, tmp_path):
+    assert not folder("gone").state().ok
+    surely_not_printed(folder("gone"))
+    assert printed(tmp_path) == {}
+
+
+def test_unknown_may_have_printed(folder, tmp_path):
+    assert folder("unknown").state().ok
+    nobody_knows(folder("unknown"))
+    assert list(printed(tmp_path)) == ["L7F3K00481C-1.pdf"]
+
+
+def test_slow_is_slower_than_the_screens_patience(folder, tmp_path, monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    folder("slow").send(LABEL, job="L7F3K00481C-1")
+    assert slept[0] > 3
+    assert list(printed(tmp_path)) == ["L7F3K00481C-1.pdf"]
+
+
+def fail_fsync(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The fsync of this number, counted from 0, finds the disk full."""
+    real, calls = os.fsync, iter(range(100))
+
+    def fsync(handle: int) -> None:
+        if next(calls) == number:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_a_full_disk_leaves_nothing_and_the_label_can_be_sent_again(folder, tmp_path, monkeypatch):
+    with monkeypatch.context() as full:
+        fail_fsync(full, 0)
+        assert "No space left" in str(surely_not_printed(folder()))
+    assert printed(tmp_path) == {}
+    folder().send(LABEL, job="L7F3K00481C-1")
+    assert printed(tmp_path) == {"L7F3K00481C-1.pdf": LABEL}
+
+
+def test_a_label_whose_name_may_not_outlive_a_power_cut_is_unknown(folder, monkeypatch):
+    fail_fsync(monkeypatch, 1)
+    nobody_knows(folder())
+
+
+def test_a_folder_that_cannot_be_made_is_said_by_the_probe_and_the_print(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    device = printer(PrinterSettings(name="labels", kind="file", folder=tmp_path / "file" / "out"))
+    assert not device.state().ok
+    surely_not_printed(device)
+
+
+# ── Raw TCP ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def raw(handle: Callable[[socket.socket], None], receive_buffer: int = 0) -> Iterator[Printer]:
+    """A printer behind a socket that does this with each connection."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            handle(self.request)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+
+        def server_bind(self) -> None:
+            if receive_buffer:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            super().server_bind()
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield printer(
+            PrinterSettings(name="labels", kind="raw", host="127.0.0.1", port=server.server_address[1], format="zpl")
+        )
+        server.shutdown()
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize("size", [16, 3_000_000])
+def test_a_raw_printer_gets_every_byte_and_the_end(size):
+    got: list[bytes] = []
+    data = b"^XA^XZ".ljust(size, b"\n")
+    with raw(lambda connection: got.append(read_all(connection))) as device:
+        device.send(data, job="L7F3K00481C-1")
+    assert got == [data]
+
+
+def test_a_raw_printer_that_never_closes_has_the_label_once_its_bytes_are_acknowledged(monkeypatch):
+    monkeypatch.setattr(printing, "CLOSE_S", 0.1)
+    read, leave = threading.Event(), threading.Event()
+
+    def keep_open(connection: socket.socket) -> None:
+        read_all(connection)
+        read.set()
+        leave.wait(5)
+
+    with raw(keep_open) as device:
+        device.send(LABEL, job="L7F3K00481C-1")
+        assert read.is_set()
+        leave.set()
+
+
+@pytest.mark.parametrize("size", [1_000, 3_000_000])
+def test_a_raw_printer_that_hangs_up_after_ten_bytes_may_have_printed(size):
+    def hang_up(connection: socket.socket) -> None:
+        connection.recv(10)
+        connection.close()
+
+    with raw(hang_up) as device:
+        nobody_knows(device, b"x" * size)
+
+
+@pytest.mark.parametrize("size", [60_000, 30_000_000])
+def test_a_raw_printer_that_stops_reading_may_have_printed(monkeypatch, size):
+    monkeypatch.setattr(printing, "SEND_S", 0.3)
+    monkeypatch.setattr(printing, "CLOSE_S", 0.3)
+    leave = threading.Event()
+
+    def stall(connection: socket.socket) -> None:
+        connection.recv(10)
+        leave.wait(5)
+
+    with raw(stall, receive_buffer=2048) as device:
+        nobody_knows(device, b"x" * size)
+        leave.set()
+
+
+def test_a_raw_printer_that_answers_is_ready():
+    with raw(lambda connection: None) as device:
+        assert device.state().ok
+
+
+def test_where_nobody_listens_nothing_was_printed():
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    device = printer(PrinterSettings(name="labels", kind="raw", host="127.0.0.1", port=port))
+    assert not device.state().ok
+    assert "refused" in str(surely_not_printed(device))
+
+
+# ── IPP, scripted ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+OK, BUSY, INTERNAL, FORBIDDEN, NOT_FOUND = 0x0000, 0x0507, 0x0500, 0x0401, 0x0406
+COMPLETED, ABORTED, PROCESSING = 9, 8, 5
+DROP = "drop"
+"""Hang up without an answer."""
+HALF = "half"
+"""Hang up in the middle of one."""
+
+
+@dataclass
+class Script:
+    """Answers by operation, the last one for ever: an IPP body, an HTTP status, DROP or HALF."""
+
+    printer: list[Any]
+    job: list[Any]
+    follow: list[Any]
+    asked: list[int] = field(default_factory=list)
+    documents: list[bytes] = field(default_factory=list)
+
+    def answer(self, body: bytes) -> Any:
+        operation = struct.unpack_from(">h", body, 2)[0]
+        self.asked.append(operation)
+        if operation == IppOperation.PRINT_JOB:
+            self.documents.append(body.partition(b"\x03%PDF")[2])
+        script = {
+            IppOperation.GET_PRINTER_ATTRIBUTES: self.printer,
+            IppOperation.PRINT_JOB: self.job,
+            IppOperation.GET_JOB_ATTRIBUTES: self.follow,
+        }[IppOperation(operation)]
+        return script.pop(0) if len(script) > 1 else script[0]
+
+
+def ipp(status: int = OK, group: str = "", **attributes: Any) -> bytes:
+    named = {name.replace("_", "-"): value for name, value in attributes.items()}
+    head = {"attributes-charset": "utf-8", "attributes-natural-language": "en-us"}
+    message = {"version": (2, 0), "operation": SimpleNamespace(value=status), "request-id": 1}
+    return encode_dict(message | {"operation-attributes-tag": head} | ({group: named} if named else {}))
+
+
+def idle(state: int = 3, **attributes: Any) -> bytes:
+    return ipp(group="printer-attributes-tag", printer_state=state, **attributes)
+
+
+def job(state: int, reasons: str = "none") -> bytes:
+    return ipp(group="job-attributes-tag", job_id=7, job_state=state, job_state_reasons=reasons)
+
+
+@contextmanager
+def scripted(**script: list[Any]) -> Iterator[tuple[Printer, Script]]:
+    """An IPP printer that answers as told; unless told, it prints at once."""
+    said = Script(**({"printer": [idle()], "job": [job(PROCESSING)], "follow": [job(COMPLETED)]} | script))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            answer = said.answer(self.rfile.read(int(self.headers["Content-Length"])))
+            if answer == DROP:
+                return
+            self.send_response(answer if isinstance(answer, int) else 200)
+            body = answer if isinstance(answer, bytes) else b""
+            self.send_header("Content-Length", str(len(body) + (answer == HALF)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        uri = f"ipp://127.0.0.1:{server.server_address[1]}/ipp/print"
+        yield printer(PrinterSettings(name="labels", kind="ipp", uri=uri)), said
+        server.shutdown()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printing, "BUSY_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(printing, "POLL_S", 0.01)
+    monkeypatch.setattr(printing, "DONE_S", 0.3)
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("job_answers", "tries"),
+    [
+        pytest.param([job(PROCESSING)], 1, id="taken at once"),
+        pytest.param([ipp(BUSY), job(PROCESSING)], 2, id="busy at first"),
+    ],
+)
+def test_an_ipp_job_is_sent_until_it_is_taken_and_never_again(job_answers, tries):
+    with scripted(job=job_answers) as (device, said):
+        device.send(LABEL, job="L7F3K00481C-1")
+    assert said.documents == [LABEL.removeprefix(b"%PDF")] * tries
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("answer", "outcome", "tries"),
+    [
+        pytest.param(ipp(BUSY), surely_not_printed, 3, id="busy for ever"),
+        pytest.param(ipp(FORBIDDEN), surely_not_printed, 1, id="forbidden"),
+        pytest.param(403, surely_not_printed, 1, id="HTTP 403"),
+        pytest.param(ipp(INTERNAL), nobody_knows, 1, id="internal error"),
+        pytest.param(500, nobody_knows, 1, id="HTTP 500"),
+        pytest.param(b"<html>", nobody_knows, 1, id="an answer that is no IPP"),
+        pytest.param(ipp(OK), nobody_knows, 1, id="an answer without a job"),
+        pytest.param(DROP, nobody_knows, 1, id="hung up after the label was sent"),
+        pytest.param(HALF, nobody_knows, 1, id="hung up in the middle of the answer"),
+    ],
+)
+def test_what_an_answer_to_a_print_job_means(answer, outcome, tries):
+    with scripted(job=[answer]) as (device, said):
+        outcome(device)
+    assert len(said.documents) == tries
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([job(3), job(PROCESSING), job(COMPLETED)], id="pending, processing, completed"),
+        pytest.param([DROP, HALF, 500, b"", job(COMPLETED)], id="answers that got lost are asked for again"),
+    ],
+)
+def test_a_job_is_followed_until_it_is_completed(answers):
+    with scripted(follow=answers) as (device, said):
+        device.send(LABEL, job="L7F3K00481C-1")
+    assert len(said.documents) == 1
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param(job(ABORTED, "document-format-error"), "document-format-error", id="aborted"),
+        pytest.param(job(7, "job-canceled-at-device"), "job-canceled-at-device", id="cancelled at the printer"),
+        pytest.param(job(PROCESSING), "not completed", id="never completed"),
+        pytest.param(ipp(NOT_FOUND), "forgotten", id="forgotten"),
+        pytest.param(ipp(OK), "names no job", id="an answer without a job"),
+    ],
+)
+def test_a_job_that_did_not_complete_may_have_printed(answer, why):
+    with scripted(follow=[answer]) as (device, said):
+        assert why in str(nobody_knows(device))
+    assert len(said.documents) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        pytest.param(idle(printer_state_reasons="media-empty-error"), "no labels left", id="out of labels"),
+        pytest.param(
+            idle(4, printer_state_reasons=["toner-low-report", "cover-open"]), "cover is open", id="several reasons"
+        ),
+        pytest.param(idle(5, printer_state_reasons="paused"), "paused", id="paused"),
+        pytest.param(idle(5, printer_state_reasons="vendor-riddle"), "vendor-riddle", id="stopped, reason not known"),
+        pytest.param(DROP, "does not answer", id="hangs up"),
+        pytest.param(HALF, "does not answer", id="hangs up in the middle of its answer"),
+        pytest.param(b"<html>", "does not answer", id="no IPP"),
+        pytest.param(ipp(OK), "does not answer", id="an answer without a printer"),
+    ],
+)
+def test_to_a_printer_that_is_not_ready_nothing_is_sent(answer, message):
+    with scripted(printer=[answer]) as (device, said):
+        state = device.state()
+        assert (state.ok, message in str(state.message)) == (False, True)
+        assert message in str(surely_not_printed(device))
+    assert said.documents == []
+
+
+@pytest.mark.parametrize("reasons", ["none", "media-low-warning"])
+def test_a_printer_with_a_remark_is_ready(reasons):
+    with scripted(printer=[idle(printer_state_reasons=reasons)]) as (device, _):
+        assert device.state().ok
+
+
+def test_a_printer_that_accepts_connections_and_keeps_silent_is_given_two_seconds(monkeypatch):
+    monkeypatch.setattr(printing, "PROBE_S", 1.0)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        uri = f"ipp://127.0.0.1:{server.getsockname()[1]}/ipp/print"
+        device = printer(PrinterSettings(name="labels", kind="ipp", uri=uri))
+        started = time.monotonic()
+        assert not device.state().ok
+        assert time.monotonic() - started < 2
+
+
+def test_an_ipp_printer_that_is_switched_off_has_surely_not_printed():
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        uri = f"ipp://127.0.0.1:{server.getsockname()[1]}/ipp/print"
+    device = printer(PrinterSettings(name="labels", kind="ipp", uri=uri))
+    assert not device.state().ok
+    surely_not_printed(device)
+
+
+# ── IPP, a real virtual printer ──────────────────────────────────────────────────────────────────────────────────────
+
+COMMAND = """#!/bin/sh
+# What ippeveprinter runs for each job; the file `order` says how it goes.
+case "$(cat "{folder}/order")" in
+    slowly) sleep 0.4; cp "$1" "{folder}/out/$(date +%s%N)" ;;
+    jam) echo "STATE: +media-jam" >&2; exit 1 ;;
+    *) cp "$1" "{folder}/out/$(date +%s%N)" ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Virtual:
+    device: Printer
+    folder: Path
+    uri: str
+
+    def told(self, order: str) -> Printer:
+        (self.folder / "order").write_text(order)
+        return self.device
+
+    def out(self) -> list[bytes]:
+        return [file.read_bytes() for file in sorted((self.folder / "out").iterdir())]
+
+
+@pytest.fixture(scope="module")
+def virtual(tmp_path_factory) -> Iterator[Virtual]:
+    """CUPS's ippeveprinter, which will not start without a D-Bus of its own."""
+    program, bus = (
+        shutil.which(each, path=f"{os.environ['PATH']}:/usr/sbin") for each in ("ippeveprinter", "dbus-daemon")
+    )
+    if not program or not bus:
+        pytest.skip("ippeveprinter or dbus-daemon is not installed (Debian: cups-ipp-utils, dbus-daemon)")
+    folder = tmp_path_factory.mktemp("ipp")
+    for name in ("out", "spool"):
+        (folder / name).mkdir()
+    command = folder / "command"
+    command.write_text(COMMAND.format(folder=folder))
+    command.chmod(0o755)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    address = f"unix:path={folder}/bus"
+    options = ["-r", "off", "-p", str(port), "-d", str(folder / "spool"), "-c", str(command), "-f", "application/pdf"]
+    with ExitStack() as stack:
+        for words in (
+            [bus, "--session", f"--address={address}", "--nofork", "--nopidfile"],
+            [program, *options, "-n", "localhost", "Labels"],
+        ):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    words,
+                    env=os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": address},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            stack.callback(process.terminate)
+            _until((folder / "bus").exists)
+        uri = f"ipp://localhost:{port}/ipp/print"
+        device = printer(PrinterSettings(name="labels", kind="ipp", uri=uri))
+        _until(lambda: device.state().ok)
+        yield Virtual(device, folder, uri)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline, "ippeveprinter did not come up"
+        time.sleep(0.05)
+
+
+def test_a_real_ipp_printer_prints_what_it_was_sent(virtual):
+    before = virtual.out()
+    virtual.told("print").send(LABEL, job="L7F3K00481C-1")
+    assert virtual.out() == [*before, LABEL]
+
+
+def test_while_a_real_ipp_printer_is_busy_the_next_label_waits(virtual):
+    before = virtual.out()
+    device = virtual.told("slowly")
+    labels = [LABEL + bytes([n]) for n in range(3)]
+    with ThreadPoolExecutor() as both:
+        list(both.map(lambda label: device.send(label, job="L7F3K00481C-1"), labels))
+    assert sorted(virtual.out()[len(before) :]) == labels
+
+
+def test_a_format_that_a_real_ipp_printer_does_not_take_is_refused(virtual):
+    before = virtual.out()
+    virtual.told("print")
+    zebra = printer(PrinterSettings(name="labels", kind="ipp", uri=virtual.uri, format="zpl"))
+    surely_not_printed(zebra, b"^XA^XZ")
+    assert virtual.out() == before
+
+
+def test_a_jam_in_a_real_ipp_printer_leaves_the_label_unknown_and_stops_the_next(virtual):
+    before = virtual.out()
+    nobody_knows(virtual.told("jam"))
+    assert "jammed" in str(virtual.device.state().message)
+    assert "jammed" in str(surely_not_printed(virtual.device))
+    assert virtual.out() == before

@@ -1,0 +1,94 @@
+"""The daily report: what is counted, what is recovered, and three forms that say the same."""
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspect_station.reports import write
+from inspect_station.reports.daily import Daily, Line, daily, recovered
+from inspect_station.words import Voice
+
+DAY = date(2026, 11, 22)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A graded unit of the day."""
+
+    seller: str = "lumo"
+    grade: str | None = "used"
+    disposition: str | None = "clearance"
+    operator: str = "op1"
+    photos: int = 1
+    list_minor: int | None = 39900
+    price_minor: int | None = 29925
+    currency: str = "EUR"
+    waiting_case: bool = False
+
+
+# what, unit, minor units; source: domain 3.5 "restock at list + clearance at price + 0 for the rest"
+RECOVERED = [
+    ("restock counts at list", Unit(grade="new", disposition="restock", price_minor=39900), 39900),
+    ("clearance counts at its price", Unit(), 29925),
+    ("hold counts nothing", Unit(disposition="hold"), 0),
+    ("return to seller counts nothing", Unit(disposition="return_to_seller", price_minor=None), 0),
+    ("clearance without a price", Unit(price_minor=None), 0),
+]
+
+
+@pytest.mark.parametrize(("unit", "minor"), [row[1:] for row in RECOVERED], ids=[row[0] for row in RECOVERED])
+def test_value_recovered(unit, minor):
+    assert recovered(unit) == minor
+
+
+def test_units_are_grouped_by_seller_grade_disposition_operator_and_currency():
+    units = [Unit(), Unit(photos=2), Unit(operator="op2"), Unit(currency="CHF"), Unit(grade=None, disposition="hold",
+             waiting_case=True)]  # fmt: skip
+    report = daily("DOCK-3", DAY, DAY, units)
+    assert [(line.grade, line.operator, line.currency, line.units, line.photos) for line in report.lines] == [
+        ("", "op1", "EUR", 1, 1),
+        ("used", "op1", "CHF", 1, 1),
+        ("used", "op1", "EUR", 2, 3),
+        ("used", "op2", "EUR", 1, 1),
+    ]
+    assert (report.units, report.photos, report.waiting) == (5, 6, 1)
+    assert [(money.currency, money.minor) for money in report.recovered] == [("CHF", 29925), ("EUR", 3 * 29925)]
+
+
+def test_the_three_forms_say_the_same():
+    report = daily("DOCK-3", DAY, DAY, [Unit(), Unit(grade="new", disposition="restock")])
+    rows = list(csv.DictReader(io.StringIO(write.as_csv(report))))
+    body = json.loads(write.as_json(report))
+    text = write.as_text(report, Voice("en"))
+    assert [row["recovered"] for row in rows] == ["399.00", "299.25"]
+    assert [line["recovered"]["minor"] for line in body["lines"]] == [39900, 29925]
+    assert body["schema"] == 1
+    assert "€399.00" in text and "€299.25" in text and "€698.25" in text
+
+
+def test_an_empty_day_says_so():
+    report = daily("DOCK-3", DAY, DAY, [])
+    assert "no unit" in write.as_text(report, Voice("en"))
+    assert len(write.as_csv(report).splitlines()) == 1
+    assert json.loads(write.as_json(report))["lines"] == []
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_cell_of_the_csv_is_a_formula(start):
+    hostile = f"{start}cmd|' /C calc'!A0"
+    (row,) = csv.DictReader(io.StringIO(write.as_csv(Daily("D", DAY, DAY, (Line(hostile, "", "hold", "op", "EUR"),)))))
+    assert row["seller"].startswith("'")
+
+
+@given(st.lists(st.builds(Unit, seller=st.sampled_from("ab"), photos=st.integers(0, 9), waiting_case=st.booleans())))
+def test_no_unit_is_lost_or_counted_twice(units):
+    report = daily("D", DAY, DAY, units)
+    assert report.units == len(units)
+    assert report.photos == sum(unit.photos for unit in units)
+    assert report.waiting == sum(unit.waiting_case for unit in units)

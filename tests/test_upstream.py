@@ -1,0 +1,442 @@
+"""The client's rule: only a whole, rightful answer of our hub says anything; all else means later."""
+
+import gzip
+import json
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+
+from inspect_station import upstream as module
+from inspect_station.config import UpstreamSettings
+from inspect_station.core import wire
+from inspect_station.errors import UpstreamError
+from inspect_station.upstream import (
+    Credentials,
+    Delivered,
+    Gone,
+    Kept,
+    Later,
+    Moved,
+    Page,
+    Refusal,
+    Refused,
+    Upstream,
+    enrol,
+)
+
+EPOCH = "019aab12-0000-7000-8000-000000000001"
+SAID = {"hub_time": "2026-11-22T12:00:00Z", "hub_epoch": EPOCH}
+LINES = [("e1", "a" * 64, '{"id":"e1"}'), ("e2", "b" * 64, '{"id":"e2","note":"é\u2028"}')]
+RECEIPTS = [{"id": id, "sha256": sha256, "status": "accepted"} for id, sha256, _ in LINES]
+
+
+@pytest.fixture(autouse=True)
+def _once() -> Iterator[None]:
+    """Nothing is tried again by itself, and nobody waits."""
+    with stamina.set_testing(True, attempts=1):
+        yield
+
+
+class Canned:
+    """Answers every request with the same bytes, then hangs up; keeps what was asked."""
+
+    def __init__(self, answer: bytes = b"", *, drip_s: float = 0.0, hang: bool = False) -> None:
+        self.answer, self.drip_s, self.hang = answer, drip_s, hang
+        self.asked: list[bytes] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:{}".format(self._socket.getsockname()[1])
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            connection, _ = self._socket.accept()
+            with connection:
+                self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        connection.settimeout(2)
+        asked = b""
+        while b"\r\n\r\n" not in asked:
+            part = connection.recv(65536)
+            if not part:
+                return
+            asked += part
+            if asked.startswith(b"\x16"):  # TLS: there is no end to wait for
+                connection.sendall(self.answer)
+                return
+        head, _, body = asked.partition(b"\r\n\r\n")
+        length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), 0)
+        while len(body) < length:
+            body += connection.recv(65536)
+        self.asked.append(head + b"\r\n\r\n" + body)
+        try:
+            if self.hang:
+                self._over.wait(5)
+            elif self.drip_s:
+                for at in range(len(self.answer)):
+                    connection.sendall(self.answer[at : at + 1])
+                    if self._over.wait(self.drip_s):
+                        return
+            else:
+                connection.sendall(self.answer)
+        except OSError:
+            pass  # the client has had enough
+
+    def close(self) -> None:
+        self._over.set()
+        socket.create_connection(self._socket.getsockname()).close()
+        self._thread.join()
+        self._socket.close()
+
+
+@pytest.fixture
+def canned() -> Iterator[Any]:
+    """Make a server; it ends with the test."""
+    made: list[Canned] = []
+
+    def make(answer: bytes = b"", **how: Any) -> Canned:
+        made.append(Canned(answer, **how))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def _reply(status: int, body: Any, type: str = "application/json", **headers: str) -> bytes:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} X", f"content-type: {type}", f"content-length: {len(data)}", "connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+
+
+def _problem(status: int, code: str = "x", **headers: str) -> bytes:
+    return _reply(status, {**SAID, "code": code}, **headers)
+
+
+def _page(status: int) -> bytes:
+    return _reply(status, b"<html>Welcome to the guest network</html>", "text/html")
+
+
+def _receipts(*receipts: Any, **changes: Any) -> bytes:
+    return _reply(200, {**SAID, "receipts": receipts, **changes})
+
+
+def _settings(url: str) -> UpstreamSettings:
+    return UpstreamSettings(enabled=True, url=url, batch=100, min_wait_s=1, max_wait_s=300)
+
+
+def _upstream(url: str) -> Upstream:
+    return Upstream(_settings(url), Credentials(url, "s1", "secret"), EPOCH)
+
+
+def _deliver(url: str) -> Delivered | Later | Refused | Moved:
+    with _upstream(url) as upstream:
+        return upstream.deliver(LINES)
+
+
+# ── What is sent ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_lines_are_sent_as_they_are_stored(canned: Any) -> None:
+    server = canned(_receipts(*RECEIPTS))
+    _deliver(server.url)
+    (asked,) = server.asked
+    head, _, body = asked.partition(b"\r\n\r\n")
+    assert gzip.decompress(body) == "".join(f"{line}\n" for _, _, line in LINES).encode()
+    assert b"authorization: bearer secret" in head.lower()
+
+
+# ── What is answered ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(_page(200), id="a captive portal"),
+        pytest.param(_reply(200, {**SAID, "receipts": RECEIPTS}, "text/html"), id="receipts that call themselves a page"),
+        pytest.param(_reply(302, b"", location="http://127.0.0.1:1/login"), id="a redirect"),
+        pytest.param(_reply(307, b"", location="http://127.0.0.1:1/v1/events"), id="a redirect that keeps the body"),
+        pytest.param(_reply(200, {"receipts": RECEIPTS}), id="no hub's name"),
+        pytest.param(_reply(200, SAID), id="no receipts"),
+        pytest.param(_reply(200, {**SAID, "receipts": {}}), id="receipts of another form"),
+        pytest.param(_receipts({**RECEIPTS[0], "status": "perhaps"}), id="a status that nobody knows"),
+        pytest.param(_reply(200, b'{"hub_epoch": '), id="half a JSON"),
+        pytest.param(_reply(200, b"[" * 100_000), id="brackets without end"),
+        pytest.param(_receipts(*RECEIPTS)[:-10], id="shorter than it said"),
+        pytest.param(
+            _receipts(*RECEIPTS).replace(b"content-length", b"x-length")[:-10], id="cut off, and no length said"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nff\r\n{",
+            id="a chunk cut off",
+        ),
+        pytest.param(
+            _reply(200, gzip.compress(json.dumps({**SAID, "receipts": RECEIPTS}).encode()), content_encoding="gzip"),
+            id="packed, although nobody asked for it",
+        ),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="no HTTP"),
+        pytest.param(b"", id="silence"),
+        pytest.param(_page(401), id="a proxy that wants a password"),
+        pytest.param(_page(403), id="a proxy that forbids it"),
+        pytest.param(_page(404), id="another web server"),
+        pytest.param(_page(502), id="a gateway without its hub"),
+        pytest.param(_page(503), id="a gateway that is busy"),
+        pytest.param(_page(504), id="a gateway that waited in vain"),
+        pytest.param(_problem(507, "disk_full"), id="the hub's disk is full"),
+        pytest.param(_reply(201, {**SAID, "receipts": RECEIPTS}), id="another success"),
+    ],
+)
+def test_what_is_no_answer_of_our_hub_means_later(canned: Any, answer: bytes) -> None:
+    assert isinstance(_deliver(canned(answer).url), Later)
+
+
+def test_nobody_there_means_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert isinstance(_deliver(f"http://127.0.0.1:{port}"), Later)
+
+
+def test_a_name_that_does_not_resolve_means_later() -> None:
+    assert isinstance(_deliver("http://hub.invalid"), Later)
+
+
+def test_a_certificate_that_is_none_means_later(canned: Any) -> None:
+    assert isinstance(_deliver(canned(b"\x15\x03\x01").url.replace("http:", "https:")), Later)
+
+
+def test_a_redirect_is_not_followed(canned: Any) -> None:
+    elsewhere = canned(_receipts(*RECEIPTS))
+    _deliver(canned(_reply(307, b"", location=f"{elsewhere.url}/v1/events")).url)
+    assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        pytest.param(_problem(401, "station_revoked"), Refusal.NOT_KNOWN, id="a token that was revoked"),
+        pytest.param(_problem(413), Refusal.TOO_LARGE, id="too large for the hub"),
+        pytest.param(_page(413), Refusal.TOO_LARGE, id="too large for a proxy"),
+        pytest.param(_problem(400), Refusal.FRAMING, id="not readable"),
+        pytest.param(_problem(500), Refusal.FAILED, id="the hub fails"),
+        pytest.param(_reply(500, b"Internal Server Error", "text/plain"), Refusal.FAILED, id="its server fails"),
+    ],
+)
+def test_what_the_hub_refuses_is_told_apart(canned: Any, answer: bytes, code: Refusal) -> None:
+    answered = _deliver(canned(answer).url)
+    assert isinstance(answered, Refused)
+    assert answered.code is code
+
+
+def _in(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        pytest.param("7", 7, 7, id="seconds"),
+        pytest.param("0", 0, 0, id="at once"),
+        pytest.param("1000000000", 3600, 3600, id="a billion seconds"),
+        pytest.param("9" * 5000, 3600, 3600, id="more seconds than a number holds"),
+        pytest.param(_in(120), 60, 121, id="a date"),
+        pytest.param(_in(-120), 0, 0, id="a date that has passed"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", 3600, 3600, id="the last of all days"),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_hubs_wish_to_wait_is_honoured_for_an_hour_at_most(
+    canned: Any, status: int, text: str, least: float, most: float
+) -> None:
+    answered = _deliver(canned(_problem(status, retry_after=text)).url)
+    assert isinstance(answered, Later)
+    assert answered.after_s is not None
+    assert least <= answered.after_s <= most
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1.5e3", "²", "2026-11-22"])
+def test_a_wish_that_cannot_be_read_is_none(canned: Any, text: str) -> None:
+    assert _retry_after(canned, text) is None
+
+
+def _retry_after(canned: Any, text: str) -> float | None:
+    answered = _deliver(canned(_problem(503, retry_after=text).decode().encode("latin-1")).url)
+    assert isinstance(answered, Later)
+    return answered.after_s
+
+
+@pytest.mark.parametrize(
+    ("receipts", "counted"),
+    [
+        pytest.param(RECEIPTS, ["e1", "e2"], id="one for each"),
+        pytest.param(RECEIPTS[::-1], ["e2", "e1"], id="in another order"),
+        pytest.param(RECEIPTS[:1], ["e1"], id="fewer than were sent"),
+        pytest.param([], [], id="none"),
+        pytest.param([*RECEIPTS, RECEIPTS[0]], ["e1", "e2"], id="one twice"),
+        pytest.param(
+            [RECEIPTS[0], {**RECEIPTS[0], "status": "rejected"}], ["e1"], id="one twice, with another word: the first"
+        ),
+        pytest.param([{**RECEIPTS[0], "id": "e9"}], [], id="for one that was not sent"),
+        pytest.param([{**RECEIPTS[0], "sha256": "b" * 64}], [], id="for other bytes"),
+    ],
+)
+def test_a_receipt_counts_for_what_was_sent(canned: Any, receipts: list[dict[str, str]], counted: list[str]) -> None:
+    answered = _deliver(canned(_receipts(*receipts)).url)
+    assert isinstance(answered, Delivered)
+    assert [(receipt.id, receipt.status) for receipt in answered.receipts] == [(id, "accepted") for id in counted]
+
+
+def test_another_hub_is_told_from_ours(canned: Any) -> None:
+    other = "019aab12-0000-7000-8000-000000000002"
+    assert _deliver(canned(_receipts(*RECEIPTS, hub_epoch=other)).url) == Moved(other)
+    assert _deliver(canned(_reply(401, {**SAID, "hub_epoch": other, "code": "station_revoked"})).url) == Moved(other)
+
+
+# ── How long, how much ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_answer_without_end_is_given_up(canned: Any) -> None:
+    endless = _reply(200, b" " * (wire.MAX_UNPACKED + 1))
+    assert isinstance(_deliver(canned(endless).url), Later)
+
+
+def test_an_answer_that_drips_is_given_up(canned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    # The head at once, then the body byte by byte: never silent for long, never done.
+    server = canned(_receipts(*RECEIPTS), drip_s=0.01)
+    begun = time.monotonic()
+    assert isinstance(_deliver(server.url), Later)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_hub_that_hangs_is_given_up(canned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SILENCE_S", 0.1)
+    assert isinstance(_deliver(canned(hang=True).url), Later)
+
+
+def test_a_connection_that_breaks_is_tried_again_at_once(canned: Any) -> None:
+    server = canned(b"")
+    with stamina.set_testing(True, attempts=3):
+        assert isinstance(_deliver(server.url), Later)
+    assert len(server.asked) == 3
+
+
+# ── Known, changes, ready ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_what_was_asked_about_is_missing(canned: Any) -> None:
+    answer = _reply(200, {**SAID, "missing": ["e2", "e9"], "differs": ["e8"]})
+    with _upstream(canned(answer).url) as upstream:
+        assert upstream.known([(id, sha256) for id, sha256, _ in LINES], EPOCH) == Kept(("e2",), ())
+
+
+CHANGE = {"feed": "rma", "key": "k", "version": 1, "op": "upsert", "schema": 1, "body": {"a": 1}, "colour": "red"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(
+            _reply(200, {**SAID, "changes": [CHANGE], "cursor": "c2", "more": True}),
+            Page((wire.Change("rma", "k", 1, "upsert", 1, {"a": 1}),), "c2", True),
+            id="a page",
+        ),
+        pytest.param(_problem(410, "cursor_gone"), Gone(), id="a cursor of another time"),
+    ],
+)
+def test_changes(canned: Any, answer: bytes, expected: Page | Gone) -> None:
+    with _upstream(canned(answer).url) as upstream:
+        assert upstream.changes("c1") == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(_page(410), id="a web server where something was"),
+        pytest.param(_page(200), id="a captive portal"),
+        pytest.param(_reply(200, {**SAID, "changes": [], "cursor": "c1", "more": True}), id="the same page for ever"),
+        pytest.param(_reply(200, {**SAID, "changes": [{}], "cursor": "c2", "more": False}), id="a change of no form"),
+    ],
+)
+def test_changes_that_cannot_be_trusted_mean_later(canned: Any, answer: bytes) -> None:
+    with _upstream(canned(answer).url) as upstream:
+        assert isinstance(upstream.changes("c1"), Later)
+
+
+@pytest.mark.parametrize(
+    ("answer", "ready"),
+    [
+        pytest.param(_reply(200, SAID), True, id="well"),
+        pytest.param(_problem(503), False, id="not well"),
+        pytest.param(_page(200), False, id="a captive portal"),
+    ],
+)
+def test_a_hub_is_well_if_it_says_so(canned: Any, answer: bytes, ready: bool) -> None:
+    with _upstream(canned(answer).url) as upstream:
+        assert upstream.ready() is ready
+
+
+# ── Enrolment ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_station_enrols_by_its_code(canned: Any) -> None:
+    server = canned(_reply(201, {**SAID, "station_id": "s1", "token": "t", "block": "B2C3"}))
+    granted = enrol(_settings(f"{server.url}/"), " ABCD-EFGH ", epoch="e", block="B2C3")
+    assert granted.credentials == Credentials(server.url, "s1", "t")
+    assert (granted.block, granted.hub_epoch) == ("B2C3", EPOCH)
+    assert json.loads(server.asked[0].partition(b"\r\n\r\n")[2]) == {"code": "ABCD-EFGH", "epoch": "e", "block": "B2C3"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "title"),
+    [
+        pytest.param(_problem(409, "code_used"), "was used before", id="used"),
+        pytest.param(_problem(410, "code_expired"), "too old", id="too old"),
+        pytest.param(_problem(401, "code_unknown"), "does not know this code", id="unknown"),
+        pytest.param(_problem(503, "busy"), "busy", id="another reason"),
+        pytest.param(_page(200), "not a hub", id="a captive portal"),
+        pytest.param(b"", "does not answer", id="silence"),
+    ],
+)
+def test_why_a_station_could_not_enrol_is_said_and_the_code_is_tried_once(
+    canned: Any, answer: bytes, title: str
+) -> None:
+    server = canned(answer)
+    with stamina.set_testing(True, attempts=3), pytest.raises(UpstreamError, match=title):
+        enrol(_settings(server.url), "CODE", epoch="e", block="")
+    assert len(server.asked) == 1
+
+
+def test_no_address_is_told(tmp_path: Path) -> None:
+    settings = UpstreamSettings(batch=100, min_wait_s=1, max_wait_s=300)
+    with pytest.raises(UpstreamError, match="No hub is set up"):
+        enrol(settings, "CODE", epoch="e", block="")
+
+
+def test_credentials_are_kept_for_nobody_else(tmp_path: Path) -> None:
+    credentials = Credentials("http://hub", "s1", "secret")
+    assert Credentials.load(tmp_path) is None
+    credentials.save(tmp_path)
+    credentials.save(tmp_path)
+    assert Credentials.load(tmp_path) == credentials
+    (file,) = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "secret" not in repr(credentials)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"url": "u"'])
+def test_credentials_that_are_damaged_are_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "hub.json").write_text(text)
+    with pytest.raises(UpstreamError, match="cannot be read"):
+        Credentials.load(tmp_path)
