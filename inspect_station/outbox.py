@@ -297,6 +297,8 @@ class Outbox:
         for thread in self._threads:
             thread.join(patience_s)
         self._threads = ()
+        if self.upstream is not None:
+            self.upstream.close()
 
     def wake(self) -> None:
         """Something new is in the store."""
@@ -380,13 +382,14 @@ class Outbox:
         )
 
     def _hub_said(self, waiting: int, parked: int) -> Message:
+        if (stumbled := self._stumbled.get("sync")) is not None:
+            return stumbled
         if self.upstream is None and not self._settings.enabled:
             return msg("no hub: this station works alone")
         if self.upstream is None:
             return msg("not enrolled at the hub: everything waits here")
-        trouble = self._stumbled.get("sync") or self._trouble
-        if trouble is not None:
-            return trouble
+        if self._trouble is not None:
+            return self._trouble
         if parked:
             return msgn("{n} record needs attention", "{n} records need attention", n=parked)
         if waiting:

@@ -160,6 +160,16 @@ Seen = Arrived | Opened | Proposed | Several | Known | PinNeeded | SignedIn | Gi
 
 
 @dataclass(frozen=True)
+class Photographed:
+    """A photo in its slot, or owed."""
+
+    step: Step
+    said: Message
+    well: bool
+    """False where somebody should look: owed, blurred, dark."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """Units committed to the store, with their labels queued."""
 
@@ -448,7 +458,8 @@ class Station:
         """It reopens at cleaning; the earlier grade is kept beside the new one."""
         earlier = (*unit.earlier_grades, unit.grade) if unit.grade else unit.earlier_grades
         rows = tuple(answer for answer in unit.answers if not answer.id.startswith("finish."))
-        return self._reopened(unit).but(answers=rows, earlier_grades=earlier, page="finish")
+        again = self._reopened(unit)
+        return again.but(answers=rows, earlier_grades=earlier, page="finish", revision=unit.revision + 1)
 
     def _rma(self, reader: Reader, scan: Scan, rmas: tuple[Rma, ...], on_parcel: Parcel | None) -> Seen:
         if len(rmas) > 1:
@@ -619,14 +630,14 @@ class Station:
     def carton_photo(self, parcel: Parcel) -> Arrived | Said:
         """A picture of the carton as it arrived."""
         try:
-            sha256 = self._shoot("carton")
+            sha256, doubt = self._shoot("carton")
         except DeviceError as error:
             return Said(error.title, error.hint)
         photo = Photo(slot="carton", sha256=sha256, by=self.by, at=self.clock())
         with self.store.write() as writer:
             changed = parcel.but(photos=(*parcel.photos, photo))
             writer.save_parcel(changed)
-            return self._arrived(writer, changed, msg("photo of the carton saved"))
+            return self._arrived(writer, changed, doubt or msg("photo of the carton saved"))
 
     # ── Units ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -790,34 +801,37 @@ class Station:
         with self.store.write() as writer:
             writer.save_draft(unit)
 
-    def photograph(self, bench: Bench, unit: Inspection) -> tuple[Step, Message]:
+    def photograph(self, bench: Bench, unit: Inspection) -> Photographed:
         """Fill the next empty slot; with the camera down the photo is owed and the unit will be held."""
         decision = decide.decide(self.rules, bench.seller, unit)
         due = decide.due_slots(self.rules, unit, decision)
         extra = sum(photo.slot.startswith("extra") for photo in unit.photos) + 1
         slot = due[0] if due else f"extra{extra}"
         try:
-            sha256 = self._shoot(slot)
+            sha256, doubt = self._shoot(slot)
         except DeviceError as error:
             if not due:
-                return Step(unit), error.title
+                return Photographed(Step(unit), error.title, well=False)
             step = self.step(bench, unit, life.Taken(slot, ""))
             self.keep(step.inspection)
-            return step, msg(
-                "{problem:word} Photo owed: the unit goes on hold until it is taken.",
-                problem=error.title.text,
+            owed = msg(
+                "camera down, photo owed: {slot:data}. The unit goes on hold until it is taken", slot=f"slot.{slot}"
             )
+            return Photographed(step, owed, well=False)
         step = self.step(bench, unit, life.Taken(slot, sha256))
         self.keep(step.inspection)
-        return step, msg("photo saved: {slot:data}", slot=f"slot.{slot}")
+        said = doubt or msg("photo saved: {slot:data}", slot=f"slot.{slot}")
+        return Photographed(step, said, well=doubt is None)
 
-    def _shoot(self, slot: str) -> str:
+    def _shoot(self, slot: str) -> tuple[str, Message | None]:
+        """The picture's hash, and what is wrong with it where something is."""
         if self._camera is None:
             raise DeviceError(
                 msg("No camera is set up."),
                 msg("set [camera] in station.toml; `inspect-station doctor` lists devices"),
             )
-        return self.store.blobs.put(self._camera.grab(slot).jpeg)
+        shot = self._camera.grab(slot)
+        return self.store.blobs.put(shot.jpeg), next(iter(shot.warnings), None)
 
     @property
     def blobs(self) -> Blobs:
@@ -982,7 +996,8 @@ class Station:
             if came_out:
                 return msg("label of {lpn}: printed", lpn=job.lpn)
             number = writer.next_print_no(job.lpn)
-            spec = LabelSpec(job.lpn, job.inspection, job.kind, number, {**job.fields, "barcode": f"{job.lpn}/{number}"})
+            fields = {**job.fields, "barcode": f"{job.lpn}/{number}"}
+            spec = LabelSpec(job.lpn, job.inspection, job.kind, number, fields)
             if unit is not None and unit.id == job.inspection and unit.voided_at is None:
                 spec = self._label(writer, unit, number)
             writer.queue_label(spec)

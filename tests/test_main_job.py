@@ -244,7 +244,7 @@ async def _played(station: Station, made: Demo) -> list[Inspection]:
             for key in parcel.keys:
                 await hands.press(key)
             with station.store.read() as reader:
-                units = [unit for unit in reversed(reader.last_units(1000))]
+                units = list(reversed(reader.last_units(1000)))
             new = units[before:]
             expected = (parcel.expect["grade"], parcel.expect["disposition"])
             got = {(unit.grade, unit.disposition) for unit in new}
@@ -295,7 +295,7 @@ def _the_report_counts_each_once(station: Station, units: list[Inspection]) -> N
     report = station.daily(day - timedelta(1), day)
     rows = list(csv.DictReader(io.StringIO(write.as_csv(report))))
     assert sum(int(row["units"]) for row in rows) == len(units)
-    counted = Counter()
+    counted: Counter[tuple[str, str]] = Counter()
     for row in rows:
         counted[row["grade"], row["disposition"]] += int(row["units"])
     assert counted == Counter((unit.grade or "", str(unit.disposition)) for unit in units)

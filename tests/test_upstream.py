@@ -53,7 +53,7 @@ class Canned:
         self.answer, self.drip_s, self.hang = answer, drip_s, hang
         self.asked: list[bytes] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:{}".format(self._socket.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -165,7 +165,9 @@ def test_the_lines_are_sent_as_they_are_stored(canned: Any) -> None:
     "answer",
     [
         pytest.param(_page(200), id="a captive portal"),
-        pytest.param(_reply(200, {**SAID, "receipts": RECEIPTS}, "text/html"), id="receipts that call themselves a page"),
+        pytest.param(
+            _reply(200, {**SAID, "receipts": RECEIPTS}, "text/html"), id="receipts that call themselves a page"
+        ),
         pytest.param(_reply(302, b"", location="http://127.0.0.1:1/login"), id="a redirect"),
         pytest.param(_reply(307, b"", location="http://127.0.0.1:1/v1/events"), id="a redirect that keeps the body"),
         pytest.param(_reply(200, {"receipts": RECEIPTS}), id="no hub's name"),

@@ -157,9 +157,9 @@ def grade(rules: Rules, inspection: Inspection) -> tuple[Grade | None, tuple[Rea
     reasons = tuple(reason for floor, reason in bounds if floor is result)
     if inspection.chosen is not None and inspection.chosen is not result:
         message = msg(
-            "pressed {pressed:grade}, but what was found leaves at best {result:grade}",
-            pressed=inspection.chosen,
-            result=result,
+            "pressed {pressed:data}, but what was found leaves at best {result:data}",
+            pressed=f"grade.{inspection.chosen}",
+            result=f"grade.{result}",
         )
         reasons = (*reasons, Reason(code="grade.floor", message=message, met=False))
     return result, reasons

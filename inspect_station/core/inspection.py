@@ -890,8 +890,14 @@ def view(bench: Bench, inspection: Inspection) -> View:
 
 
 def _common(bench: Bench, inspection: Inspection) -> tuple[Decision, tuple[str, ...]]:
-    decision = decide.decide(bench.rules, bench.seller, inspection)
-    return decision, decide.due_slots(bench.rules, inspection, decision)
+    """The decision as it is going to be, and the photos that are still due."""
+    due = decide.due_slots(bench.rules, inspection, decide.decide(bench.rules, bench.seller, inspection))
+    return decide.decide(bench.rules, bench.seller, _photographed(inspection, due)), due
+
+
+def _photographed(inspection: Inspection, due: tuple[str, ...]) -> Inspection:
+    """As if the photos that are due were taken: nothing can be committed before, and an owed one is no longer due."""
+    return inspection.but(photos=(*inspection.photos, *(Photo(slot=slot, sha256="due") for slot in due)))
 
 
 _ALWAYS = ("photo", "finding", "note", "hold", "back", "aside", "help")
@@ -1013,7 +1019,7 @@ def _finish_view(bench: Bench, inspection: Inspection) -> View:
         decision=decision,
         due=due,
         wants=_wants(bench, inspection),
-        why=decide.why(bench.rules, inspection, decision),
+        why=decide.why(bench.rules, _photographed(inspection, due), decision),
         keys=_keys(bench, inspection, "accept", *(("toggle",) if rows else ()), "edit", "override", "criteria"),
         path=path(bench, inspection),
     )

@@ -175,7 +175,7 @@ class StationApp(App[int]):
         """Paint the sign-in page; the numbers follow."""
         self.screen.set_class(self.station.training, "-training")
         self._server = asyncio.create_task(self._serve())
-        self.set_interval(BEAT, self._beat)
+        self.set_interval(BEAT, self.beat)
         self.station.start(self.notify_changed)
         self._look()
         self._paint()
@@ -479,7 +479,7 @@ class StationApp(App[int]):
 
     # ── By itself ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         """The time of day, the numbers, the lock."""
         idle = self._now() - self._touched
         if idle >= self.station.config.station.idle_lock_minutes * 60 and not isinstance(self.scene.place, SignIn):

@@ -2,6 +2,7 @@
 
 from textual.content import Content
 
+from inspect_station.core.records import Inspection
 from inspect_station.message import msg, msgn
 from inspect_station.station import Arrived, Desk, Station
 from inspect_station.tui.hands import parcel_title, waiting
@@ -107,8 +108,9 @@ def _waiting(paper: Paper, scene: Scene, place: AtDesk) -> list[Content]:
             text = ink(f"{each.sign} ", LOOK) + ink(f"{each.lpn}  ", "bold")
             text += ink(paper.say(each.text), "reverse" if chosen else "")
             hint = paper.say(msg("scan it, or ↓ Enter")) if each.draft and number == 1 else ""
-        room = paper.width - len(hint) - 2
-        lines.append(paper.spread((lead + text).truncate(room, ellipsis=True), ink(hint, DIM)))
+        if lead.cell_length + text.cell_length + len(hint) + 2 > paper.width:
+            hint = ""
+        lines.append(paper.spread((lead + text).truncate(paper.width, ellipsis=True), ink(hint, DIM)))
     desk = scene.desk
     if desk.overdue:
         said = msgn("{n} unit is over time since receipt", "{n} units are over time since receipt", n=desk.overdue)
@@ -121,16 +123,25 @@ def _waiting(paper: Paper, scene: Scene, place: AtDesk) -> list[Content]:
 
 
 def _last(paper: Paper, desk: Desk, count: int) -> list[Content]:
-    title, grade = paper.width - 7 - 13 - 17 - 20, 17
+    """The last units in columns: the words of the site in full, the title in what is left."""
+    units = desk.last[:count]
+    grades = [paper.graded(unit) for unit in units]
+    fates = [_fate(paper, unit) for unit in units]
+    grade = max((len(each) for each in grades), default=0) + 2
+    fate = max((len(each) for each in fates), default=0) + 1
+    title = max(0, paper.width - 7 - 13 - grade - fate)
     lines = []
-    for unit in desk.last[:count]:
+    for unit, graded, where in zip(units, grades, fates, strict=True):
         at = paper.voice.time(unit.finished_at) if unit.finished_at else ""
-        where = paper.say(ROUTES[unit.disposition]) if unit.disposition else ""
-        price = f" {paper.voice.money(unit.price)}" if unit.price else ""
         style = f"{DIM} strike" if unit.voided_at else ""
-        cells = [ink(f" {at}", DIM), ink(unit.lpn), ink(paper.title(unit), style), ink(paper.graded(unit))]
-        lines.append(paper.row([*cells, ink(where + price, "bold")], [7, 13, title, grade, 20]))
+        cells = [ink(f" {at}", DIM), ink(unit.lpn), ink(paper.title(unit), style), ink(graded), ink(where, "bold")]
+        lines.append(paper.row(cells, [7, 13, title, grade, fate]))
     return lines + [ink("")] * (count - len(lines))
+
+
+def _fate(paper: Paper, unit: Inspection) -> str:
+    where = paper.say(ROUTES[unit.disposition]) if unit.disposition else ""
+    return f"{where} {paper.voice.money(unit.price)}" if unit.price else where
 
 
 def lamps(paper: Paper, scene: Scene) -> Part:

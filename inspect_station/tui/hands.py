@@ -20,6 +20,7 @@ from inspect_station.station import (
     Known,
     LineSeen,
     Opened,
+    Photographed,
     PinNeeded,
     Proposed,
     Said,
@@ -591,14 +592,13 @@ class Hands:
 
         return submit
 
-    def _photographed(self, scene: Scene, result: tuple[Step, Message]) -> Turn:
-        step, said = result
+    def _photographed(self, scene: Scene, result: Photographed) -> Turn:
         if scene.unit is None:
             return Turn(scene)
-        before = scene.unit.inspection.photos
-        turn = self._stepped(scene, scene.unit, step)
-        taken = step.inspection.photos[-1].sha256 if step.inspection.photos != before else ""
-        banner = Banner("ok" if taken else "look", said)
+        before, after = scene.unit.inspection.photos, result.step.inspection.photos
+        turn = self._stepped(scene, scene.unit, result.step)
+        taken = after[-1].sha256 if after != before else ""
+        banner = Banner("ok" if result.well else "look", result.said)
         return Turn(turn.scene.but(banner=banner, picture=taken))
 
     def _findings(self, unit: OnUnit) -> Choose:

@@ -122,7 +122,8 @@ class Paper:
     def row(self, cells: Sequence[Content], widths: Sequence[int]) -> Content:
         """Cells side by side, each in its width; site and customer data that is longer ends in ``…``."""
         return Content("").join(
-            cell.truncate(width - 1, ellipsis=True, pad=True) + " " for cell, width in zip(cells, widths, strict=True)
+            cell.truncate(max(0, width - 1), ellipsis=True, pad=True) + " "
+            for cell, width in zip(cells, widths, strict=True)
         )
 
     def rule(self, title: Message) -> Content:

@@ -400,11 +400,7 @@ def history(paper: Paper, unit: OnUnit) -> Part:
         sign, style = MARKS[answer.mark]
         at = f"  {paper.voice.time(answer.at)}" if answer.at else ""
         value = f" {answer.value}" if answer.value and not answer.id.startswith(("question.", "claim.")) else ""
-        lines.append(
-            paper.spread(
-                (ink(f"{sign} ", style) + ink(label + value)).truncate(paper.width - 8, ellipsis=True), ink(at, DIM)
-            )
-        )
+        lines += paper.hang(ink(f"{sign} ", style), ink(label + value) + ink(at, DIM)).split("\n")
     return Part(stack(lines), "history", paper.say(msg("Answers")))
 
 

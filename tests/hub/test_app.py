@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,9 +38,17 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub's folder, made once: making its tables takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("empty") / "hub"
+    Hub.open(folder).close()
+    return folder
+
+
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "hub"
+def data(empty: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(empty, tmp_path / "hub")
 
 
 @pytest.fixture
@@ -92,9 +101,7 @@ def _code(hub: Hub, name: str = "DOCK-1") -> str:
 
 
 def _send(client: TestClient, headers: dict[str, str], body: bytes | str, **more: str) -> Response:
-    answer: Response = client.post(
-        "/v1/events", content=body, headers={**headers, "content-type": wire.NDJSON, **more}
-    )
+    answer: Response = client.post("/v1/events", content=body, headers={**headers, "content-type": wire.NDJSON, **more})
     return answer
 
 

@@ -1,0 +1,567 @@
+"""The dock situations of domain.md §4 and the errors of a day, as verbs of the station on a real store."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from inspect_station import config
+from inspect_station.core import inspection as life
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Role
+from inspect_station.demo import build, goods
+from inspect_station.demo.build import Demo
+from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound, StoreLocked
+from inspect_station.message import Message, msg
+from inspect_station.station import (
+    Arrived,
+    Finished,
+    Known,
+    Offer,
+    Opened,
+    PinNeeded,
+    Proposed,
+    Said,
+    Several,
+    SignedIn,
+    Station,
+    open_station,
+)
+from inspect_station.upstream import Credentials
+
+LAMP, VASE, CHAIR, SHIRT, PHONE = (goods.product(key).ean for key in ("lamp", "vase", "chair", "shirt", "phone"))
+
+
+class Clock:
+    """A clock that moves a second at every look."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.at += timedelta(seconds=1)
+        return self.at
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """A demo made once; each test works on a station of its own beside it."""
+    return build.prepare(tmp_path_factory.mktemp("station") / "demo", today=datetime(2026, 11, 22, tzinfo=UTC).date())
+
+
+@pytest.fixture
+def station(template: Demo, tmp_path: Path) -> Iterator[Station]:
+    """The demo's station on an empty store, the operator signed in; RMAs are imported by the tests."""
+    loaded = config.load(Path(template.config))
+    fresh = loaded.model_copy(
+        update={
+            "station": loaded.station.model_copy(update={"data": tmp_path / "data"}),
+            "printers": tuple(each.model_copy(update={"folder": tmp_path / "printed"}) for each in loaded.printers),
+        }
+    )
+    with open_station(fresh, clock=Clock(), running=True) as opened:
+        opened.import_products((Path(template.dir) / "products.csv").read_bytes())
+        assert isinstance(opened.scan(template.badge), SignedIn)
+        yield opened
+
+
+def announce(station: Station, number: str, *lines: tuple[str, int], **more: str) -> None:
+    """Import one RMA with these (EAN, quantity) lines, of the seller of the first article."""
+    seller = next(item.seller for item in goods.PRODUCTS if item.ean == lines[0][0])
+    header = ["rma", "seller", "channel", "gtin", "quantity", "reason", "delivered_on", "postmarked_on", *more]
+    fixed = ["CHANGED_MIND", "2026-11-02", "2026-11-18", *more.values()]
+    rows = [[number, seller, "amazon", ean, str(quantity), *fixed] for ean, quantity in lines]
+    taken = station.import_rmas("\n".join(",".join(row) for row in [header, *rows]).encode())
+    assert not taken.bad
+
+
+def opened(station: Station, *codes: str) -> Opened:
+    """Scan the codes one after the other; the last one opens a unit."""
+    seen = None
+    for code in codes:
+        parcel = seen.parcel if isinstance(seen, Arrived) else None
+        seen = station.scan(code, None, parcel)
+    assert isinstance(seen, Opened), seen
+    return seen
+
+
+def press(station: Station, unit: Opened, *given: life.Input) -> life.Step:
+    """The inputs in turn; the draft is kept after each, as the screens do."""
+    step = life.Step(unit.inspection)
+    for each in given:
+        step = station.step(unit.bench, step.inspection, each)
+        station.keep(step.inspection)
+    return step
+
+
+def sealed(station: Station, *codes: str) -> Inspection:
+    """A sealed unit, finished."""
+    unit = opened(station, *codes)
+    step = press(station, unit, life.Digit(1))
+    assert step.done, step.said
+    return station.finish(unit.bench, step.inspection).units[0]
+
+
+def text(said: Message) -> str:
+    return str(said)
+
+
+# ── Parcels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_next_rma_closes_the_parcel_and_lines_not_found_stay_open(station):
+    announce(station, "ML-40001", (LAMP, 1), (VASE, 1))
+    announce(station, "ML-40002", (CHAIR, 1))
+    sealed(station, "ML-40001", LAMP)
+    station.scan("ML-40002")
+    with station.store.read() as reader:
+        first = reader.parcel_of("lumo", "ML-40001")
+        assert first is not None and first.closed_at is not None
+        assert first.missing == (("lumo", "ML-40001", 2),)
+        assert reader.open_count("lumo", "ML-40001", 2) == 1
+    assert isinstance(station.scan("ML-40001"), Arrived), "it can still come"
+
+
+def test_two_rmas_scanned_before_the_first_article_share_the_carton(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1))
+    first = station.scan("ML-40001")
+    assert isinstance(first, Arrived)
+    both = station.scan("ML-40002", None, first.parcel)
+    assert isinstance(both, Arrived)
+    assert [rma for _, rma in both.parcel.rmas] == ["ML-40001", "ML-40002"]
+    unit = station.scan(VASE, None, both.parcel)
+    assert isinstance(unit, Opened) and unit.inspection.rma == "ML-40002"
+    assert unit.inspection.parcel == both.parcel.id
+
+
+def test_a_crushed_carton_is_noted_and_photographed_before_it_is_opened(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    arrived = station.scan("ML-40001")
+    assert isinstance(arrived, Arrived)
+    noted = station.carton_found(arrived.parcel, "carton_crushed")
+    photographed = station.carton_photo(noted.parcel)
+    assert isinstance(photographed, Arrived)
+    unit = station.scan(LAMP, None, photographed.parcel)
+    assert isinstance(unit, Opened)
+    assert unit.inspection.found("carton_crushed")
+    assert station.rules.finding("carton_crushed").dock == "TRANSIT_DAMAGE"
+    step = press(station, unit, life.Digit(1))
+    assert step.done, "the carton's photo is there already"
+
+
+def test_m_marks_a_line_that_is_not_in_the_parcel(station):
+    announce(station, "ML-40001", (LAMP, 1), (VASE, 1))
+    arrived = station.scan("ML-40001")
+    assert isinstance(arrived, Arrived)
+    marked = station.line_missing(arrived.parcel, arrived.lines[1])
+    assert marked.parcel.missing == (("lumo", "ML-40001", 2),)
+
+
+def test_an_ean_with_several_open_rmas_is_asked_the_oldest_first(station):
+    announce(station, "ML-40002", (LAMP, 1), requested_on="2026-11-10")
+    announce(station, "ML-40001", (LAMP, 1), requested_on="2026-11-05")
+    seen = station.scan(LAMP)
+    assert isinstance(seen, Several)
+    assert [line.rma.number for line in seen.lines] == ["ML-40001", "ML-40002"]
+    picked = station.pick(seen.lines[1], unit=True)
+    assert isinstance(picked, Opened) and picked.inspection.rma == "ML-40002"
+
+
+def test_an_rma_of_another_site_is_forwarded_with_its_address_and_not_graded(station):
+    announce(station, "ML-40001", (LAMP, 1), site="LYS2")
+    seen = station.scan("ML-40001")
+    assert isinstance(seen, Proposed) and seen.offer is Offer.FORWARD
+    done = station.accept(seen)
+    assert isinstance(done, Finished)
+    (unit,) = done.units
+    assert (unit.grade, unit.disposition) == (None, Disposition.FORWARD)
+    with station.store.read() as reader:
+        (job,) = reader.labels_of(unit.lpn)
+    assert job.kind == "forward"
+    assert "69000 LYON" in job.fields["address"]
+
+
+def test_a_closed_rma_shows_its_units_and_offers_an_extra_one(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    again = station.scan("ML-40001")
+    assert isinstance(again, Arrived) and again.said is not None
+    assert [seen.lpn for seen in again.lines[0].units] == [unit.lpn]
+    offer = station.scan(LAMP, None, again.parcel)
+    assert isinstance(offer, Proposed) and offer.offer is Offer.EXTRA_UNIT
+    extra = station.accept(offer)
+    assert isinstance(extra, Opened)
+    assert extra.inspection.verdict.outcome == "consult", "more came back than was sold: a person decides"
+
+
+def test_an_unreadable_label_is_found_by_order_tracking_and_title(station):
+    announce(station, "ML-40001", (LAMP, 1), order="402-1234567-7654321", tracking="6A00000000042")
+    for code in ("402-1234567-7654321", "6A00000000042"):
+        seen = station.scan(code)
+        assert isinstance(seen, Arrived), code
+    for part in ("1234567", "0000042", "oak desk", "ML-4000"):
+        assert station.search(part), part
+
+
+def test_nothing_announced_is_taken_in_as_a_claim(station):
+    seen = station.scan("SOMETHING-ELSE")
+    assert isinstance(seen, Proposed) and seen.offer is Offer.UNKNOWN
+    claim = station.accept(seen)
+    assert isinstance(claim, Opened)
+    assert len(claim.bench.sellers) == len(goods.SELLERS)
+    unit = claim.inspection
+    for _ in range(2):
+        unit = station.photograph(claim.bench, unit).step.inspection
+    step = station.step(claim.bench, unit, life.Digit(2))
+    done = station.finish(claim.bench, station.step(claim.bench, step.inspection, life.Accept()).inspection)
+    (held,) = done.units
+    assert held.seller and held.disposition is Disposition.HOLD and held.case is not None
+    with station.store.read() as reader:
+        event = reader.event(reader.event_of(held.id))
+    assert event is not None and event.type == "claim.opened"
+
+
+# ── Interrupted ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_unit_set_aside_is_found_again_by_its_plate_its_rma_or_its_ean(station):
+    announce(station, "NT-40001", (PHONE, 1))
+    unit = opened(station, "NT-40001", PHONE)
+    step = press(station, unit, life.Serial("356938035643809"))
+    station.set_aside(step.inspection)
+    lpn = step.inspection.lpn
+    for way in ((lpn,), (f"{lpn}/1",), (PHONE,), ("NT-40001", PHONE), ("356938035643809",)):
+        again = opened(station, *way)
+        assert again.inspection.lpn == lpn, way
+        assert again.inspection.page == "test", way
+    with station.store.read() as reader:
+        assert [job.kind for job in reader.labels_of(lpn)] == ["hold"]
+
+
+def test_finishing_after_setting_aside_prints_a_label_with_a_new_number(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    station.set_aside(unit.inspection)
+    again = opened(station, unit.inspection.lpn)
+    step = press(station, again, life.Digit(1))
+    station.finish(again.bench, step.inspection)
+    with station.store.read() as reader:
+        assert [(job.kind, job.print_no) for job in reader.labels_of(unit.inspection.lpn)] == [
+            ("hold", 1),
+            ("restock", 2),
+        ]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from inspect_station import config
+from inspect_station.core import inspection as life
+from inspect_station.station import Arrived, open_station
+station = open_station(config.load(Path(sys.argv[1])), running=True)
+station.scan(sys.argv[2])
+arrived = station.scan(sys.argv[3])
+unit = station.scan(sys.argv[4], None, arrived.parcel)
+step = station.step(unit.bench, unit.inspection, life.Serial("356938035643809"))
+station.keep(step.inspection)
+print(step.inspection.lpn, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_kill_minus_nine_resumes_at_the_same_question(tmp_path):
+    made = build.prepare(tmp_path / "demo")
+    parcel = next(each for each in made.parcels if each.kind == "phone")
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), made.config, made.badge, *parcel.scans[:2]]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with open_station(config.load(Path(made.config)), running=True) as station:
+        assert isinstance(station.scan(made.badge), SignedIn)
+        (waiting,) = station.desk().waiting
+        assert waiting.lpn == killed.stdout.strip()
+        again = station.resume(waiting.draft)
+        assert isinstance(again, Opened)
+        assert again.inspection.page == "test"
+        assert again.inspection.serial == "356938035643809"
+
+
+# ── Corrections ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_undo_returns_the_last_unit_as_a_draft_and_erases_nothing(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    undone = station.undo()
+    assert isinstance(undone, Opened)
+    assert undone.inspection.lpn == unit.lpn
+    assert undone.inspection.page == "condition"
+    with station.store.read() as reader:
+        assert [each.revision for each in reader.history(unit.lpn)] == [1, 2]
+        assert reader.history(unit.lpn)[-1].voided_at is not None
+        assert [job.state for job in reader.labels_of(unit.lpn)] == ["cancelled"]
+        assert reader.open_count("lumo", "ML-40001", 1) == 1
+        types = [event.type for event in reader.pending_events()]
+    assert types[-1] == "inspection.voided"
+    step = press(station, undone, life.Digit(2), life.Accept())
+    again = station.finish(undone.bench, step.inspection).units[0]
+    assert (again.lpn, again.revision, again.grade) == (unit.lpn, 3, Grade.OPENED)
+    with station.store.read() as reader:
+        assert reader.tally(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)).units == 1
+        assert reader.pending_events()[-1].type == "inspection.amended"
+
+
+def test_undo_after_printing_says_that_the_label_is_void(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    sealed(station, "ML-40001", LAMP)
+    assert station.outbox.print_once()
+    undone = station.undo()
+    assert isinstance(undone, Opened) and undone.said is not None
+    assert "destroy" in text(undone.said)
+
+
+def test_undo_with_nothing_finished_says_so(station):
+    assert isinstance(station.undo(), Said)
+
+
+def test_a_finished_unit_is_known_and_reopened_by_its_operator_with_a_reason(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    assert isinstance(station.scan(unit.lpn), Known)
+    assert isinstance(station.reopen(unit.lpn, "  "), Said), "a reason is needed"
+    assert isinstance(station.reopen(unit.lpn, "scratch overlooked"), Opened)
+
+
+def test_somebody_elses_unit_is_reopened_by_a_supervisor_only(station, template):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    station.scan(template.badges["operateur"])
+    assert isinstance(station.reopen(unit.lpn, "why"), Said)
+    asked = station.scan(template.badges["supervisor"])
+    assert isinstance(asked, PinNeeded)
+    assert isinstance(station.enter_pin(asked.operator, "0000"), Said)
+    assert station.by == "op2", "a wrong PIN signs nobody in"
+    assert isinstance(station.enter_pin(asked.operator, build.PIN), SignedIn)
+    assert station.operator is not None and station.operator.role is Role.SUPERVISOR
+    assert isinstance(station.reopen(unit.lpn, "why"), Opened)
+
+
+def test_a_refurbished_unit_reopens_at_cleaning_and_both_grades_are_kept(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Digit(3), life.Digit(1))
+    taken = station.photograph(unit.bench, step.inspection).step.inspection
+    dirty = station.finish(unit.bench, station.step(unit.bench, taken, life.Accept()).inspection).units[0]
+    assert dirty.disposition is Disposition.REFURBISH
+    back = opened(station, dirty.lpn)
+    assert back.inspection.page == "finish"
+    again = station.finish(back.bench, press(station, back, life.Accept()).inspection).units[0]
+    assert (again.lpn, again.disposition, again.revision) == (dirty.lpn, Disposition.CLEARANCE, 2)
+    assert again.earlier_grades == (Grade.USED,)
+
+
+def test_a_badge_in_the_middle_of_a_unit_changes_the_operator_and_each_answer_keeps_its_own(station, template):
+    announce(station, "NT-40001", (PHONE, 1))
+    unit = opened(station, "NT-40001", PHONE)
+    first = press(station, unit, life.Serial("356938035643809"), life.Digit(2)).inspection
+    assert isinstance(station.scan(template.badges["operateur"], first), SignedIn)
+    assert station.locale == "fr"
+    second = station.step(unit.bench, first, life.Digit(3)).inspection
+    by = {answer.id: answer.by for answer in second.answers}
+    assert (by["test.touch"], by["test.pixels"]) == ("op1", "op2")
+
+
+def test_signing_out_leaves_a_hand_over_list(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    station.set_aside(unit.inspection)
+    assert [each.lpn for each in station.sign_out()] == [unit.inspection.lpn]
+    assert isinstance(station.scan("ML-40001"), Said), "nobody works: nothing is scanned"
+
+
+def test_twelve_sealed_units_get_twelve_plates_labels_and_records(station):
+    announce(station, "AP-40001", (SHIRT, 12))
+    unit = opened(station, "AP-40001", SHIRT)
+    step = press(station, unit, life.Counted(12), life.Digit(1))
+    done = station.finish(unit.bench, step.inspection)
+    assert len({each.lpn for each in done.units}) == len({each.id for each in done.units}) == 12
+    with station.store.read() as reader:
+        assert reader.waiting().labels == 12
+        assert reader.open_count("plume", "AP-40001", 1) == 0
+
+
+# ── What goes wrong in a day ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("3760311300160", ("3760311300160", "check digit")),
+        ("RMA\x1b[31m", ("1B",)),
+        ("A" * 200, ("200",)),
+        ("LTEST00001B", ("LTEST00001B",)),
+    ],
+    ids=["bad check digit", "control characters", "too long", "not our plate"],
+)
+def test_a_code_that_cannot_be_used_is_named_and_nothing_happens(station, code, words):
+    seen = station.scan(code)
+    assert isinstance(seen, Said | Proposed), seen
+    said = text(seen.title if isinstance(seen, Said) else seen.said)
+    assert all(word.casefold() in said.casefold() for word in words), said
+    assert station.desk().units == 0
+
+
+def test_a_unit_that_is_inspected_already_says_where_it_is(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    seen = station.scan(unit.lpn)
+    assert isinstance(seen, Known)
+    assert unit.lpn in text(seen.said)
+
+
+def test_a_wrong_item_names_both_articles(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    arrived = station.scan("ML-40001")
+    assert isinstance(arrived, Arrived)
+    seen = station.scan(VASE, None, arrived.parcel)
+    assert isinstance(seen, Proposed) and seen.offer is Offer.WRONG_ITEM
+    assert "vase" in text(seen.said) and "lamp" in text(seen.said)
+    unit = station.accept(seen)
+    assert isinstance(unit, Opened) and unit.inspection.kind is Kind.WRONG_ITEM
+
+
+def test_with_the_camera_gone_the_photo_is_owed_and_the_unit_held(station):
+    class Gone:
+        def grab(self, slot: str = "") -> None:
+            raise DeviceError(msg("The camera does not answer."), msg("check its cable"))
+
+    station._camera = Gone()  # type: ignore[assignment]
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Digit(3))
+    owed = station.photograph(unit.bench, step.inspection)
+    assert "owed" in text(owed.said) and not owed.well
+    done = station.finish(unit.bench, station.step(unit.bench, owed.step.inspection, life.Accept()).inspection)
+    assert done.units[0].disposition is Disposition.HOLD
+    assert station.desk().photos_owed == 1
+
+
+def test_with_the_printer_gone_the_label_waits_and_the_lamp_says_why(station):
+    printer = station.config.printers[0].model_copy(update={"fault": "gone"})
+    station.config = station.config.model_copy(update={"printers": (printer,)})
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    station.outbox.print_once()
+    assert station.labels_of(unit.lpn)[0]["state"] == "queued"
+    assert not station.outbox.states().printer.ready
+
+
+def test_an_unknown_print_outcome_is_parked_and_never_repeated_by_itself(station):
+    printer = station.config.printers[0].model_copy(update={"fault": "unknown"})
+    station.config = station.config.model_copy(update={"printers": (printer,)})
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    station.outbox.print_once()
+    station.outbox.print_once()
+    assert station.labels_of(unit.lpn)[0]["state"] == "parked"
+    assert station.desk().labels_parked == 1
+
+
+def test_with_the_hub_down_everything_waits_counted(station):
+    upstream = station.config.upstream.model_copy(update={"enabled": True, "url": "http://127.0.0.1:9"})
+    station.config = station.config.model_copy(update={"upstream": upstream})
+    Credentials("http://127.0.0.1:9", "st-1", "token").save(station.config.station.data)
+    announce(station, "ML-40001", (LAMP, 1))
+    sealed(station, "ML-40001", LAMP)
+    done = station.sync()
+    assert done.sent == 0 and done.waiting > 0 and done.problem is not None
+    assert station.desk().events_waiting == done.waiting
+
+
+def test_a_second_station_on_the_same_store_is_refused(station):
+    with pytest.raises(StoreLocked) as refused:
+        open_station(station.config, running=True)
+    assert str(os.getpid()) in text(refused.value.title) + text(refused.value.hint)
+
+
+def test_a_full_disk_says_so_and_loses_nothing_that_was_confirmed(station, monkeypatch):
+    announce(station, "ML-40001", (LAMP, 1), (VASE, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    other = opened(station, VASE)
+
+    def full(*_: object, **__: object) -> None:
+        import sqlite3
+
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr("inspect_station.store.writer.Writer.finish", full)
+    with pytest.raises(DiskFull) as error:
+        station.finish(other.bench, press(station, other, life.Digit(1)).inspection)
+    assert error.value.hint.text
+    monkeypatch.undo()
+    assert station.show(unit.lpn).grade is Grade.NEW
+    assert station.desk().waiting[0].lpn == other.inspection.lpn, "the open unit is kept"
+
+
+def test_no_restock_label_for_a_unit_that_must_not_be_sold(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    arrived = station.scan("ML-40001")
+    assert isinstance(arrived, Arrived)
+    danger = station.begin(Kind.DANGER, arrived.parcel)
+    unit = station.finish(danger.bench, press(station, danger, life.Digit(0)).inspection).units[0]
+    for kind in ("restock", "clearance"):
+        with pytest.raises(NotAllowed):
+            station.draw_label(unit.lpn, kind, "pdf")
+    assert station.draw_label(unit.lpn, "", "pdf").startswith(b"%PDF")
+
+
+def test_an_unknown_plate_or_rma_is_not_found(station):
+    with pytest.raises(NotFound):
+        station.show("LTEST00001B")
+    with pytest.raises(NotFound):
+        station.show_rma("NOPE")
+
+
+def test_show_on_a_day_says_what_the_verdict_would_be(station):
+    announce(station, "ML-40001", (LAMP, 1), postmarked_on="")
+    inside = station.show_rma("ML-40001", datetime(2026, 12, 2, tzinfo=UTC).date())
+    after = station.show_rma("ML-40001", datetime(2026, 12, 3, tzinfo=UTC).date())
+    assert inside[0].verdict.outcome == "eligible", "000: day 30 of 30"
+    assert after[0].verdict.outcome == "ineligible", "000: day 31 of 30"
+
+
+def test_a_roll_change_holds_the_queue_and_a_test_label_tries_the_roll(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    station.hold_printing()
+    unit = sealed(station, "ML-40001", LAMP)
+    assert not station.outbox.print_once()
+    station.test_label()
+    printed = [file.name for file in Path(str(station.config.printers[0].folder)).iterdir()]
+    assert printed == ["test-labels.pdf"]
+    station.resume_printing()
+    assert station.outbox.print_once()
+    assert station.labels_of(unit.lpn)[0]["state"] == "printed"
+
+
+def test_a_roll_of_another_size_is_told_when_printing_goes_on(station):
+    printer = station.config.printers[0].model_copy(update={"media": "100x50"})
+    station.config = station.config.model_copy(update={"printers": (printer,)})
+    assert "100x50" in text(station.resume_printing())
+
+
+def test_the_doctor_names_what_is_missing_and_how_to_mend_it(station):
+    from inspect_station.doctor import examine
+
+    bare = station.config.model_copy(update={"operators": (), "printers": ()})
+    checks = {check.name: check for check in examine(bare)}
+    assert checks["operators"].ok is False and checks["operators"].mend.text
+    assert checks["printer"].ok is False
+    assert checks["store"].ok is True
+    assert checks["camera"].ok is True
