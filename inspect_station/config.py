@@ -21,10 +21,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from inspect_station.core.barcode import LPN_SIGNS
-from inspect_station.devices import CameraSettings, PrinterSettings
 from inspect_station.core.policy import Rule
 from inspect_station.core.records import Grade, Operator, Seller
 from inspect_station.core.rules import Rules
+from inspect_station.devices import CameraSettings, PrinterSettings
 from inspect_station.errors import ConfigError
 from inspect_station.message import Message, msg, msgn
 from inspect_station.resources import resource

@@ -14,7 +14,5 @@ def resource(name: str) -> Path:
     carried = _PACKAGE / "_data"
     path = (carried if carried.is_dir() else _PACKAGE.parent) / name
     if not path.exists():
-        raise FileNotFoundError(
-            f"inspect-station is not completely installed: {path} is missing; install it again"
-        )
+        raise FileNotFoundError(f"inspect-station is not completely installed: {path} is missing; install it again")
     return path

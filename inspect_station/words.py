@@ -7,13 +7,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from inspect_station.core.records import Disposition, Grade, Money
 from inspect_station.core.policy import Words
+from inspect_station.core.records import Disposition, Grade, Money
 from inspect_station.core.rules import Rules
 from inspect_station.message import Message
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 DOMAIN = "inspect_station"
 LOCALES = ("en", "fr")
@@ -22,6 +25,17 @@ LOCALES = ("en", "fr")
 @cache
 def _catalogue(locale: str) -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, Path(__file__).parent / "locale", languages=[locale], fallback=True)
+
+
+@cache
+def _habits(locale: str) -> "Locale":
+    """How the language writes dates and amounts (CLDR)."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(locale)
+    except (ValueError, UnknownLocaleError):
+        return Locale("en")
 
 
 def minor_digits(currency: str) -> int:
@@ -57,11 +71,16 @@ class Voice:
     def _message(self, message: Message) -> str:
         if not message.text:
             return ""
-        if message.plural:
-            text = self._catalogue.ngettext(message.text, message.plural, int(message.params.get("n", 0)))
-        else:
-            text = self._catalogue.gettext(message.text)
-        return self._write.vformat(text, (), message.params)
+        text = message.text
+        try:
+            if message.plural:
+                text = self._catalogue.ngettext(text, message.plural, int(message.params.get("n", 0)))
+            else:
+                text = self._catalogue.gettext(text)
+            return self._write.vformat(text, (), message.params)
+        except ValueError:
+            # No template of ours: it came out of a file or off the wire. Somebody may still make sense of it.
+            return text
 
     def join(self, parts: Sequence[Message | Words], separator: str = ", ") -> str:
         """Several texts in a row, without repeating one."""
@@ -71,13 +90,13 @@ class Voice:
         """A civil date, short: ``2 Oct``."""
         from babel.dates import format_date
 
-        return format_date(on, "d MMM", locale=self.locale)
+        return format_date(on, "d MMM", locale=_habits(self.locale))
 
     def long_day(self, on: date) -> str:
         """A civil date with its weekday and year."""
         from babel.dates import format_date
 
-        return format_date(on, "EEE d MMM y", locale=self.locale)
+        return format_date(on, "EEE d MMM y", locale=_habits(self.locale))
 
     def time(self, at: datetime) -> str:
         """The time of day at the site."""
@@ -88,7 +107,7 @@ class Voice:
         from babel.numbers import format_currency
 
         amount = Decimal(money.minor).scaleb(-minor_digits(money.currency))
-        return format_currency(amount, money.currency, locale=self.locale)
+        return format_currency(amount, money.currency, locale=_habits(self.locale))
 
     def data(self, path: str) -> str:
         """The label that stands at a path of the rules; the path itself where there is none (any more)."""
@@ -97,18 +116,23 @@ class Voice:
 
 
 class _Writer(string.Formatter):
-    """Writes the values of a template as its formats name them."""
+    """Writes the values of a template as its formats name them; a value that is missing is left out."""
 
     def __init__(self, voice: Voice) -> None:
         self._voice = voice
 
-    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return kwargs.get(str(key), "")
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str]:
+        # The name of a value and nothing else: `{n.__class__}` in a stored template must not reach what n is made of.
+        return kwargs.get(field_name, ""), field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        try:
+            return self._written(value, format_spec) if value != "" else ""
+        except (ValueError, ArithmeticError):
+            return str(value)
+
+    def _written(self, value: Any, format_spec: str) -> str:
         voice = self._voice
-        if value == "":
-            return ""
         match format_spec:
             case "date":
                 return voice.day(date.fromisoformat(str(value)))

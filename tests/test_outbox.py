@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ import uvicorn
 from hypothesis import HealthCheck
 from hypothesis import settings as how
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from inspect_station import outbox as module
 from inspect_station.config import LabelPrinter, UpstreamSettings
@@ -222,6 +222,28 @@ def _serving(app: Any, port: int = 0) -> Iterator[str]:
         thread.join()
 
 
+Web = Callable[[Any], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def web() -> Iterator[Web]:
+    """One server for many tests: it takes longer to start and stop one than most tests do."""
+    served: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await served[-1](scope, receive, send)
+
+    with _serving(app) as url:
+
+        @contextmanager
+        def web(app: Any) -> Iterator[str]:
+            served.append(app)
+            yield url
+            served.pop()
+
+        yield web
+
+
 def _enrolled(store: Store, hub: Hub, url: str, clock: Clock, batch: int = 100) -> Outbox:
     enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
     return _outbox(store, connect(store, _settings(url)), clock, settings=_settings(url, batch))
@@ -265,9 +287,11 @@ def test_all_that_was_finished_is_at_the_hub_once_and_what_it_announces_comes_do
             assert [len(ledger.history(plate)) for plate in plates] == [1] * 8
 
 
-def test_a_withdrawn_rma_is_closed_and_a_changed_one_is_taken_over(store: Store, hub: Hub, clock: Clock) -> None:
+def test_a_withdrawn_rma_is_closed_and_a_changed_one_is_taken_over(
+    store: Store, hub: Hub, clock: Clock, web: Web
+) -> None:
     rma = Rma(seller="lumo", number="R-1", lines=(Line(no=1, gtin=LAMP.gtin),))
-    with _serving(create_app(hub)) as url:
+    with web(create_app(hub)) as url:
         outbox = _enrolled(store, hub, url, clock)
         load(hub, [rma])
         outbox.pull_once()
@@ -283,12 +307,12 @@ def test_a_withdrawn_rma_is_closed_and_a_changed_one_is_taken_over(store: Store,
 
 
 def test_two_docks_on_one_line_both_arrive_and_the_second_hears_of_it(
-    tmp_path: Path, store: Store, hub: Hub, clock: Clock
+    tmp_path: Path, store: Store, hub: Hub, clock: Clock, web: Web
 ) -> None:
     _finish(store)
     with (
         Store.open(tmp_path / "second", clock=clock, station="DOCK-2") as second,
-        _serving(create_app(hub)) as url,
+        web(create_app(hub)) as url,
     ):
         with second.write() as writer:
             (lpn,) = writer.take_lpns(1)
@@ -347,8 +371,10 @@ def test_a_hub_that_was_restored_to_yesterday_gets_everything_again(tmp_path: Pa
             assert reader.products(LAMP.gtin)[0].title == "Oak desk lamp, dimmable"
 
 
-def test_a_revoked_token_stops_the_sending_and_enrolling_again_drains_it(store: Store, hub: Hub, clock: Clock) -> None:
-    with _serving(create_app(hub)) as url:
+def test_a_revoked_token_stops_the_sending_and_enrolling_again_drains_it(
+    store: Store, hub: Hub, clock: Clock, web: Web
+) -> None:
+    with web(create_app(hub)) as url:
         outbox = _enrolled(store, hub, url, clock)
         with hub.write() as ledger:
             ledger._do("DELETE FROM hub_token")
@@ -442,11 +468,11 @@ class Fault:
     ],
 )
 def test_whatever_the_network_does_each_fact_arrives_once(
-    store: Store, hub: Hub, clock: Clock, mode: str, confirmed: int
+    store: Store, hub: Hub, clock: Clock, mode: str, confirmed: int, web: Web
 ) -> None:
     """sync.md §3.2, 17 to 27: only a named receipt counts; the rest waits, is sent again and is there once."""
     fault = Fault(create_app(hub))
-    with _serving(fault) as url:
+    with web(fault) as url:
         outbox = _enrolled(store, hub, url, clock)
         for n in range(4):
             _finish(store, f"R-{n}")
@@ -463,9 +489,11 @@ def test_whatever_the_network_does_each_fact_arrives_once(
         assert set(_states(store)) <= {"accepted", "duplicate"}
 
 
-def test_an_event_that_breaks_the_hub_is_set_aside_and_tried_again_later(store: Store, hub: Hub, clock: Clock) -> None:
+def test_an_event_that_breaks_the_hub_is_set_aside_and_tried_again_later(
+    store: Store, hub: Hub, clock: Clock, web: Web
+) -> None:
     fault = Fault(create_app(hub))
-    with _serving(fault) as url:
+    with web(fault) as url:
         outbox = _enrolled(store, hub, url, clock, batch=8)
         plates = [_finish(store, f"R-{n}") for n in range(12)]
         fault.poison = plates[5].encode()
@@ -556,13 +584,16 @@ FINAL = {"accepted", "duplicate", "conflict"}
 class Motion(RuleBasedStateMachine):
     """Units are finished, sent, answered and lost in any order; sync.md §3.3, I1 to I4 and I7."""
 
+    empty: Path
+
     @initialize()
     def begin(self) -> None:
         self.stack = ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.clock = Clock()
-        self.store = self.stack.enter_context(Store.open(folder / "s", clock=self.clock, station="DOCK-1"))
-        self.hub = self.stack.enter_context(Hub.open(folder / "h", clock=self.clock))
+        shutil.copytree(self.empty, folder, dirs_exist_ok=True)
+        self.store = self.stack.enter_context(Store.open(folder / "station", clock=self.clock, station="DOCK-1"))
+        self.hub = self.stack.enter_context(Hub.open(folder / "hub", clock=self.clock))
         with self.hub.write() as ledger:
             ledger.add_code("code", "main", "DOCK-1")
             ledger.enrol("code", "token", epoch="e", block="")
@@ -667,13 +698,17 @@ class Motion(RuleBasedStateMachine):
             assert len(_at_hub(self.hub)) == len(self.saved)
 
 
-Motion.TestCase.settings = how(
-    max_examples=15,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-TestMotion = Motion.TestCase
+def test_whatever_happens_in_whatever_order_nothing_is_lost_or_doubled(empty: Path) -> None:
+    Motion.empty = empty
+    run_state_machine_as_test(
+        Motion,
+        settings=how(
+            max_examples=25,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
 
 
 # ── What the hub announces, read without trust ───────────────────────────────────────────────────────────────────────
@@ -898,11 +933,11 @@ def _until(true: Callable[[], bool]) -> None:
 
 
 def test_while_it_runs_what_is_finished_leaves_by_itself_and_the_lamps_are_told(
-    store: Store, hub: Hub, clock: Clock
+    store: Store, hub: Hub, clock: Clock, web: Web
 ) -> None:
     told: list[States] = []
     paper = Paper("labels")
-    with _serving(create_app(hub)) as url:
+    with web(create_app(hub)) as url:
         enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
         upstream = connect(store, _settings(url))
         outbox = _outbox(store, upstream, clock, Press(paper), notify=told.append)
@@ -984,10 +1019,10 @@ def test_new_work_does_not_hurry_a_hub_that_asked_to_wait(store: Store, clock: C
 
 
 def test_enrolling_grants_licence_plates_and_keeps_the_ones_it_drew_if_nobody_has_them(
-    store: Store, hub: Hub, clock: Clock
+    store: Store, hub: Hub, clock: Clock, web: Web
 ) -> None:
     first = _finish(store)
-    with _serving(create_app(hub)) as url:
+    with web(create_app(hub)) as url:
         said = enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
     assert first[1:5] in str(said)
     second = _finish(store)
@@ -995,8 +1030,10 @@ def test_enrolling_grants_licence_plates_and_keeps_the_ones_it_drew_if_nobody_ha
     assert second != first
 
 
-def test_a_clash_of_licence_plates_is_told_at_enrolment(tmp_path: Path, store: Store, hub: Hub, clock: Clock) -> None:
-    with Store.open(tmp_path / "other", clock=clock, station="DOCK-2") as other, _serving(create_app(hub)) as url:
+def test_a_clash_of_licence_plates_is_told_at_enrolment(
+    tmp_path: Path, store: Store, hub: Hub, clock: Clock, web: Web
+) -> None:
+    with Store.open(tmp_path / "other", clock=clock, station="DOCK-2") as other, web(create_app(hub)) as url:
         plate = _finish(store)
         with other.write() as writer:
             writer.set_meta("block", plate[1:5])
@@ -1030,8 +1067,8 @@ def test_a_station_without_a_hub_keeps_everything(store: Store, clock: Clock) ->
     assert not outbox.states().hub.enrolled
 
 
-def test_a_code_that_does_not_fit_changes_nothing(store: Store, hub: Hub) -> None:
-    with _serving(create_app(hub)) as url:
+def test_a_code_that_does_not_fit_changes_nothing(store: Store, hub: Hub, web: Web) -> None:
+    with web(create_app(hub)) as url:
         with pytest.raises(UpstreamError, match="does not know this code"):
             enrol(store, _settings(url), "ABCD-EFGH-JKMN-PQRS")
         assert connect(store, _settings(url)) is None

@@ -199,9 +199,7 @@ class Extension(Match):
     @model_validator(mode="after")
     def _runs_forwards(self) -> Self:
         if not self.delivered_from <= self.delivered_to <= self.last_on:
-            raise ValueError(
-                f"extension {self.id}: delivered_from, delivered_to and last_on must follow each other"
-            )
+            raise ValueError(f"extension {self.id}: delivered_from, delivered_to and last_on must follow each other")
         return self
 
 
@@ -295,15 +293,8 @@ def ties(policies: Sequence[Policy]) -> list[tuple[Policy, Policy]]:
     for one, other in combinations(policies, 2):
         if len(one.fields) != len(other.fields):
             continue
-        rivals = [
-            row
-            for row in policies
-            if len(row.fields) > len(one.fields) and _common(one, other, row) is not None
-        ]
-        if any(
-            not any(rival.matches(traits) for rival in rivals)
-            for traits in _returns_of(one, other, among=rivals)
-        ):
+        rivals = [row for row in policies if len(row.fields) > len(one.fields) and _common(one, other, row) is not None]
+        if any(not any(rival.matches(traits) for rival in rivals) for traits in _returns_of(one, other, among=rivals)):
             found.append((one, other))
     return found
 
@@ -412,10 +403,7 @@ class _Return:
         else:
             last = _add(start, max(window.days, self.seller.windows.get(policy.id, 0)))
             for extension in self.rules.extensions:
-                if (
-                    extension.matches(self.traits)
-                    and extension.delivered_from <= start <= extension.delivered_to
-                ):
+                if extension.matches(self.traits) and extension.delivered_from <= start <= extension.delivered_to:
                     last = max(last, extension.last_on)
         return self.rules.calendar.working(last) if policy.statutory else last
 
@@ -598,17 +586,11 @@ def _day(start: date, end: date, last: date) -> dict[str, str | int]:
 
 
 _SENT = {
-    ("delivered", "postmarked"): msg(
-        "delivered {delivered:date}, postmarked {sent:date}: day {day} of {days}"
-    ),
+    ("delivered", "postmarked"): msg("delivered {delivered:date}, postmarked {sent:date}: day {day} of {days}"),
     ("delivered", "requested"): msg("delivered {delivered:date}, requested {sent:date}: day {day} of {days}"),
     ("delivered", "received"): msg("delivered {delivered:date}, received {sent:date}: day {day} of {days}"),
-    ("estimated", "postmarked"): msg(
-        "expected by {estimated:date}, postmarked {sent:date}: day {day} of {days}"
-    ),
-    ("estimated", "requested"): msg(
-        "expected by {estimated:date}, requested {sent:date}: day {day} of {days}"
-    ),
+    ("estimated", "postmarked"): msg("expected by {estimated:date}, postmarked {sent:date}: day {day} of {days}"),
+    ("estimated", "requested"): msg("expected by {estimated:date}, requested {sent:date}: day {day} of {days}"),
     ("estimated", "received"): msg("expected by {estimated:date}, received {sent:date}: day {day} of {days}"),
 }
 _NOT_RETURNABLE = msg("not returnable: {rule:data}")

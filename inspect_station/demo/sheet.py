@@ -70,12 +70,13 @@ class _Pen:
     def row(self, codes: Sequence[str], keys: str, expected: str) -> None:
         from reportlab.graphics import renderPDF
         from reportlab.graphics.barcode import createBarcodeDrawing
+        from reportlab.pdfbase.pdfmetrics import stringWidth
 
         self._room(ROW)
         base = self._y - BAR_HEIGHT - 4
         for left, code in zip(COLUMNS, codes, strict=False):
             # One module = 0.72 pt = 0.254 mm: every hand scanner reads it from paper.
-            width = 0.72 if len(code) <= 18 else 0.6
+            width = 0.72 if len(code) <= 18 or len(codes) == 1 else 0.6
             if len(code) == EAN_DIGITS and code.isdecimal():
                 bars = createBarcodeDrawing(
                     "EAN13", value=code, barHeight=BAR_HEIGHT, barWidth=0.9, quiet=False, humanReadable=False
@@ -87,6 +88,8 @@ class _Pen:
             self._canvas.drawString(left, base - 9, code)
         self._canvas.setFont("Helvetica-Bold", 9)
         self._canvas.drawString(MARGIN, base - 21, keys)
+        # What is expected stands below the second barcode, or right behind long keys.
+        left = max(COLUMNS[1], MARGIN + stringWidth(keys, "Helvetica-Bold", 9) + 14)
         self._canvas.setFont("Helvetica", 9)
-        self._canvas.drawString(190.0, base - 21, expected)
+        self._canvas.drawString(left, base - 21, expected)
         self._y = base - 27

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from inspect_station.core import inspection as life
@@ -61,7 +62,7 @@ class OnUnit:
     cursor: int = -1
     """The row that ↑ ↓ stand on; -1 = none."""
 
-    @property
+    @cached_property
     def view(self) -> View:
         """The page as a value."""
         return life.view(self.bench, self.inspection)

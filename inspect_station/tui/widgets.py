@@ -25,13 +25,14 @@ class Block(Static):
     def __init__(self, *, id: str | None = None, classes: str = "") -> None:
         super().__init__("", id=id, classes=classes, markup=False)
         self._own = classes
-        self._shown: Part | None = None
+        self.shown: Part | None = None
+        """What is painted now."""
 
     def show(self, part: Part | None) -> None:
         """Paint this part, or vanish."""
-        if part == self._shown:
+        if part == self.shown:
             return
-        before, self._shown = self._shown, part
+        before, self.shown = self.shown, part
         if part is None:
             self.remove_class("-shown")
             self.display = False

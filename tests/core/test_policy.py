@@ -40,9 +40,7 @@ MEDIA_USED = (
     "000: BMVD d'occasion, les défauts doivent être signalés dans les 14 jours suivant la réception et "
     "cachet de la poste dans les 30 jours à compter de la dernière date estimée d'arrivée"
 )
-SOFTWARE_NEW = (
-    "000: refusé si vendu à l'état neuf et ouvert par l'acheteur, tant qu'il n'y avait pas de défaut"
-)
+SOFTWARE_NEW = "000: refusé si vendu à l'état neuf et ouvert par l'acheteur, tant qu'il n'y avait pas de défaut"
 SOFTWARE_USED = "000: peuvent refuser un article d'occasion/ouvert qui n'est pas défectueux"
 ELECTRONICS = "000: électroniques, cachet de la poste dans les 30 jours suivant la livraison"
 REPORT = "000: signaler un dommage ou un défaut, dans les 14 jours suivant la réception"
@@ -59,9 +57,7 @@ def judged(rules: PolicyRules = RULES, /, **facts: Any) -> Verdict:
     """The verdict on a general product sold new on Amazon, delivered on 2 October, no longer wanted."""
 
     def taken(model: type[Any], **known: Any) -> Any:
-        return model.model_validate(
-            known | {name: facts.pop(name) for name in model.model_fields if name in facts}
-        )
+        return model.model_validate(known | {name: facts.pop(name) for name in model.model_fields if name in facts})
 
     windows = facts.pop("windows", {})
     seller = Seller(code="lumo", name="Maison Lumo", windows=windows)
@@ -69,9 +65,7 @@ def judged(rules: PolicyRules = RULES, /, **facts: Any) -> Verdict:
     item = taken(Product, seller="lumo", gtin="08806095467443", title="An article")
     rma = taken(Rma, seller="lumo", number="4711", channel="amazon", lines=(line,))
     received_on = date.fromisoformat(facts.pop("received_on", "2027-06-30"))
-    return eligibility(
-        rules, seller=seller, rma=rma, line=line, product=item, received_on=received_on, **facts
-    )
+    return eligibility(rules, seller=seller, rma=rma, line=line, product=item, received_on=received_on, **facts)
 
 
 def with_rows(*rows: dict[str, Any], **more: Any) -> PolicyRules:
@@ -553,9 +547,7 @@ REASONS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("code", "amazon", "shopify", "at_fault", "defect"), REASONS, ids=[row[0] for row in REASONS]
-)
+@pytest.mark.parametrize(("code", "amazon", "shopify", "at_fault", "defect"), REASONS, ids=[row[0] for row in REASONS])
 def test_reason(code: str, amazon: str, shopify: str, at_fault: str, defect: bool) -> None:
     reason = RULES.stated(code)
 
@@ -615,21 +607,11 @@ PRESENTS = {
 @pytest.mark.parametrize(
     ("facts", "outcome"),
     [
-        pytest.param(
-            {"delivered_on": "2026-11-01", "postmarked_on": "2027-01-31"}, ELIGIBLE, id="first day, last day"
-        ),
-        pytest.param(
-            {"delivered_on": "2026-11-01", "postmarked_on": "2027-02-01"}, INELIGIBLE, id="a day too late"
-        ),
-        pytest.param(
-            {"delivered_on": "2026-10-31", "postmarked_on": "2026-12-01"}, INELIGIBLE, id="delivered before"
-        ),
-        pytest.param(
-            {"delivered_on": "2026-12-25", "postmarked_on": "2027-01-31"}, ELIGIBLE, id="delivered last"
-        ),
-        pytest.param(
-            {"delivered_on": "2026-12-26", "postmarked_on": "2027-01-26"}, INELIGIBLE, id="delivered after"
-        ),
+        pytest.param({"delivered_on": "2026-11-01", "postmarked_on": "2027-01-31"}, ELIGIBLE, id="first day, last day"),
+        pytest.param({"delivered_on": "2026-11-01", "postmarked_on": "2027-02-01"}, INELIGIBLE, id="a day too late"),
+        pytest.param({"delivered_on": "2026-10-31", "postmarked_on": "2026-12-01"}, INELIGIBLE, id="delivered before"),
+        pytest.param({"delivered_on": "2026-12-25", "postmarked_on": "2027-01-31"}, ELIGIBLE, id="delivered last"),
+        pytest.param({"delivered_on": "2026-12-26", "postmarked_on": "2027-01-26"}, INELIGIBLE, id="delivered after"),
         pytest.param(
             {"delivered_on": "2026-11-01", "postmarked_on": "2027-01-31", "channel": "shop"},
             INELIGIBLE,
@@ -718,9 +700,7 @@ def test_the_calendar_ends_one_day() -> None:
 
 
 def test_customs_bar_goods_of_a_country() -> None:
-    rules = with_exclusion(
-        id="customs", source=CUSTOMS, label="seeds", country="CH", category="plants", effect="hard"
-    )
+    rules = with_exclusion(id="customs", source=CUSTOMS, label="seeds", country="CH", category="plants", effect="hard")
 
     assert judged(rules, country="CH", category="plants", **IN_TIME).outcome is INELIGIBLE
     assert judged(rules, country="FR", category="plants", **IN_TIME).outcome is ELIGIBLE
@@ -758,12 +738,8 @@ def test_a_seller_with_its_own_row() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        pytest.param(
-            {"rows": SHIPPED["rows"][1:]}, "one row without any condition", id="no row for the rest"
-        ),
-        pytest.param(
-            {"rows": SHIPPED["rows"] + SHIPPED["rows"][1:2]}, "'shop' stands there twice", id="an id twice"
-        ),
+        pytest.param({"rows": SHIPPED["rows"][1:]}, "one row without any condition", id="no row for the rest"),
+        pytest.param({"rows": SHIPPED["rows"] + SHIPPED["rows"][1:2]}, "'shop' stands there twice", id="an id twice"),
         pytest.param(
             {
                 "rows": [
@@ -822,11 +798,7 @@ def test_a_seller_with_its_own_row() -> None:
             id="a key that nobody knows",
         ),
         pytest.param(
-            {
-                "exclusions": [
-                    {"id": "x", "source": "ours", "label": "x", "effect": "hard", "accepted_by": "lumo"}
-                ]
-            },
+            {"exclusions": [{"id": "x", "source": "ours", "label": "x", "effect": "hard", "accepted_by": "lumo"}]},
             "cannot accept what is not returnable",
             id="a seller accepts what is barred",
         ),
@@ -868,12 +840,8 @@ def row(id: str, days: int = 30, /, **match: Any) -> Policy:
     [
         pytest.param([row("a", channel="x"), row("b", channel="x")], [("a", "b")], id="the same conditions"),
         pytest.param([row("a", channel="x"), row("b", channel="y")], [], id="different channels"),
-        pytest.param(
-            [row("a", channel=["x", "y"]), row("b", channel=["y", "z"])], [("a", "b")], id="lists overlap"
-        ),
-        pytest.param(
-            [row("a", channel="x"), row("b", category="k")], [("a", "b")], id="different fields, one each"
-        ),
+        pytest.param([row("a", channel=["x", "y"]), row("b", channel=["y", "z"])], [("a", "b")], id="lists overlap"),
+        pytest.param([row("a", channel="x"), row("b", category="k")], [("a", "b")], id="different fields, one each"),
         pytest.param([row("a", channel="x"), row("b", channel="x", category="k")], [], id="more fields win"),
         pytest.param(
             [row("a", channel="x"), row("b", category="k"), row("c", channel="x", category="k")],
@@ -907,9 +875,7 @@ def test_ties(rows: list[Policy], tied: list[tuple[str, str]]) -> None:
 
 
 FEW = ("channel", "category", "sold_as")
-some_match = st.fixed_dictionaries(
-    {}, optional={field: st.sets(st.sampled_from("xy"), min_size=1) for field in FEW}
-)
+some_match = st.fixed_dictionaries({}, optional={field: st.sets(st.sampled_from("xy"), min_size=1) for field in FEW})
 
 
 @given(st.lists(some_match, max_size=5))
@@ -945,9 +911,7 @@ def test_ties_are_exactly_the_returns_that_two_rows_win(matches: list[dict[str, 
             row("own", 30, seller="s", channel="x", sold_as="new"), ["x-media"], id="shorter for one category"
         ),
         pytest.param(row("own", 60, seller="s", channel="x"), [], id="longer for all"),
-        pytest.param(
-            row("own", 30, seller="s", channel="x", category="toys"), [], id="as long as what it replaces"
-        ),
+        pytest.param(row("own", 30, seller="s", channel="x", category="toys"), [], id="as long as what it replaces"),
         pytest.param(
             Policy(
                 id="own",
@@ -965,9 +929,7 @@ def test_ties_are_exactly_the_returns_that_two_rows_win(matches: list[dict[str, 
 def test_a_sellers_row_may_only_lengthen(own: Policy, stricter_than: list[str]) -> None:
     general = [row("rest", 45), row("x", 30, channel="x"), row("x-media", 40, channel="x", category="media")]
 
-    assert [(each.id, other.id) for each, other in shortened([*general, own])] == [
-        ("own", id) for id in stricter_than
-    ]
+    assert [(each.id, other.id) for each, other in shortened([*general, own])] == [("own", id) for id in stricter_than]
 
 
 # ── What holds for every return ─────────────────────────────────────────────────────────────────────────────
@@ -1021,9 +983,7 @@ def test_every_return_has_a_verdict_that_its_reasons_bear_out(known: dict[str, A
 
 
 @given(facts, st.sampled_from([row.id for row in RULES.rows]), st.integers(0, 400))
-def test_more_days_from_the_seller_never_cost_an_acceptance(
-    known: dict[str, Any], row: str, more: int
-) -> None:
+def test_more_days_from_the_seller_never_cost_an_acceptance(known: dict[str, Any], row: str, more: int) -> None:
     before = judged(**known)
     longer = known["windows"] | {row: known["windows"].get(row, 0) + more}
 
@@ -1033,9 +993,7 @@ def test_more_days_from_the_seller_never_cost_an_acceptance(
 
 
 @given(facts, st.dates(date(2026, 1, 1), date(2026, 6, 30)), st.integers(0, 60))
-def test_posting_earlier_never_costs_an_acceptance(
-    known: dict[str, Any], postmarked: date, days: int
-) -> None:
+def test_posting_earlier_never_costs_an_acceptance(known: dict[str, Any], postmarked: date, days: int) -> None:
     later = judged(**known | {"postmarked_on": postmarked})
     earlier = judged(**known | {"postmarked_on": postmarked - timedelta(days=days)})
 
@@ -1045,8 +1003,7 @@ def test_posting_earlier_never_costs_an_acceptance(
 @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)))
 def test_day_30_passes_and_day_31_does_not_wherever_the_month_ends(delivered: date) -> None:
     outcomes = [
-        judged(delivered_on=delivered, postmarked_on=delivered + timedelta(days=day)).outcome
-        for day in (30, 31)
+        judged(delivered_on=delivered, postmarked_on=delivered + timedelta(days=day)).outcome for day in (30, 31)
     ]
 
     assert outcomes == [ELIGIBLE, INELIGIBLE]

@@ -101,6 +101,7 @@ CONFIG = f"""
 [station]
 name = "DOCK-3"
 zone = "Europe/Paris"
+locale = "LOCALE"
 sound = false
 
 [camera]
@@ -255,12 +256,15 @@ def _shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop") / "station"
     (folder / "camera").mkdir(parents=True)
     pin = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PIN)
-    (folder / "station.toml").write_text(CONFIG.replace('"PIN"', f"'{pin}'"), encoding="utf-8")
+    path = folder / "station.toml"
+    path.write_text(CONFIG.replace('"PIN"', f"'{pin}'"), encoding="utf-8")
+    ready = folder.with_name("ready.toml")
+    ready.write_text(path.read_text(encoding="utf-8").replace("LOCALE", "en").replace("[station]", f'[station]\ndata = "{folder / "data"}"'), encoding="utf-8")
     for n, name in enumerate(("a.png", "setup_screen.png")):
         squares = Image.new("RGB", (8, 6))
         squares.putdata([((90 * n + 60), 200 * ((x + y) % 2), 120) for y in range(6) for x in range(8)])
         squares.resize((320, 240), Image.Resampling.NEAREST).save(folder / "camera" / name)
-    with open_station(config.load(folder / "station.toml"), clock=Clock().now) as station:
+    with open_station(config.load(ready), clock=Clock().now) as station:
         station.import_products(PRODUCTS.encode())
         station.import_rmas(RMAS.encode())
         with station.store.write() as writer:
@@ -285,11 +289,10 @@ def dock(folder: Path) -> Dock:
         who: str = "operator",
         background: bool = False,
         training: bool = False,
-        extra: str = "",
+        locale: str = "en",
     ) -> AsyncIterator[Operator]:
         path = folder / "station.toml"
-        if extra:
-            path.write_text(path.read_text(encoding="utf-8") + extra, encoding="utf-8")
+        path.write_text(path.read_text(encoding="utf-8").replace("LOCALE", locale), encoding="utf-8")
         clock = Clock()
         with open_station(config.load(path), clock=clock.now, running=True, training=training) as station:
             if not background:

@@ -1,0 +1,233 @@
+"""The command line as a contract: forms, exit codes, and what each verb may load."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inspect_station.demo import build
+from inspect_station.demo.build import Demo
+
+
+def run(*words: str, cwd: Path | None = None, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """The program as a person starts it, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "inspect_station.cli", *words], capture_output=True, text=True, cwd=cwd, timeout=60,
+        check=False,
+    )  # fmt: skip
+    if check is not None:
+        assert done.returncode == check, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """A demo with one finished unit."""
+    from inspect_station import config
+    from inspect_station.core import inspection as life
+    from inspect_station.station import Arrived, Opened, open_station
+
+    made = build.prepare(tmp_path_factory.mktemp("cli") / "demo")
+    parcel = next(each for each in made.parcels if each.kind == "used")
+    with open_station(config.load(Path(made.config)), running=True) as station:
+        station.scan(made.badge)
+        arrived = station.scan(parcel.scans[0])
+        assert isinstance(arrived, Arrived)
+        unit = station.scan(parcel.scans[1], None, arrived.parcel)
+        assert isinstance(unit, Opened)
+        step = station.step(unit.bench, unit.inspection, life.Digit(3))
+        taken = station.photograph(unit.bench, step.inspection).step
+        station.finish(unit.bench, station.step(unit.bench, taken.inspection, life.Accept()).inspection)
+        assert station.outbox.print_once()
+    return made
+
+
+@pytest.fixture(scope="module")
+def lpn(demo: Demo) -> str:
+    """Its licence plate, read from the printed label's name."""
+    (label,) = Path(demo.printer_dir).glob("*.pdf")
+    return label.name.partition("-")[0]
+
+
+def test_the_demo_prints_what_its_readers_rely_on(tmp_path):
+    body = json.loads(run("demo", "--no-tui", "--json", "--dir", str(tmp_path / "d")).stdout)
+    assert {"dir", "config", "printer_dir", "badge", "parcels"} <= set(body)
+    for parcel in body["parcels"]:
+        assert {"kind", "scans", "keys", "expect"} <= set(parcel)
+        assert set(parcel["expect"]) == {"grade", "disposition"}
+    assert (tmp_path / "d" / "scan-sheet.pdf").read_bytes().startswith(b"%PDF")
+    assert len(body["parcels"]) >= 60
+    with (tmp_path / "d" / "products.csv").open() as file:
+        products = list(csv.DictReader(file))
+    assert {row["device_class"] for row in products} >= {
+        "phone", "tablet", "laptop", "desktop", "console", "camera", "router", "headphones", "appliance",
+    }  # fmt: skip
+    assert {row["category"] for row in products} >= {
+        "media", "software", "electronics", "appliance", "apparel", "beauty", "perishable", "intimate", "general",
+    }  # fmt: skip
+
+
+def test_a_demo_is_kept_and_a_foreign_folder_is_never_touched(demo, tmp_path):
+    again = json.loads(run("demo", "--no-tui", "--json", "--dir", demo.dir).stdout)
+    assert again["badge"] == demo.badge
+    (tmp_path / "mine").write_text("work")
+    refused = run("demo", "--no-tui", "--fresh", "--dir", str(tmp_path), check=2)
+    assert str(tmp_path) in refused.stderr
+    assert (tmp_path / "mine").read_text() == "work"
+
+
+def test_every_code_of_the_scan_sheet_is_read_by_a_second_program(demo):
+    pyzbar = pytest.importorskip("pyzbar.pyzbar", reason="libzbar0 is not installed", exc_type=ImportError)
+    import pypdfium2
+
+    sheet = pypdfium2.PdfDocument(Path(demo.dir) / "scan-sheet.pdf")
+    read = {code.data.decode() for page in sheet for code in pyzbar.decode(page.render(scale=200 / 72).to_pil())}
+    wanted = {scan for parcel in demo.parcels for scan in parcel.scans} | set(demo.badges.values())
+    assert wanted <= read, wanted - read
+
+
+def test_show_tells_all_of_a_unit(demo, lpn):
+    body = json.loads(run("show", lpn, "--json", "--config", demo.config).stdout)
+    assert {
+        "lpn", "rma", "gtin", "grade", "disposition", "price", "verdict", "findings", "photos", "labels", "operator",
+        "saved_at", "hub",
+    } <= set(body)  # fmt: skip
+    assert (body["grade"], body["disposition"], body["hub"]) == ("used", "clearance", "waiting")
+    assert body["price"]["currency"] == "EUR"
+    assert body["labels"] == [{"kind": "clearance", "print_no": 1, "state": "printed"}]
+    assert lpn in run("show", lpn, "--config", demo.config).stdout
+
+
+def test_show_tells_the_verdict_of_an_rma_on_a_day(demo):
+    rma = next(parcel.scans[0] for parcel in demo.parcels if parcel.kind == "ineligible")
+    body = json.loads(run("show", rma, "--json", "--config", demo.config).stdout)
+    (line,) = body["lines"]
+    assert {"gtin", "verdict", "units"} <= set(line)
+    assert line["verdict"]["outcome"] == "ineligible"
+    assert all({"code", "text"} <= set(reason) for reason in line["verdict"]["reasons"])
+
+
+@pytest.mark.parametrize(("format", "start"), [("pdf", b"%PDF"), ("zpl", b"^XA"), ("png", b"\x89PNG")])
+def test_a_label_is_written_to_a_file(demo, lpn, tmp_path, format, start):
+    target = tmp_path / f"label.{format}"
+    run("label", lpn, "--format", format, "-o", str(target), "--config", demo.config)
+    assert target.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("format", ["text", "csv", "json"])
+def test_the_daily_report_counts_the_unit(demo, format):
+    out = run("report", "daily", "--format", format, "--config", demo.config).stdout
+    assert "clearance" in out and "op1" in out
+
+
+# words, exit code, a word on stderr; design.md §7
+REFUSALS = [
+    (("show", "LTEST00001B"), 3, "LTEST00001B"),
+    (("show", "NO-SUCH-RMA"), 3, "NO-SUCH-RMA"),
+    (("label", "LTEST00001B"), 3, "LTEST00001B"),
+    (("report", "daily", "--format", "doc"), 2, "doc"),
+    (("report", "daily", "--date", "yesterday"), 2, "yesterday"),
+    (("report", "daily", "--from", "2026-11-22", "--to", "2026-11-01"), 2, "2026-11-01"),
+    (("import", "products", "no-such-file.csv"), 1, "no-such-file.csv"),
+    (("decode", "no-such-file.png"), 1, "no-such-file.png"),
+    (("frobnicate",), 2, "frobnicate"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "named"), REFUSALS, ids=[" ".join(row[0]) for row in REFUSALS])
+def test_a_refusal_names_the_value_and_has_its_exit_code(demo, words, code, named):
+    options = () if words[0] in ("frobnicate", "decode") else ("--config", demo.config)
+    refused = run(*words, *options, check=code)
+    assert named in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_an_import_with_bad_rows_takes_the_good_ones_and_says_which_were_bad(demo, tmp_path):
+    sheet = tmp_path / "p.csv"
+    sheet.write_text("gtin,seller,title\n8806095467443,new-seller,Phone\n8.8E+12,s,Bad\n")
+    done = run("import", "products", str(sheet), "--config", demo.config, check=1)
+    assert f"{sheet}:3:" in done.stderr
+    assert "1" in done.stderr.splitlines()[-1]
+
+
+def test_a_broken_configuration_is_named_with_file_line_and_key(tmp_path):
+    broken = tmp_path / "station.toml"
+    broken.write_text('[station]\nnam = "DOCK-9"\n\n[grades.used]\ndiscount = 250\n')
+    checked = run("config", "check", "--config", str(broken), check=4)
+    assert f"{broken}:2" in checked.stdout and "name" in checked.stdout
+    assert f"{broken}:5" in checked.stdout and "250" in checked.stdout
+    refused = run("show", "X", "--config", str(broken), check=4)
+    assert "Traceback" not in refused.stderr
+
+
+def test_config_show_hides_badges_and_pins(demo):
+    shown = run("config", "show", "--config", demo.config).stdout
+    assert "argon2" not in shown.replace("pin_argon2", "")
+    assert json.loads(shown)["station"]["name"] == "DOCK-3"
+
+
+def test_a_backup_is_made_and_verified_and_a_damaged_one_is_told(demo, tmp_path):
+    copy = tmp_path / "copy.db"
+    run("db", "backup", str(copy), "--config", demo.config)
+    run("db", "verify", str(copy), "--config", demo.config)
+    copy.write_bytes(copy.read_bytes()[:5000])
+    damaged = run("db", "verify", str(copy), "--config", demo.config, check=4)
+    assert str(copy) in damaged.stderr
+
+
+def test_the_doctor_answers_and_finds_the_demo_well(demo):
+    checks = json.loads(run("doctor", "--json", "--config", demo.config).stdout)["checks"]
+    assert {"config", "operators", "store", "disk", "scanner", "zbar", "camera", "labels", "hub"} <= {
+        check["name"] for check in checks
+    }
+    assert all(check["ok"] is not False for check in checks), checks
+
+
+def test_decode_prints_a_json_line_for_each_file(demo, lpn, tmp_path):
+    target = tmp_path / "label.png"
+    run("label", lpn, "--format", "png", "-o", str(target), "--config", demo.config)
+    (line,) = run("decode", str(target), "--json").stdout.splitlines()
+    body = json.loads(line)
+    assert body["file"] == str(target) and body["ms"] > 0
+    assert [code["kind"] for code in body["codes"]] == ["lpn"]
+
+
+def test_a_hub_lets_a_station_in_by_a_code_and_publishes_lists(demo, tmp_path):
+    data = str(tmp_path / "hub")
+    code = run("hub", "station", "DOCK-9", "--data", data).stdout.strip()
+    assert len(code.replace("-", "")) == 16
+    run("hub", "import", "products", str(Path(demo.dir) / "products.csv"), "--data", data)
+    run("hub", "import", "rmas", str(Path(demo.dir) / "rmas.csv"), "--data", data)
+    assert json.loads(run("hub", "parked", "--json", "--data", data).stdout)["parked"] == []
+
+
+def test_badges_are_issued_as_a_sheet_and_hashes(tmp_path):
+    sheet = tmp_path / "badges.pdf"
+    out = run("sheet", "badges", "--count", "3", "-o", str(sheet)).stdout
+    assert out.count("badge_sha256 = ") == 3
+    assert sheet.read_bytes().startswith(b"%PDF")
+
+
+LOADED = "import sys; sys.argv = {argv!r}\ntry:\n import inspect_station.cli as c; c.main()\nexcept SystemExit: pass\nprint(*sys.modules)"
+
+
+@pytest.mark.parametrize(
+    ("words", "forbidden"),
+    [
+        (("--help",), {"textual", "sqlmodel", "fastapi", "cv2", "reportlab", "httpx"}),
+        (("label", "LPN", "-o", "OUT"), {"textual", "sqlmodel", "fastapi", "cv2", "uvicorn"}),
+        (("show", "LPN"), {"textual", "sqlmodel", "fastapi", "cv2", "reportlab"}),
+        (("report", "daily"), {"textual", "sqlmodel", "fastapi", "cv2", "reportlab"}),
+    ],
+    ids=["help", "label", "show", "report"],
+)
+def test_a_verb_loads_nothing_that_it_does_not_need(demo, lpn, tmp_path, words, forbidden):
+    named = [{"LPN": lpn, "OUT": str(tmp_path / "o.pdf")}.get(word, word) for word in words]
+    argv = ["inspect-station", *named, *([] if words[0] == "--help" else ["--config", demo.config])]
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(argv=argv)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not forbidden & set(done.stdout.splitlines()[-1].split())
