@@ -643,7 +643,7 @@ class Outbox:
             self._park(job, error.title)
         except DeviceError as error:
             press.failed(error.title)
-            self._park(job, error.title, back=True)
+            self._put_back(job)
         except Exception as error:
             _log.exception("printing %s failed", name)
             problem = type(error).__name__
@@ -653,12 +653,15 @@ class Outbox:
             with self._store.write() as writer:
                 writer.move_label(job.id, "printed")
 
-    def _park(self, job: LabelJob, reason: Message, *, back: bool = False) -> None:
-        """Set a label aside with the reason; ``back`` in the queue where it was surely not printed."""
+    def _park(self, job: LabelJob, reason: Message) -> None:
+        """Set a label aside with the reason."""
         with self._store.write() as writer:
             writer.move_label(job.id, "parked", reason=reason)
-            if back:
-                writer.move_label(job.id, "queued")
+
+    def _put_back(self, job: LabelJob) -> None:
+        """A label that surely did not come out keeps its turn."""
+        with self._store.write() as writer:
+            writer.move_label(job.id, "queued")
 
 
 _TAKEN = (Status.ACCEPTED, Status.DUPLICATE, Status.CONFLICT)

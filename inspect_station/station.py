@@ -1188,7 +1188,8 @@ class Station:
         """``waiting``, ``accepted`` or ``parked``."""
         with self.store.read() as reader:
             event = reader.event(reader.event_of(inspection))
-        match event.state if event else "pending":
+        # A unit without an event of this store was told by another station: this is the hub's own store.
+        match event.state if event else "accepted":
             case "accepted" | "duplicate":
                 return "accepted"
             case "pending" | "sent":
@@ -1231,7 +1232,8 @@ def _pages(records: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _waiting(draft: Inspection) -> Waiting:
     title = draft.product.title if draft.product else draft.scanned
-    text = msg("{title}, {page:word}", title=title, page=life.TITLES.get(draft.page, msg("question")).text)
+    page = life.PAGES[draft.page.partition(".")[0]]
+    text = msg("{title}, {page:word}", title=title, page=page.text)
     return Waiting(lpn=draft.lpn, sign="▶", text=text, draft=draft.id)
 
 

@@ -211,7 +211,15 @@ def test_badges_are_issued_as_a_sheet_and_hashes(tmp_path):
     assert sheet.read_bytes().startswith(b"%PDF")
 
 
-LOADED = "import sys; sys.argv = {argv!r}\ntry:\n import inspect_station.cli as c; c.main()\nexcept SystemExit: pass\nprint(*sys.modules)"
+LOADED = """
+import sys
+sys.argv = {argv!r}
+try:
+    import inspect_station.cli as cli
+    cli.main()
+except SystemExit:
+    print(*sys.modules)
+"""
 
 
 @pytest.mark.parametrize(

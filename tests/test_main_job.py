@@ -25,6 +25,7 @@ from inspect_station.demo import build, goods
 from inspect_station.demo.build import Demo
 from inspect_station.reports import write
 from inspect_station.station import Station, open_station
+from inspect_station.store import verify
 from inspect_station.tui.app import StationApp
 from inspect_station.tui.scene import AtDesk
 
@@ -281,6 +282,7 @@ async def _the_hub_has_each_once(station: Station, data: Path, units: list[Inspe
 
     with sqlite3.connect(f"file:{data / 'store.db'}?mode=ro", uri=True) as database:
         rows = database.execute("SELECT id, sha256, line FROM hub_event").fetchall()
+    assert verify(data / "store.db").inspections == len(units), "the hub's store is sound, and can be backed up"
     received = {id: (sha256, line) for id, sha256, line in rows}
     assert len(rows) == len(received)
     for id, event in sent.items():

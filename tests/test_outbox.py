@@ -512,7 +512,9 @@ def test_an_event_that_breaks_the_hub_is_set_aside_and_tried_again_later(
         assert fault.seen == before + 1, "it is left alone for an hour"
         clock.now += timedelta(minutes=61)
         _finish(store, "R-13")
+        before = fault.seen
         assert outbox.push_once().sent == 1
+        assert fault.seen == before + 2, "it is tried alone, after the others"
         assert _states(store) == {"accepted": 13, "suspect": 1}
         fault.poison = b"\0"
         clock.now += timedelta(minutes=61)
@@ -954,6 +956,23 @@ def test_while_it_runs_what_is_finished_leaves_by_itself_and_the_lamps_are_told(
     assert told[-1].hub.offline_since is None
     assert told[-1].hub.last_contact == NOON
     assert len(told) == len([states for at, states in enumerate(told) if at == 0 or states != told[at - 1]])
+
+
+def test_who_wakes_it_while_it_works_is_not_forgotten(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = _outbox(store, None, clock)
+    rounds: list[int] = []
+
+    def push_once() -> module.Pushed:
+        rounds.append(1)
+        if len(rounds) == 1:
+            outbox.wake()
+        return module.Pushed(0, 0, 0)
+
+    monkeypatch.setattr(outbox, "push_once", push_once)
+    outbox.start()
+    _until(lambda: len(rounds) == 2)
 
 
 def test_a_label_that_was_being_printed_when_the_station_died_is_parked(store: Store, clock: Clock) -> None:

@@ -71,7 +71,7 @@ def _words(function: ast.AST) -> Iterator[str]:
 
 
 def _literals(value: ast.expr, function: ast.AST) -> Iterator[str]:
-    names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    names = {part.id for part in _parts(value) if isinstance(part, ast.Name)}
     given = [
         node.value
         for node in ast.walk(function)
@@ -79,9 +79,22 @@ def _literals(value: ast.expr, function: ast.AST) -> Iterator[str]:
         and any(isinstance(target, ast.Name) and target.id in names for target in node.targets)
     ]
     for expression in (value, *given):
-        for node in ast.walk(expression):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value
+        for part in _parts(expression):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield part.value
+
+
+def _parts(node: ast.AST) -> Iterator[ast.AST]:
+    """What an expression may come to: not what it calls, compares or looks up by."""
+    yield node
+    match node:
+        case ast.Call() | ast.Compare():
+            return
+        case ast.Subscript(value=value):
+            yield from _parts(value)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _parts(child)
 
 
 def template(package: Path = PACKAGE) -> Catalog:

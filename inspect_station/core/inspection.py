@@ -882,6 +882,20 @@ TITLES = {
 }
 
 
+PAGES = {
+    "condition": msg("condition"),
+    "question": msg("questions"),
+    "test": msg("test"),
+    "grade": msg("grade"),
+    "lock": msg("lock"),
+    "wipe": msg("wipe"),
+    "sterilise": msg("sterilise"),
+    "finish": msg("finish"),
+    "claim": msg("whose"),
+}
+"""The pages in one word each; all questions are one."""
+
+
 def view(bench: Bench, inspection: Inspection) -> View:
     """The current page, as a value; the screen only paints it."""
     page = inspection.page

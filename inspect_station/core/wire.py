@@ -23,6 +23,8 @@ MAX_KNOWN = 5000
 """Ids in one question about what is known."""
 MAX_CHANGES = 500
 """Changes in one page."""
+FEEDS = ("rma", "catalogue")
+"""What a hub of this version announces, and a station of this version takes in."""
 MAX_NUMBER = 1 << 53
 """Whole numbers up to here are the same for every reader of JSON, and fit into a column."""
 
@@ -123,7 +125,7 @@ class Change:
     """The newest state of one thing that the hub keeps for its stations."""
 
     feed: str
-    """``rma`` or ``catalogue``; a station passes over feeds that it does not know."""
+    """One of `FEEDS`; a station passes over others."""
     key: str
     """What it is known by within its feed."""
     version: int

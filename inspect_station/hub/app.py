@@ -22,7 +22,8 @@ from inspect_station.hub.ledger import Caller, Grant
 INGESTS = 16
 """Requests with events that may wait for the one writer; more are asked to come back."""
 BUSY_S = 2
-FEEDS = ("rma", "catalogue")
+ENROL_BYTES = 4096
+"""What a stranger may send."""
 
 _NDJSON = {
     "requestBody": {
@@ -83,7 +84,7 @@ def create_app(hub: Hub) -> FastAPI:
 
     @app.post("/v1/stations/enrol", status_code=201, response_model=wire.Enrolled, openapi_extra=_takes(wire.Enrol))
     async def enrol(request: Request) -> Response:
-        asked = await _form(request, wire.Enrol)
+        asked = await _form(request, wire.Enrol, ENROL_BYTES)
         secret = new_token()
 
         def use() -> Grant | str:
@@ -153,13 +154,13 @@ def create_app(hub: Hub) -> FastAPI:
     @app.get("/v1/changes", response_model=wire.Changes)
     def changes(
         station: Station,
-        feeds: Annotated[str, Query(max_length=200)] = ",".join(FEEDS),
+        feeds: Annotated[str, Query(max_length=200)] = ",".join(wire.FEEDS),
         cursor: Annotated[str, Query(max_length=200)] = "",
         limit: Annotated[int, Query(ge=1, le=wire.MAX_CHANGES)] = 200,
     ) -> Response:
-        wanted = [feed for feed in feeds.split(",") if feed in FEEDS]
+        wanted = [feed for feed in feeds.split(",") if feed in wire.FEEDS]
         if not wanted:
-            raise Refused(422, "no_such_feed", ", ".join(FEEDS))
+            raise Refused(422, "no_such_feed", ", ".join(wire.FEEDS))
         with hub.read() as ledger:
             last = ledger.last_change()
             after = _read_cursor(cursor, hub.epoch)
@@ -182,7 +183,7 @@ def create_app(hub: Hub) -> FastAPI:
 
     @app.get("/v1/readyz", response_model=wire.Said)
     def readyz() -> Response:
-        with hub.write() as ledger:  # a hub that cannot write is not ready
+        with hub.read() as ledger:
             ledger.last_change()
         return answer(wire.Said)
 
@@ -234,23 +235,23 @@ def _type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, limit: int = wire.MAX_WIRE) -> bytes:
     """The body as it was sent, given up as soon as it exceeds the limit."""
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > wire.MAX_WIRE:
-        raise Refused(413, "too_large", f"more than {wire.MAX_WIRE} bytes")
+    if announced.isdecimal() and int(announced) > limit:
+        raise Refused(413, "too_large", f"more than {limit} bytes")
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > wire.MAX_WIRE:
-            raise Refused(413, "too_large", f"more than {wire.MAX_WIRE} bytes")
+        if len(body) > limit:
+            raise Refused(413, "too_large", f"more than {limit} bytes")
     return bytes(body)
 
 
-async def _form(request: Request, form: type[_Form]) -> _Form:
+async def _form(request: Request, form: type[_Form], limit: int = wire.MAX_WIRE) -> _Form:
     if _type(request) != "application/json":
         raise Refused(415, "media_type", "application/json")
-    body = await _body(request)
+    body = await _body(request, limit)
     try:
         found: _Form = form.model_validate(await run_in_threadpool(wire.parse, body))
     except ValueError as error:

@@ -40,10 +40,11 @@ _MOVES: Mapping[LabelState, tuple[LabelState, ...]] = {
     "printing": ("queued",),
     "printed": ("printing", "parked"),
     "parked": ("queued", "printing"),
-    "queued": ("parked",),
+    "queued": ("parked", "printing"),
     "cancelled": ("queued", "parked"),
 }
-"""From which states a label may come into each. Only a person moves one out of ``parked``."""
+"""From which states a label may come into each. Only a person moves one out of ``parked``; one that surely did not
+come out goes from ``printing`` back to the queue."""
 
 
 class Writer(Reader):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -149,7 +150,7 @@ class StationApp(App[int]):
         self._server: asyncio.Task[None] | None = None
         for each in THEMES:
             self.register_theme(each)
-        self.theme = theme or THEMES[0].name
+        self.theme = theme if theme in self.available_themes else THEMES[0].name
 
     # ── The screen ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -176,7 +177,6 @@ class StationApp(App[int]):
         self.screen.set_class(self.station.training, "-training")
         self._server = asyncio.create_task(self._serve())
         self.set_interval(BEAT, self.beat)
-        self.station.start(self.notify_changed)
         self._look()
         self._paint()
 
@@ -208,7 +208,7 @@ class StationApp(App[int]):
         banner = overlay.banner(foot.narrower(1), scene.banner) if scene.banner else None
         height = self.size.height - keys.height - (lamps.height if lamps else 0) - self.station.training
         self._block("training").show(Part(ink(voice.say(TRAINING))) if self.station.training else None)
-        self.query_one("#page", Sheet).show(self._parts(paper, height))
+        self.query_one("#page", Sheet).show(self._parts(paper, height, banner.height if banner else 0))
         self._block("over").show(overlay.part(paper.narrower(2), scene, self.keymap))
         self._block("lamps").show(lamps)
         self._block("banner").show(banner)
@@ -218,15 +218,16 @@ class StationApp(App[int]):
     def _block(self, id: str) -> Block:
         return self.query_one(f"#{id}", Block)
 
-    def _parts(self, paper: Paper, height: int) -> list[Part]:
+    def _parts(self, paper: Paper, height: int, below: int) -> list[Part]:
+        """The page in ``height`` lines, of which a banner takes the last ``below``."""
         match self.scene.place:
             case OnUnit() as place:
                 operator = self.station.operator.name if self.station.operator else ""
                 return unit.parts(paper, place, operator, height)
             case OnParcel(arrived):
-                return parcel.parts(paper, arrived, self._sellers, height)
+                return parcel.parts(paper, arrived, self._sellers, height - below)
             case _:
-                return desk.parts(paper, self.scene, self.station, height)
+                return desk.parts(paper, self.scene, self.station, height - below)
 
     def _paint_photos(self, paper: Paper, height: int, *, beside: bool) -> None:
         """Beside the page, or for a moment over it."""
@@ -384,6 +385,8 @@ class StationApp(App[int]):
         if turn.quit:
             self.exit(int(Exit.OK))
             return
+        if self.scene.unit is None and self.scene.unsaved:
+            self._show(self.scene.but(unsaved=False))  # it was finished or set aside
         self._sound(self.scene.banner)
         if isinstance(self.scene.place, AtDesk | SignIn):
             self._look()
@@ -444,7 +447,8 @@ class StationApp(App[int]):
 
     def notify_changed(self) -> None:
         """Something changed in the background (printed, received by the hub). Any thread may call this."""
-        self.post_message(self.Changed())
+        if self._server is not None:
+            self.post_message(self.Changed())
 
     @on(Changed)
     def _changed(self) -> None:
@@ -497,7 +501,10 @@ TRAINING = msg("TRAINING: practise freely, nothing is sent, labels go to a folde
 
 
 def run(station: Station) -> int:
-    """Show the screens until F9; the exit code of the program."""
-    app = StationApp(station)
+    """Show the screens until F9, print and send behind them; the exit code of the program.
+
+    Dark; ``TEXTUAL_THEME=station-light`` for a bright dock, ``NO_COLOR=1`` for none.
+    """
+    app = StationApp(station, theme=os.environ.get("TEXTUAL_THEME", ""))
     station.start(app.notify_changed)
     return app.run(mouse=False) or int(Exit.OK)

@@ -29,7 +29,7 @@ from inspect_station.station import (
     Station,
     Waiting,
 )
-from inspect_station.tui.keymap import DIGITS, HELP_PAGE, SHOWN, Keymap
+from inspect_station.tui.keymap import DIGITS, HELP_PAGE, Keymap, written
 from inspect_station.tui.scene import (
     Ask,
     AtDesk,
@@ -100,7 +100,7 @@ class Hands:
         scan = self.station.read(text)
         if scan.kind is ScanKind.COMMAND:
             key = self.keymap.command(scan.text)
-            return self.press(scene, key) if key else _unknown_key(scene, scan.text)
+            return self.press(scene, key) if key else self._nothing(scene, scan.text)
         unit = scene.unit
         current = unit.inspection if unit else None
         parcel = scene.place.arrived.parcel if isinstance(scene.place, OnParcel) else None
@@ -113,6 +113,10 @@ class Hands:
         """The same code twice at once: dropped, with a sign."""
         said = msg("double read of {code}: dropped", code=clean(text, 40))
         return Turn(scene.but(banner=Banner("info", said)))
+
+    def _nothing(self, scene: Scene, key: str) -> Turn:
+        shown = written(clean(key, 20) or key, self.station.voice()) if key.isprintable() else "?"
+        return Turn(scene.but(banner=Banner("info", msg("{key} does nothing here: ? shows the keys", key=shown))))
 
     # ── Results ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -131,8 +135,8 @@ class Hands:
             case Finished(units, said):
                 several = Banner("ok", said) if len(units) > 1 else None
                 return Turn(clear.but(place=AtDesk(card=units[-1]), banner=several))
-            case Known(inspection, said):
-                return Turn(clear.but(place=AtDesk(card=inspection, found=True), banner=_info(said)))
+            case Known(inspection):
+                return Turn(clear.but(place=AtDesk(card=inspection, found=True)))
             case Given(given) if clear.unit is not None:
                 return self._given(clear, clear.unit, given)
             case Proposed():
@@ -476,7 +480,7 @@ class Hands:
         digit = DIGITS.get(key, key)
         if len(digit) == 1 and digit in "123456789":
             return Turn(scene.but(over=self._code_field(digit), banner=None))
-        return _unknown_key(scene, key)
+        return self._nothing(scene, key)
 
     def _code_field(self, text: str) -> Type:
         return Type(msg("Type the article's code"), self.scanned, text=text, numeric=True)
@@ -525,12 +529,12 @@ class Hands:
             case "all_pass":
                 return self._given(scene, unit, life.AllPass())
             case "next_nine":
-                offset = unit.offset + 9
-                return Turn(scene.but(place=replace(unit, offset=offset if offset < len(view.rows) else 0)))
+                offset = unit.offset + 9 if unit.offset + 9 < len(view.rows) else 0
+                return Turn(scene.but(place=replace(unit, offset=offset, cursor=-1)))
             case "down" | "up":
                 move = 1 if id == "down" else -1
-                cursor = (unit.cursor + move) % len(view.rows) if unit.cursor >= 0 else 0
-                return Turn(scene.but(place=replace(unit, cursor=cursor)))
+                cursor = (unit.cursor + move) % len(view.rows) if unit.cursor >= 0 else unit.offset
+                return Turn(scene.but(place=replace(unit, cursor=cursor, offset=cursor // 9 * 9)))
             case "mark":
                 return self._given(scene, unit, life.Digit(unit.cursor + 1)) if unit.cursor >= 0 else Turn(scene)
             case "photo":
@@ -559,7 +563,7 @@ class Hands:
                 return Turn(scene.but(over=self._override(), banner=None))
             case "count" | "postmark" | "edit" | "note" | "hold":
                 return Turn(scene.but(over=self._field(unit, id), banner=None))
-        return _unknown_key(scene, key)
+        return self._nothing(scene, key)
 
     def _given(self, scene: Scene, unit: OnUnit, given: life.Input) -> Turn:
         return self._stepped(scene, unit, self.station.step(unit.bench, unit.inspection, given))
@@ -666,7 +670,7 @@ class Hands:
                 return Type(msg("How many sealed units?"), self._counted, hint, numeric=True)
             case "postmark":
                 hint = msg("day/month, for example 2/10")
-                return Type(msg("Date of the postmark"), self._postmarked, hint, numeric=True)
+                return Type(msg("Date of the postmark"), self._postmarked, hint)
             case "edit":
                 view = unit.view
                 text = self.station.voice().join(view.why)
@@ -734,8 +738,3 @@ def _info(said: Message | None) -> Banner | None:
 def _quitting(scene: Scene) -> Turn:
     ask = Ask(msg("End the program? Everything is saved."), lambda now: Turn(now, quit=True))
     return Turn(scene.but(over=ask, banner=None))
-
-
-def _unknown_key(scene: Scene, key: str) -> Turn:
-    said = msg("{key} does nothing here: ? shows the keys", key=SHOWN.get(key, clean(key, 20) or "?"))
-    return Turn(scene.but(banner=Banner("info", said)))

@@ -13,15 +13,21 @@ from inspect_station.words import Voice
 DIGITS: Mapping[str, str] = dict(zip("&é\"'(-è_çà", "1234567890", strict=True))
 """The digit row of an AZERTY keyboard without Shift. The keypad sends plain digits."""
 
-SHOWN: Mapping[str, str] = {
-    " ": "Space",
-    "enter": "Enter",
-    "escape": "Esc",
-    "tab": "Tab",
-    "up": "↑",
-    "down": "↓",
-    "right": "→",
+WRITTEN: Mapping[str, Message] = {
+    " ": msg("Space"),
+    "enter": msg("Enter"),
+    "escape": msg("Esc"),
+    "tab": msg("Tab"),
+    "backspace": msg("Backspace"),
 }
+ARROWS: Mapping[str, str] = {"up": "↑", "down": "↓", "right": "→", "left": "←"}
+
+
+def written(key: str, voice: Voice) -> str:
+    """How a key is written on its cap."""
+    if key in WRITTEN:
+        return voice.say(WRITTEN[key])
+    return ARROWS.get(key, key.upper() if key[0] == "f" and key[1:].isdecimal() else key)
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,13 @@ class Key:
     place: str
     """Where the help lists it: ``desk``, ``parcel``, ``unit`` or ``list``."""
 
-    @property
-    def shown(self) -> str:
-        """How the key is written."""
+    def shown(self, voice: Voice) -> str:
+        """How the key, or the range of digits, is written."""
+        if self.id == "down":
+            return "↑ ↓"
         if len(self.keys) > 1 and all(key.isdecimal() for key in self.keys):
             return f"{self.keys[0]}–{self.keys[-1]}"
-        key = self.keys[0]
-        return SHOWN.get(key, key.upper() if key[0] == "f" and key[1:].isdecimal() else key)
+        return written(self.keys[0], voice)
 
 
 def _digits(last: int) -> tuple[str, ...]:
@@ -161,6 +167,5 @@ def table(voice: Voice) -> str:
         rows.append(f"| **{voice.say(heading)}** | | |")
         listed = (key for key in KEYS if key.place == place and key.id != "up")
         for key in listed:
-            shown = "↑ ↓" if key.id == "down" else key.shown
-            rows.append(f"| `{shown}` | {voice.say(key.word)} | {voice.say(key.tip)} |")
+            rows.append(f"| `{key.shown(voice)}` | {voice.say(key.word)} | {voice.say(key.tip)} |")
     return "\n".join(rows) + "\n"

@@ -99,8 +99,7 @@ def _help(paper: Paper, scene: Scene, keymap: Keymap, page: int) -> Part:
 
 
 def _help_line(paper: Paper, key: Key) -> Content:
-    shown = "↑ ↓" if key.id == "down" else key.shown
-    lead = ink(f"{shown:>6}  ", f"bold {CALM}") + ink(f"{paper.say(key.word)}  ", "bold")
+    lead = ink(f"{key.shown(paper.voice):>6}  ", f"bold {CALM}") + ink(f"{paper.say(key.word)}  ", "bold")
     return paper.hang(lead, ink(paper.say(key.tip), DIM), indent=26)
 
 
@@ -112,11 +111,11 @@ def keys(paper: Paper, keymap: Keymap, scene: Scene) -> Part:
     words: set[tuple[str, str]] = set()
     for id in ids:
         key = keymap[id]
-        if id in HIDDEN or (key.shown, key.word.text) in words:
+        cap = range_ if id in ("grade", "option", "toggle", "pick") else key.shown(paper.voice)
+        if id in HIDDEN or (cap, key.word.text) in words:
             continue
-        words.add((key.shown, key.word.text))
-        caption = range_ if id in ("grade", "option", "toggle", "pick") else key.shown
-        shown.append(ink(caption, f"bold {CALM}") + ink(f" {paper.say(key.word)}"))
+        words.add((cap, key.word.text))
+        shown.append(ink(cap, f"bold {CALM}") + ink(f" {paper.say(key.word)}"))
     lines: list[Content] = []
     for each in shown:
         if lines and lines[-1].cell_length + each.cell_length + 2 <= paper.width:

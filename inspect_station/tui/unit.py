@@ -1,28 +1,16 @@
 """A unit on the bench: identity and verdict, the page's rows, and at the end where it goes and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from textual.content import Content
 
 from inspect_station.core.decide import Decision
-from inspect_station.core.inspection import CHECK_PAGES, View
+from inspect_station.core.inspection import CHECK_PAGES, PAGES, ROW_LABELS, View
 from inspect_station.core.records import Disposition, Kind, Mark
 from inspect_station.message import Message, msg
 from inspect_station.tui.paper import BAD, CALM, CAP, DIM, INKS, KINDS, LOOK, OK, ROUTES, Paper, Part, ink, stack
 from inspect_station.tui.scene import OnUnit
-
-PAGES = {
-    "condition": msg("condition"),
-    "question": msg("questions"),
-    "test": msg("test"),
-    "grade": msg("grade"),
-    "lock": msg("lock"),
-    "wipe": msg("wipe"),
-    "sterilise": msg("sterilise"),
-    "finish": msg("finish"),
-    "claim": msg("whose"),
-}
 
 MARKS = {
     Mark.OPEN: ("○", DIM),
@@ -48,7 +36,7 @@ def parts(paper: Paper, unit: OnUnit, operator: str, height: int) -> list[Part]:
     if view.page in CHECK_PAGES or view.page in ("grade", "finish"):
         head = Part(stack([head.text, _verdict(paper, unit)]), "head")
     if view.page == "finish":
-        return [head, *_finish(paper, unit, view)]
+        return [head, *_finish(paper, unit, view, height - head.height)]
     prompt = _prompt(paper, unit, view)
     rows = _rows(paper, unit, view)
     below = [*_gates(paper, view.decision), *_due(paper, unit, view)]
@@ -289,23 +277,26 @@ def _check(paper: Paper, unit: OnUnit, view: View, index: int) -> Content:
 # ── Finish ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _finish(paper: Paper, unit: OnUnit, view: View) -> list[Part]:
+def _finish(paper: Paper, unit: OnUnit, view: View, height: int) -> list[Part]:
+    """What Enter does, where the unit goes, its label and why, what is attested; in ``height`` lines."""
     decision = view.decision
     if decision is None:
         return []
-    label = _label(paper, unit, decision)
-    facts = _facts(paper.narrower(LABEL + 1), unit, view, decision)
-    found = [
-        _last_word(paper, view),
-        _put_in(paper, decision),
-        Part(stack(_beside(label, facts, LABEL)), "finish"),
-        *_gates(paper, decision),
-    ]
+    first = [_last_word(paper, view), _put_in(paper, decision)]
+    below = _gates(paper, decision)
     if view.rows:
         half = Paper(paper.voice, paper.rules, (paper.width - 1) // 2)
         cells = [_check(half, unit, view, index) for index in range(len(view.rows))]
-        found.append(Part(stack(_two_columns(cells, (len(cells) + 1) // 2, half.width)), "rows"))
-    return [*found, *_due(paper, unit, view)]
+        below.append(Part(stack(_two_columns(cells, (len(cells) + 1) // 2, half.width)), "rows"))
+    below += _due(paper, unit, view)
+    label = _label(paper, unit, decision)
+    room = height - BANNER - sum(part.height for part in (*first, *below)) - 2
+    facts: list[Content] = []
+    for fact in _facts(paper.narrower(LABEL + 1), unit, view, decision):
+        # The most important stands first; what has no room is in the record.
+        if len(facts) + len(fact) <= max(room, len(label)):
+            facts += fact
+    return [*first, Part(stack(_beside(label, facts, LABEL)), "finish"), *below]
 
 
 def _put_in(paper: Paper, decision: Decision) -> Part:
@@ -325,30 +316,28 @@ def _last_word(paper: Paper, view: View) -> Part:
     return Part(ink(paper.say(msg("Enter: save and print")), "bold"), "bar")
 
 
-def _facts(paper: Paper, unit: OnUnit, view: View, decision: Decision) -> list[Content]:
-    """Price, why, rule, refund."""
-    lines: list[Content] = []
+def _facts(paper: Paper, unit: OnUnit, view: View, decision: Decision) -> Iterator[list[Content]]:
+    """Price, why, refund, reasons, rule: the most important first."""
     if decision.price is not None and decision.disposition in SHELVED:
-        price = paper.voice.money(decision.price)
-        listed = paper.say(
-            msg("new price {price:money}, −{percent} %", price=str(decision.list_price), percent=decision.discount or 0)
+        listed = msg(
+            "new price {price:money}, −{percent} %", price=str(decision.list_price), percent=decision.discount or 0
         )
         if decision.disposition is Disposition.RESTOCK:
-            listed = paper.say(msg("list price"))
-        lines += paper.wrap(ink(price, "bold") + ink(f"  ({listed})", DIM))
+            listed = msg("list price")
+        price = ink(paper.voice.money(decision.price), "bold")
+        yield paper.wrap(price + ink(f"  ({paper.say(listed)})", DIM))
     why = paper.voice.join(view.why)
     if why:
-        lines += paper.hang(ink(f"{paper.say(msg('Why:'))} ", DIM), ink(why)).split("\n")
-    for reason in decision.reasons[:3]:
-        lines += paper.hang(ink("· ", DIM), ink(paper.say(reason.message))).split("\n")
+        yield paper.hang(ink(f"{paper.say(msg('Why:'))} ", DIM), ink(why)).split("\n")
+    yield paper.wrap(ink(paper.say(_refund(unit, decision))))
     verdict = unit.inspection.verdict
-    if unit.inspection.kind is Kind.UNIT:
-        if not verdict.ours:
-            lines += [line for reason in paper.reasons(verdict)[:2] for line in reason.split("\n")]
-        if verdict.policy:
-            lines += paper.wrap(ink(paper.say(msg("rule {id}", id=verdict.policy)), DIM))
-    lines += paper.wrap(ink(paper.say(_refund(unit, decision))))
-    return lines
+    judged = unit.inspection.kind is Kind.UNIT
+    for reason in paper.reasons(verdict) if judged and not verdict.ours else ():
+        yield reason.split("\n")
+    for cause in decision.reasons:
+        yield paper.hang(ink("· ", DIM), ink(paper.say(cause.message))).split("\n")
+    if judged and verdict.policy:
+        yield paper.wrap(ink(paper.say(msg("rule {id}", id=verdict.policy)), DIM))
 
 
 def _refund(unit: OnUnit, decision: Decision) -> Message:
@@ -398,7 +387,8 @@ def history(paper: Paper, unit: OnUnit) -> Part:
         if not label or answer.mark is Mark.OPEN:
             continue
         sign, style = MARKS[answer.mark]
-        at = f"  {paper.voice.time(answer.at)}" if answer.at else ""
+        by = f"  {answer.by}" if answer.by != inspection.operator else ""
+        at = f"{by}  {paper.voice.time(answer.at)}" if answer.at else ""
         value = f" {answer.value}" if answer.value and not answer.id.startswith(("question.", "claim.")) else ""
         lines += paper.hang(ink(f"{sign} ", style), ink(label + value) + ink(at, DIM)).split("\n")
     return Part(stack(lines), "history", paper.say(msg("Answers")))
@@ -418,8 +408,6 @@ def _answer(paper: Paper, unit: OnUnit, id: str) -> str:
     if id == "condition.postmark":
         return paper.say(msg("postmark"))
     if page == "finish":
-        from inspect_station.core.inspection import ROW_LABELS
-
         return paper.say(ROW_LABELS[id]) if id in ROW_LABELS else ""
     device_class = unit.inspection.product.device_class if unit.inspection.product else ""
     return paper.say(msg("{row:data}", row=f"step.{device_class}.{page}.{row}"))

@@ -19,9 +19,7 @@ def _big(name: str) -> sa.Column[int]:
 
 
 def _of_station(table: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(
-        ["station"], ["hub_station.id"], name=f"fk_{table}_hub_station", ondelete="CASCADE"
-    )
+    return sa.ForeignKeyConstraint(["station"], ["hub_station.id"], name=f"fk_{table}_hub_station", ondelete="CASCADE")
 
 
 def upgrade() -> None:

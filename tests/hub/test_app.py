@@ -1,5 +1,6 @@
 """The hub over HTTP: who may ask, what is answered to what, and that every answer says who gave it."""
 
+import base64
 import gzip
 import json
 import shutil
@@ -194,6 +195,11 @@ def test_a_station_sees_nothing_of_another_tenant(client: TestClient, hub: Hub, 
     assert client.get("/v1/changes", headers=stranger).json()["changes"] == []
 
 
+def test_a_stranger_may_send_little(client: TestClient) -> None:
+    answer = client.post("/v1/stations/enrol", json={"code": "x" * 5000, "epoch": EPOCH})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
 # ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -272,11 +278,10 @@ def test_what_goes_wrong_inside_is_said_as_a_hub_says_it(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(hub, "write", fail)
-    answer = _send(client, station, _line(2))
-    assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
-    assert answer.json()["hub_epoch"] == hub.epoch
-    assert client.get("/v1/readyz").status_code == status
+    monkeypatch.setattr(hub, "read", fail)
+    for answer in (_send(client, station, _line(2)), client.get("/v1/readyz")):
+        assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
+        assert answer.json()["hub_epoch"] == hub.epoch
     assert client.get("/v1/livez").status_code == 200
 
 
@@ -340,7 +345,9 @@ def test_a_cursor_of_another_hub_or_of_the_future_is_gone(
         there = TestClient(create_app(other))
         code = add_station(tmp_path / "other", "DOCK-1")
         foreign = there.get("/v1/changes", headers=_as(_enrol(there, code).json()["token"])).json()["cursor"]
-    assert client.get("/v1/changes", headers=station, params={"cursor": foreign}).status_code == 410
+    future = base64.urlsafe_b64encode(f"{hub.epoch} 1".encode()).decode()
+    for cursor in (foreign, future):
+        assert client.get("/v1/changes", headers=station, params={"cursor": cursor}).status_code == 410
 
 
 # ── Every answer ─────────────────────────────────────────────────────────────────────────────────────────────────────

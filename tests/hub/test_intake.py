@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspect_station.core import wire
@@ -172,6 +172,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*json.loads(_line()), "extra"]), _JSON, max_size=4))
 def test_whatever_stands_in_a_line_it_is_taken_refused_put_off_or_misframed(changes: dict[str, object]) -> None:
     line = json.dumps({**json.loads(_line()), **changes}, ensure_ascii=True)
@@ -184,6 +185,7 @@ def test_whatever_stands_in_a_line_it_is_taken_refused_put_off_or_misframed(chan
     assert bool(arrival.code) == (arrival.status is not Status.ACCEPTED)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*FINISHED, "extra"]), _JSON, max_size=4))
 def test_whatever_stands_in_an_inspection_it_is_taken_refused_or_put_off(changes: dict[str, object]) -> None:
     line = json.dumps(json.loads(_line()) | {"body": {**FINISHED, **changes}}, ensure_ascii=True)

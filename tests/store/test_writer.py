@@ -491,6 +491,7 @@ LEGAL = {
     ("queued", "cancelled"),
     ("printing", "printed"),
     ("printing", "parked"),
+    ("printing", "queued"),
     ("parked", "printed"),
     ("parked", "queued"),
     ("parked", "cancelled"),

@@ -1,5 +1,6 @@
 """A small station on a temporary folder, and an operator with a scanner, ten fingers and a steppable clock."""
 
+import asyncio
 import hashlib
 import shutil
 import threading
@@ -65,9 +66,10 @@ def _rma(number: str, product: str, *, reason: str = "CHANGED_MIND", quantity: i
     )  # fmt: skip
 
 
-SELLER_OF = {
-    "charger": "nord", "phone": "nord", "buds": "nord", "lamp": "lumo", "vase": "lumo", "kettle": "lumo", "picnic": "lumo", "cream": "plume",
-}  # fmt: skip
+SELLER_OF = dict.fromkeys(("charger", "phone", "buds"), "nord") | dict.fromkeys(
+    ("lamp", "vase", "kettle", "picnic"), "lumo"
+)
+SELLER_OF["cream"] = "plume"
 
 RMAS = "\n".join(
     (
@@ -89,6 +91,9 @@ RMAS = "\n".join(
         _rma("NT-4003", "charger", reason="DEFECTIVE", reported="2026-11-10", paid="29.90"),
         _rma("NT-4004", "buds", paid="99.00"),
         _rma("AP-4001", "cream", paid="32.00"),
+        *(_rma(f"ML-{number}", "lamp") for number in range(4101, 4111)),
+        *(_rma(f"NT-{number}", "phone", serial=IMEI, paid="399.00") for number in range(4101, 4105)),
+        _rma("NT-4105", "charger", reason="DEFECTIVE", reported="2026-11-10", paid="29.90"),
     )
 )
 
@@ -229,10 +234,16 @@ class Operator:
         for product in products:
             await self.scan(CODES[product])
 
+    async def painted(self) -> None:
+        """Wait until what was decided is on the screen, pictures too."""
+        await self.app.workers.wait_for_complete()
+        shown = asyncio.Event()
+        self.app.call_after_refresh(shown.set)
+        await shown.wait()
+
     async def lines(self) -> list[str]:
         """The screen as text."""
-        await self.app.workers.wait_for_complete()
-        await self.pilot.pause()
+        await self.painted()
         return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
 
     async def screen(self) -> str:
@@ -256,10 +267,10 @@ def _shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop") / "station"
     (folder / "camera").mkdir(parents=True)
     pin = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PIN)
-    path = folder / "station.toml"
-    path.write_text(CONFIG.replace('"PIN"', f"'{pin}'"), encoding="utf-8")
+    shop = CONFIG.replace('"PIN"', f"'{pin}'")
+    (folder / "station.toml").write_text(shop, encoding="utf-8")
     ready = folder.with_name("ready.toml")
-    ready.write_text(path.read_text(encoding="utf-8").replace("LOCALE", "en").replace("[station]", f'[station]\ndata = "{folder / "data"}"'), encoding="utf-8")
+    ready.write_text(shop.replace("LOCALE", "en").replace("[station]", f"[station]\ndata = '{folder}/data'"))
     for n, name in enumerate(("a.png", "setup_screen.png")):
         squares = Image.new("RGB", (8, 6))
         squares.putdata([((90 * n + 60), 200 * ((x + y) % 2), 120) for y in range(6) for x in range(8)])
@@ -280,7 +291,7 @@ def folder(_shop: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dock(folder: Path) -> Dock:
-    """``async with dock() as operator``: the app at 80 × 24, nobody signed in; nothing prints or syncs by itself."""
+    """``async with dock() as operator``: the app at 80 × 24, signed in; printing only in ``background``."""
 
     @asynccontextmanager
     async def open_dock(
@@ -295,9 +306,9 @@ def dock(folder: Path) -> Dock:
         path.write_text(path.read_text(encoding="utf-8").replace("LOCALE", locale), encoding="utf-8")
         clock = Clock()
         with open_station(config.load(path), clock=clock.now, running=True, training=training) as station:
-            if not background:
-                station.start = lambda notify: None  # type: ignore[method-assign]
             app = StationApp(station, now=clock.mono)
+            if background:
+                station.start(app.notify_changed)
             async with app.run_test(size=size) as pilot:
                 await app.settled()
                 operator = Operator(app, pilot, clock)

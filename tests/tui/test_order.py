@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from inspect_station.core.records import Grade
 from inspect_station.tui.scene import AtDesk, Choose, OnParcel, OnUnit, SignIn, Type
 from tests.tui.conftest import BADGES, CODES, IMEI, Dock, Operator
 
@@ -21,6 +20,19 @@ def slow(operator: Operator, monkeypatch: pytest.MonkeyPatch, verb: str, seconds
         return real(*args, **named)
 
     monkeypatch.setattr(operator.station, verb, late)
+
+
+def watched(owner: object, name: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The first argument of every call to a method from now on."""
+    real: Callable[..., Any] = getattr(owner, name)
+    given: list[Any] = []
+
+    def watching(first: Any, *rest: Any) -> Any:
+        given.append(first)
+        return real(first, *rest)
+
+    monkeypatch.setattr(owner, name, watching)
+    return given
 
 
 async def test_keys_typed_while_a_scan_is_looked_up_reach_the_page_it_opens(
@@ -79,13 +91,11 @@ async def test_a_scan_on_a_grading_page_presses_nothing(dock: Dock, gap: float) 
 
 
 async def test_a_press_that_began_a_scan_is_never_saved(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[Grade | None] = []
     async with dock() as operator:
         await operator.start("NT-4001", "phone")
-        real = operator.station.keep
-        monkeypatch.setattr(operator.station, "keep", lambda unit: (kept.append(unit.chosen), real(unit))[1])
+        kept = watched(operator.station, "keep", monkeypatch)
         await operator.scan("1" + IMEI, 0.06)
-        assert set(kept) <= {None}
+        assert {unit.chosen for unit in kept} <= {None}
         assert operator.station.desk().units == 0
 
 
@@ -107,13 +117,11 @@ async def test_a_slow_hand_is_not_a_scanner(dock: Dock) -> None:
 async def test_a_scan_in_a_note_is_pulled_back_out_and_goes_to_the_station_once(
     dock: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[str] = []
     async with dock() as operator:
         await operator.start("ML-4001", "lamp")
         await operator.press("n")
         await operator.write("dusty ")
-        real = operator.station.scan
-        monkeypatch.setattr(operator.station, "scan", lambda text, *rest: (seen.append(text), real(text, *rest))[1])
+        seen = watched(operator.station, "scan", monkeypatch)
         await operator.scan("NOT-OF-THIS-UNIT")
         over = operator.app.scene.over
         assert isinstance(over, Type)
@@ -128,8 +136,9 @@ async def test_an_accepted_scan_closes_the_list_over_the_page(dock: Dock) -> Non
         await operator.press("f")
         assert isinstance(operator.app.scene.over, Choose)
         await operator.scan(IMEI)
-        assert operator.app.scene.over is None
-        unit = operator.app.scene.unit
+        scene = operator.app.scene
+        assert scene.over is None
+        unit = scene.unit
         assert unit is not None
         assert unit.inspection.page == "test"
 
@@ -194,13 +203,18 @@ async def test_markup_in_what_was_scanned_is_shown_as_it_is(dock: Dock) -> None:
         assert "[/b][@click=app.quit]X" in await operator.screen()
 
 
-async def test_keys_of_the_terminal_reach_the_wedge_and_no_binding(dock: Dock) -> None:
+async def test_keys_of_the_terminal_reach_the_wedge_and_no_binding(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way through Textual itself: letters, names, and the keys that would quit it or open its palette."""
     async with dock() as operator:
         app = operator.app
         given: list[str] = []
         real = app.key
-        app.key = lambda at, name: (given.append(name), real(at, name))[1]  # type: ignore[method-assign]
+
+        def key(at: float, name: str) -> None:
+            given.append(name)
+            real(at, name)
+
+        monkeypatch.setattr(app, "key", key)
         keys = ["a", "é", "slash", "space", "enter", "ctrl+j", "tab", "backspace", "escape", "f9", "up"]
         keys += ["ctrl+right_square_bracket", "ctrl+q", "ctrl+p", "ctrl+c"]
         await operator.pilot.press(*keys)
@@ -266,3 +280,18 @@ async def test_what_the_lane_was_asked_is_done_before_the_program_ends(
         operator.app.tick(operator.clock.s)
         await operator.app._inbox.join()
     assert done.is_set()
+
+
+async def test_a_label_is_printed_behind_the_screens_and_the_lamp_follows(dock: Dock) -> None:
+    async with dock(background=True) as operator:
+        await operator.start("ML-4001", "lamp")
+        await operator.press("1")
+        printed = operator.station.config.printers[0].folder
+        assert printed is not None
+        for _ in range(100):
+            await operator.app.settled()
+            if "printer ready" in await operator.screen() and any(printed.iterdir()):
+                break
+            time.sleep(0.05)
+        assert [file.suffix for file in printed.iterdir()] == [".pdf"]
+        assert "printer ready" in await operator.screen()

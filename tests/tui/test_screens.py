@@ -4,7 +4,7 @@ Golden files: ``pytest tests/tui/test_screens.py --snapshot-update``, then read 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from unittest.mock import patch
 
 import pytest
 from rich.cells import cell_len
@@ -20,7 +20,6 @@ from tests.tui.conftest import CODES, IMEI, Dock, Operator
 
 Look = Callable[[str], Awaitable[None]]
 Walk = Callable[[Operator, Look], Awaitable[None]]
-
 
 
 # ── The ways through the station ─────────────────────────────────────────────────────────────────────────────────────
@@ -82,7 +81,6 @@ async def a_phone(operator: Operator, look: Look) -> None:
     await operator.start("NT-4001", "phone")
     await operator.scan(IMEI)
     await look("tests")
-    operator.station.clock = lambda: frozen(operator)
     await operator.press("Tab", "Down", "Right")
     await look("tests, second nine, a row failed")
     await operator.press("Right", "Space")
@@ -116,10 +114,6 @@ async def a_phone(operator: Operator, look: Look) -> None:
     await operator.write("like new")
     await operator.press("Enter")
     await look("only a supervisor raises")
-
-
-def frozen(operator: Operator) -> Any:
-    return operator.clock.now()
 
 
 async def not_ours(operator: Operator, look: Look) -> None:
@@ -249,9 +243,9 @@ async def errors(operator: Operator, look: Look) -> None:
     await operator.scan("SOMETHING-ELSE")
     await look("code of something else")
     await operator.press("1")
-    setattr(operator.station, "_camera", None)
-    await operator.press("p")
-    await look("camera down")
+    with patch.object(operator.station, "_camera", None):
+        await operator.press("p")
+        await look("camera down")
 
     def full(*_: object) -> None:
         raise DiskFull(msg("The disk is full: the last step was not saved."), msg("Free space, then do it again."))
@@ -259,18 +253,15 @@ async def errors(operator: Operator, look: Look) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    finish, keep = operator.station.finish, operator.station.keep
-    setattr(operator.station, "finish", full)
-    await operator.press("Enter")
-    await look("disk full")
-    setattr(operator.station, "finish", broken)
-    await operator.press("Enter")
-    await look("unexpected error")
-    setattr(operator.station, "finish", finish)
-    setattr(operator.station, "keep", full)
-    await operator.press("f", "Enter")
-    await look("draft not saved")
-    setattr(operator.station, "keep", keep)
+    with patch.object(operator.station, "finish", full):
+        await operator.press("Enter")
+        await look("disk full")
+    with patch.object(operator.station, "finish", broken):
+        await operator.press("Enter")
+        await look("unexpected error")
+    with patch.object(operator.station, "keep", full):
+        await operator.press("f", "Enter")
+        await look("draft not saved")
     await operator.press("Esc")
     await look("after the errors")
 
@@ -350,7 +341,7 @@ async def test_nothing_is_cut_in_french_at_80_columns(dock: Dock, monkeypatch: p
     async with dock(who="", locale="fr") as operator:
 
         async def look(name: str) -> None:
-            await operator.pilot.pause()
+            await operator.painted()
             if problems := cut(operator):
                 found[name] = problems
 

@@ -1,0 +1,64 @@
+"""One list of keys feeds footer, help, command codes and manual."""
+
+from collections import Counter
+
+import pytest
+
+from inspect_station.core.barcode import MOST
+from inspect_station.tui.keymap import HIDDEN, KEYS, Keymap, commands, table, written
+from inspect_station.words import Voice
+
+
+def test_every_key_has_an_id_of_its_own() -> None:
+    assert [id for id, n in Counter(key.id for key in KEYS).items() if n > 1] == []
+
+
+def test_no_key_needs_control_and_none_belongs_to_the_terminal() -> None:
+    pressed = {name for key in KEYS for name in key.keys}
+    assert not {name for name in pressed if name.startswith("ctrl")}
+    assert not pressed & {"f1", "f10", "f11"}
+
+
+@pytest.mark.parametrize(
+    ("pressed", "among", "expected"),
+    [
+        ("p", ("photo", "help"), "photo"),
+        ("p", ("help",), ""),
+        ("&", ("grade",), "grade"),
+        ("à", ("grade", "danger"), "danger"),
+        ("-", ("grade",), "grade"),
+        ("7", ("grade",), ""),
+        ("ç", ("option",), "option"),
+    ],
+    ids=["its letter", "not possible now", "1 on AZERTY", "0 on AZERTY", "6 on AZERTY", "no grade 7", "9 on AZERTY"],
+)
+def test_what_a_key_means(pressed: str, among: tuple[str, ...], expected: str) -> None:
+    assert Keymap().find(pressed, among) == expected
+
+
+def test_a_site_may_put_a_key_elsewhere() -> None:
+    moved = Keymap({"photo": "y"})
+    assert (moved.find("y", ("photo",)), moved.find("p", ("photo",))) == ("photo", "")
+
+
+def test_every_command_code_stands_for_a_key_and_fits_a_barcode() -> None:
+    keymap = Keymap()
+    for code, tip in commands():
+        assert keymap.command(code), code
+        assert len(code) < MOST
+        assert tip.text
+    assert keymap.command("CMD-NO-SUCH-KEY") == ""
+
+
+@pytest.mark.parametrize("locale", ["en", "fr"])
+def test_the_manual_lists_every_key(locale: str) -> None:
+    voice = Voice(locale)
+    text = table(voice)
+    for key in KEYS:
+        if key.id not in HIDDEN:
+            assert f"| `{key.shown(voice)}` | {voice.say(key.word)} | {voice.say(key.tip)} |" in text
+
+
+def test_keys_are_written_as_on_their_caps() -> None:
+    voice = Voice()
+    assert [written(key, voice) for key in (" ", "f2", "escape", "down", "p")] == ["Space", "F2", "Esc", "↓", "p"]
