@@ -208,12 +208,13 @@ class StationApp(App[int]):
         banner = overlay.banner(foot.narrower(1), scene.banner) if scene.banner else None
         height = self.size.height - keys.height - (lamps.height if lamps else 0) - self.station.training
         self._block("training").show(Part(ink(voice.say(TRAINING))) if self.station.training else None)
-        self.query_one("#page", Sheet).show(self._parts(paper, height, banner.height if banner else 0))
+        below = banner.height if banner else 0
+        self.query_one("#page", Sheet).show(self._parts(paper, height, below))
         self._block("over").show(overlay.part(paper.narrower(2), scene, self.keymap))
         self._block("lamps").show(lamps)
         self._block("banner").show(banner)
         self._block("keys").show(keys)
-        self._paint_photos(paper, height, beside=beside)
+        self._paint_photos(paper, height, below, beside=beside)
 
     def _block(self, id: str) -> Block:
         return self.query_one(f"#{id}", Block)
@@ -229,7 +230,7 @@ class StationApp(App[int]):
             case _:
                 return desk.parts(paper, self.scene, self.station, height - below)
 
-    def _paint_photos(self, paper: Paper, height: int, *, beside: bool) -> None:
+    def _paint_photos(self, paper: Paper, height: int, below: int, *, beside: bool) -> None:
         """Beside the page, or for a moment over it."""
         scene = self.scene
         photos = scene.unit.inspection.photos if scene.unit else ()
@@ -245,7 +246,7 @@ class StationApp(App[int]):
         shot = self.query_one("#shot", Picture)
         path = self.station.blobs.path(scene.picture) if scene.picture and not beside else None
         shot.show(path, 30, SHOT_ROWS)
-        shot.styles.offset = (0, max(0, self.query_one("#page").size.height - SHOT_ROWS - 2))
+        shot.styles.offset = (0, max(0, height - below - SHOT_ROWS - 2))
         large = self.query_one("#large")
         shown = isinstance(scene.over, Photos) and bool(photos)
         large.set_class(shown, "-shown")
