@@ -1,6 +1,7 @@
 """A sentence for people, kept apart from its language until somebody reads it."""
 
-from collections.abc import Mapping
+import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ class Message:
     (``"29925 EUR"``), ``{what:word}`` (itself a msgid, translated), ``{at:time}`` (ISO instant), ``{what:data}`` (a
     path
     into the rules, whose label is written: ``grade.used``, ``finding.scratch``, ``gate.account_lock``,
-    ``slot.damage``, ``place.hold``, ``reason.DEFECTIVE``, ``question.state.2``, ``step.phone.test.power``).
+    ``slot.damage``, ``place.hold``, ``reason.DEFECTIVE``, ``exclusion.gas``, ``question.state.2``, ``step.phone.test.power``).
     `words.Voice` writes it in a language.
     """
 
@@ -24,26 +25,28 @@ class Message:
     """Template for the plural; the number that decides is the value named ``n``."""
 
     def __str__(self) -> str:
-        """The English text, for logs and tracebacks; people get `words.say`."""
-        text = self.plural if self.plural and self.params.get("n") != 1 else self.text
+        """The English text with its values as they are, for logs and tracebacks; people get `words.Voice`."""
+        return Writer().write(self, self.plural if self.plural and self.params.get("n") != 1 else self.text)
+
+
+class Writer(string.Formatter):
+    """Puts a message's values into a template: what is missing is left out, and a stored template reaches nothing but
+    the values."""
+
+    def write(self, message: Message, template: str) -> str:
+        """The template filled in; as it stands where it is no template at all (it came from a file or off the wire)."""
         try:
-            return text.format_map(_Plain(self.params))
-        except (KeyError, ValueError, IndexError):
-            return f"{text} {dict(self.params)}"
+            return self.vformat(template, (), message.params)
+        except ValueError:
+            return template
 
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str]:
+        """The value of this name: `{n.__class__}` must not reach what n is made of."""
+        return kwargs.get(field_name, ""), field_name
 
-class _Plain(dict[str, Any]):
-    """Values that ignore the format named in the template."""
-
-    def __getitem__(self, key: str) -> "_Value":
-        return _Value(super().__getitem__(key))
-
-
-class _Value(str):
-    __slots__ = ()
-
-    def __format__(self, spec: str) -> str:
-        return str(self)
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """The plain value; `words` writes it as the format says."""
+        return str(value)
 
 
 def msg(text: str, /, **params: str | int) -> Message:

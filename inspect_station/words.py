@@ -1,7 +1,6 @@
 """Words for people: messages and site data written in a language. The only place where text is translated."""
 
 import gettext
-import string
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +12,7 @@ from zoneinfo import ZoneInfo
 from inspect_station.core.policy import Words
 from inspect_station.core.records import Disposition, Grade, Money
 from inspect_station.core.rules import Rules
-from inspect_station.message import Message
+from inspect_station.message import Message, Writer
 
 if TYPE_CHECKING:
     from babel import Locale
@@ -72,15 +71,11 @@ class Voice:
         if not message.text:
             return ""
         text = message.text
-        try:
-            if message.plural:
-                text = self._catalogue.ngettext(text, message.plural, int(message.params.get("n", 0)))
-            else:
-                text = self._catalogue.gettext(text)
-            return self._write.vformat(text, (), message.params)
-        except ValueError:
-            # No template of ours: it came out of a file or off the wire. Somebody may still make sense of it.
-            return text
+        if message.plural:
+            text = self._catalogue.ngettext(text, message.plural, int(message.params.get("n", 0)))
+        else:
+            text = self._catalogue.gettext(text)
+        return self._write.write(message, text)
 
     def join(self, parts: Sequence[Message | Words], separator: str = ", ") -> str:
         """Several texts in a row, without repeating one."""
@@ -115,15 +110,11 @@ class Voice:
         return self.say(words) if words else path.rsplit(".", 1)[-1]
 
 
-class _Writer(string.Formatter):
-    """Writes the values of a template as its formats name them; a value that is missing is left out."""
+class _Writer(Writer):
+    """Writes the values of a template as its formats name them."""
 
     def __init__(self, voice: Voice) -> None:
         self._voice = voice
-
-    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str]:
-        # The name of a value and nothing else: `{n.__class__}` in a stored template must not reach what n is made of.
-        return kwargs.get(field_name, ""), field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
         try:

@@ -191,13 +191,13 @@ def test_only_a_supervisor_raises_a_grade(rig: Rig) -> None:
     rig.press("4 f Enter o 3")
     rig.write("hardly seen")
     rig.press("Enter")
-    assert rig.inspection.overrides == ()
+    assert [each.grade for each in rig.inspection.overrides] == []
     rig.scan(BADGES["supervisor"])
     rig.write(PIN)
     rig.press("Enter o 3")
     rig.write("hardly seen")
     rig.press("Enter")
-    assert [change.grade for change in rig.inspection.overrides] == [Grade.USED]
+    assert [each.grade for each in rig.inspection.overrides] == [Grade.USED]
 
 
 def test_notes_text_and_hold_are_written_into_the_unit(rig: Rig) -> None:
