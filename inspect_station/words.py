@@ -72,7 +72,8 @@ class Voice:
             return ""
         text = message.text
         if message.plural:
-            text = self._catalogue.ngettext(text, message.plural, int(message.params.get("n", 0)))
+            n = str(message.params.get("n", ""))
+            text = self._catalogue.ngettext(text, message.plural, int(n) if n.isdecimal() else 1)
         else:
             text = self._catalogue.gettext(text)
         return self._write.write(message, text)
