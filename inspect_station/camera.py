@@ -78,6 +78,15 @@ def camera(settings: CameraSettings) -> Camera:
     return FolderCamera(settings.folder or Path(), settings.fault)
 
 
+def warm_up() -> None:
+    """Load what the first picture needs (half a second), while nobody waits for it."""
+    import cv2
+    import numpy
+    from PIL import Image, ImageOps
+
+    del cv2, numpy, Image, ImageOps
+
+
 class FolderCamera:
     """Simulated: the pictures of a folder come in name order, again from the first after the last.
 

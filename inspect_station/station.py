@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
+from threading import Timer
 from typing import TYPE_CHECKING, Self, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -261,6 +262,13 @@ class Station:
         something that the desk shows."""
         self._notify = notify
         self.outbox.start()
+        if self._camera is not None:
+            from inspect_station.camera import warm_up
+
+            # Behind the first paint, and before the first photo.
+            timer = Timer(1.0, warm_up)
+            timer.daemon = True
+            timer.start()
 
     def close(self) -> None:
         """Stop printing and sending, let go of the store and its lock; drafts and queues stay for the next start."""

@@ -525,7 +525,10 @@ class Hands:
             case "grade" | "option" | "toggle":
                 return self._given(scene, unit, life.Digit(int(DIGITS.get(key, key)), unit.offset))
             case "accept" | "questions":
-                return self._given(scene, unit, life.Typed(unit.typed) if unit.typed else life.Accept())
+                turn = self._given(scene, unit, life.Typed(unit.typed) if unit.typed else life.Accept())
+                if view.field is not None and turn.scene == scene.but(banner=None):
+                    return Turn(scene.but(banner=Banner("look", msg("type it, then Enter"))))
+                return turn
             case "all_pass":
                 return self._given(scene, unit, life.AllPass())
             case "next_nine":

@@ -127,6 +127,13 @@ def test_a_measure_takes_the_top_row_of_an_azerty_keyboard(rig: Rig) -> None:
     assert answer.value == "87"
 
 
+def test_enter_without_the_measure_says_what_is_missing(rig: Rig) -> None:
+    rig.scan("NT-4001", CODES["phone"], IMEI)
+    rig.press("Space Enter")
+    assert rig.inspection.page == "test"
+    assert rig.scene.banner is not None
+
+
 def test_a_mistyped_measure_is_mended_with_backspace(rig: Rig) -> None:
     rig.scan("NT-4001", CODES["phone"], IMEI)
     rig.press("Space 9 9 backspace backspace 8 7 Enter")
@@ -136,17 +143,15 @@ def test_a_mistyped_measure_is_mended_with_backspace(rig: Rig) -> None:
 
 
 def test_a_serial_number_that_cannot_be_scanned_is_typed_with_its_letters(rig: Rig) -> None:
-    # b, f and p are keys elsewhere.
-    rig.scan("NT-4004", CODES["buds"])
-    rig.press("3 Space")
-    before = rig.scene.unit
-    assert before is not None
-    if before.view.field is not None and before.view.field.text:
-        rig.write("BFP0")
-        assert rig.scene.unit is not None
-        assert rig.scene.unit.typed == "BFP0"
-        rig.press("Enter")
-        assert rig.inspection.serial == "BFP0"
+    # f and p are keys elsewhere, 0 is danger.
+    rig.scan("NT-4001", CODES["phone"])
+    rig.press("3 Space 8 7 Enter")
+    rig.write("fp0")
+    assert rig.scene.unit is not None
+    assert rig.scene.unit.typed == "fp0"
+    rig.press("Enter")
+    assert rig.inspection.serial == "fp0"
+    assert rig.inspection.found("serial_mismatch")
 
 
 def test_f_takes_a_finding_back(rig: Rig) -> None:
