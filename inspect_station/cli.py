@@ -17,7 +17,8 @@ from inspect_station.message import Message, msg, msgn
 if TYPE_CHECKING:
     from inspect_station.config import Config
     from inspect_station.core.records import Inspection, Verdict
-    from inspect_station.station import LineSeen, Station
+    from inspect_station.outcomes import LineSeen
+    from inspect_station.station import Station
     from inspect_station.words import Voice
 
 app = typer.Typer(

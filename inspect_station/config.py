@@ -20,7 +20,6 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from inspect_station.core.barcode import LPN_SIGNS
 from inspect_station.core.policy import Rule
 from inspect_station.core.records import Grade, Operator, Seller
 from inspect_station.core.rules import Rules
@@ -88,9 +87,9 @@ class StationSettings(Rule):
     data: Path
     """Folder of the store and the photos."""
     idle_lock_minutes: int = Field(gt=0)
-    block: Annotated[str, _form(f"[{LPN_SIGNS}]{{4}}", f"four of {LPN_SIGNS}")] = ""
-    """The four station signs of our barcodes; empty = granted by the hub, or drawn."""
     sound: bool = True
+    theme: Literal["auto", "dark", "light"] = "auto"
+    """Colours of the screen; ``auto`` = as the terminal says."""
 
 
 class OperatorSettings(Operator):
@@ -116,8 +115,6 @@ class ScannerSettings(Rule):
     """What it sends after it; empty = Enter or Tab."""
     hold_ms: int = Field(ge=0, le=1000)
     """The first printable key is held so long before it acts."""
-    gap_ms: int = Field(gt=0, le=1000)
-    """Keys closer than this are a scan."""
     double_ms: int = Field(ge=0, le=10_000)
     """The same code again within this time is a double read."""
     badge_prefix: Name
@@ -195,6 +192,8 @@ class Config(Rule):
     printers: tuple[LabelPrinter, ...] = ()
     upstream: UpstreamSettings
     limits: DiskLimits
+    keys: dict[str, str] = Field(default={})
+    """Keys that differ from the shipped ones, by the id of what they do."""
     sites: tuple[Site, ...] = ()
     sellers: tuple[Annotated[SellerSettings, AfterValidator(SellerSettings.plain)], ...] = ()
     rules: Rules

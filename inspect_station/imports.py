@@ -4,13 +4,14 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Generic, TypeVar
 
 from inspect_station.core.barcode import clean
+from inspect_station.core.policy import PolicyRules
 from inspect_station.core.records import Accessory, Line, Money, Product, Rma
 from inspect_station.errors import Exit, StationError
 from inspect_station.message import Message, msg
@@ -69,22 +70,27 @@ class _Sheet:
     notices: list[Message] = field(default_factory=list)
 
 
-def products(data: bytes) -> Taken[Product]:
-    """Read a product list (columns: design.md §5). Raises Unreadable."""
+def products(data: bytes, classes: Collection[str] = ()) -> Taken[Product]:
+    """Read a product list (columns: design.md §5). Raises Unreadable.
+
+    ``classes``: the device classes that have a checklist, empty = any; a device of another one would be sold with its
+    data not wiped, so its row is bad.
+    """
     sheet = _sheet(data, required=("gtin", "seller", "title"), known=PRODUCT_COLUMNS)
     records: list[Product] = []
     bad: list[BadRow] = []
     for line, row in sheet.rows:
         try:
-            records.append(_product(row, sheet.comma_decimal))
+            records.append(_product(row, sheet.comma_decimal, classes))
         except _Wrong as wrong:
             bad.append(BadRow(line, wrong.reason))
     return Taken(tuple(records), tuple(bad), tuple(sheet.notices), len(sheet.rows))
 
 
-def rmas(data: bytes, reasons: Sequence[str]) -> Taken[Rma]:
-    """Read an RMA list; several rows with one number are its lines. ``reasons`` are the known reason codes.
+def rmas(data: bytes, rules: PolicyRules) -> Taken[Rma]:
+    """Read an RMA list; several rows with one number are its lines.
 
+    A reason may be one of the site's codes or, by its rules, a marketplace's: both are kept as the site's.
     A bad row spoils only its own line, never the RMA's others. Raises Unreadable.
     """
     sheet = _sheet(data, required=("rma", "seller", "gtin"), known=RMA_COLUMNS)
@@ -92,7 +98,7 @@ def rmas(data: bytes, reasons: Sequence[str]) -> Taken[Rma]:
     bad: list[BadRow] = []
     for line, row in sheet.rows:
         try:
-            head, one = _rma_row(row, sheet.comma_decimal, reasons)
+            head, one = _rma_row(row, sheet.comma_decimal, rules)
             key = (head.seller, head.number)
             known = heads.get(key)
             if known is None:
@@ -155,7 +161,7 @@ def _sheet(data: bytes, *, required: Sequence[str], known: Sequence[str]) -> _Sh
     return _Sheet(rows, delimiter == ";", notices)
 
 
-def _product(row: Mapping[str, str], comma: bool) -> Product:
+def _product(row: Mapping[str, str], comma: bool, classes: Collection[str]) -> Product:
     currency = (row.get("currency") or "EUR").upper()
     hazard = row.get("hazard", "").lower()
     if hazard not in HAZARDS:
@@ -163,6 +169,15 @@ def _product(row: Mapping[str, str], comma: bool) -> Product:
     hygiene = row.get("hygiene", "") or "0"
     if hygiene not in ("0", "1"):
         raise _Wrong(msg("hygiene {value}: 0 or 1", value=hygiene))
+    device_class = row.get("device_class", "").lower()
+    if device_class and classes and device_class not in classes:
+        raise _Wrong(
+            msg(
+                "device_class {value} has no checklist; known are {known}",
+                value=device_class,
+                known=", ".join(sorted(classes)),
+            )
+        )
     weight = row.get("weight_g", "")
     if weight and not weight.isdecimal():
         raise _Wrong(msg("weight_g {value}: whole grams", value=weight))
@@ -173,7 +188,7 @@ def _product(row: Mapping[str, str], comma: bool) -> Product:
         sku=row.get("sku", ""),
         title=_needed(row, "title"),
         category=row.get("category", "").lower() or "general",
-        device_class=row.get("device_class", "").lower(),
+        device_class=device_class,
         price=_money(row, "price", currency, comma),
         min_price=_money(row, "min_price", currency, comma),
         accessories=tuple(_accessory(name) for name in row.get("accessories", "").split(";") if name.strip()),
@@ -192,14 +207,16 @@ def _accessory(name: str) -> Accessory:
     return Accessory(name=name.removesuffix("*").strip(), essential=not name.endswith("*"))
 
 
-def _rma_row(row: Mapping[str, str], comma: bool, reasons: Sequence[str]) -> tuple[Rma, Line]:
+def _rma_row(row: Mapping[str, str], comma: bool, rules: PolicyRules) -> tuple[Rma, Line]:
     currency = (row.get("currency") or "EUR").upper()
     quantity = row.get("quantity", "") or "1"
     if not quantity.isdecimal() or not 1 <= int(quantity) <= 10_000:
         raise _Wrong(msg("quantity {value}: a whole number from 1", value=quantity))
-    reason = row.get("reason", "").upper() or "NO_REASON"
+    given = row.get("reason", "") or "NO_REASON"
+    reasons = [each.code for each in rules.reasons]
+    reason = rules.stated(given).code
     if reason not in reasons:
-        raise _Wrong(msg("reason {value} is not known; known are {known}", value=reason, known=", ".join(reasons)))
+        raise _Wrong(msg("reason {value} is not known; known are {known}", value=given, known=", ".join(reasons)))
     sold_as = row.get("sold_as", "").lower() or "new"
     if sold_as not in ("new", "used"):
         raise _Wrong(msg("sold_as {value}: new or used", value=sold_as))

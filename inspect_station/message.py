@@ -10,12 +10,11 @@ from typing import Any
 class Message:
     """An English template (the gettext msgid) and its values.
 
-    Values are plain JSON scalars, so that a message can be stored and read back years later. How a value is
-    written is named in the template by its format: ``{delivered:date}`` (ISO date), ``{price:money}``
-    (``"29925 EUR"``), ``{what:word}`` (itself a msgid, translated), ``{at:time}`` (ISO instant), ``{what:data}`` (a
-    path
-    into the rules, whose label is written: ``grade.used``, ``finding.scratch``, ``gate.account_lock``,
-    ``slot.damage``, ``place.hold``, ``reason.DEFECTIVE``, ``exclusion.gas``, ``question.state.2``, ``step.phone.test.power``).
+    Values are plain JSON scalars, so that a message can be stored and read back years later. How a value is written is
+    named in the template by its format: ``{delivered:date}`` (ISO date), ``{price:money}`` (``"29925 EUR"``),
+    ``{what:word}`` (itself a msgid, translated), ``{at:time}`` (ISO instant), ``{what:data}`` (a path into the rules,
+    whose label is written: ``grade.used``, ``finding.scratch``, ``gate.account_lock``, ``slot.damage``, ``place.hold``,
+    ``reason.DEFECTIVE``, ``exclusion.gas``, ``question.state.2``, ``step.phone.test.power``).
     `words.Voice` writes it in a language.
     """
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from math import inf
 
@@ -36,6 +36,9 @@ STRIKES, STRIKES_ALONE = 3, 5
 """So many failures of one batch halve it, and of one event alone make it suspect (sync.md §2.5)."""
 TIMER_S = 30.0
 """Seconds after which either thread looks again without being woken."""
+OUT_S = 3.0
+"""A label that is not out by then is late: its box may have left the bench (design.md §7)."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 LONGEST_STALL_S = 30.0
 """Seconds, at most, until a printer that did not answer is tried again."""
 MOST_PAGES = 1000
@@ -75,8 +78,11 @@ class PrinterState:
     """Held by hand, for a change of the roll."""
     waiting: int
     parked: int
-    """Labels of which nobody knows whether they came out."""
+    """Labels that a person has to look at: late ones, and those of which nobody knows whether they came out."""
     said: Message
+    """A label that is not out goes before the reason for it."""
+    problem: Message | None = None
+    """Why a printer does not print just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +217,8 @@ class Press:
     """Why it does not print just now."""
     again_at: float = 0.0
     """By the monotonic clock."""
+    printed_at: datetime = NEVER
+    """When a label last came out of it in time."""
     _failures: int = 0
 
     @classmethod
@@ -274,6 +282,7 @@ class Outbox:
         self._pull_at = 0.0
         self._moved_at = -inf
         self._held = False
+        self._resumed_at = NEVER
         self._syncing, self._printing = threading.RLock(), threading.RLock()
         self._to_sync, self._to_print, self._stopping = threading.Event(), threading.Event(), threading.Event()
         self._threads: tuple[threading.Thread, ...] = ()
@@ -327,12 +336,24 @@ class Outbox:
     def _sync(self) -> tuple[threading.Event, float]:
         # Before the work, not after it: who wakes us while we are at it is not forgotten.
         self._to_sync.clear()
+        self._reconnect()
         if self.push_once().problem is None and time.monotonic() >= self._pull_at:
             self.pull_once()
         if self._pace.wait_s:
             # Neither a broken hub nor its Retry-After is hurried by new work.
             return self._stopping, self._pace.wait_s
         return self._to_sync, TIMER_S
+
+    def _reconnect(self) -> None:
+        """Where the hub is not reached: another process may have enrolled this station meanwhile."""
+        with self._syncing:
+            if self.upstream is not None and self._trouble is None:
+                return
+            found = connect(self._store, self._settings)
+            if found is not None:
+                if self.upstream is not None:
+                    self.upstream.close()
+                self.upstream = found
 
     def _print(self) -> tuple[threading.Event, float]:
         self._to_print.clear()
@@ -347,6 +368,12 @@ class Outbox:
                 press.went_well() if state.ok else press.failed(state.message)
             if press.problem is not None:
                 pause = min(pause, max(0.05, press.again_at - time.monotonic()))
+        if not self._held:
+            with self._store.read() as reader:
+                queued = reader.labels("queued")
+            # A label that gets late is told in time.
+            waited = (self._waited(job) for job in queued if self._press(job.kind) is not None)
+            pause = min([pause, *(max(0.05, OUT_S - seconds) for seconds in waited)])
         return self._to_print, pause
 
     def _park_halfway(self) -> None:
@@ -363,6 +390,8 @@ class Outbox:
         """All that the lamps show, now."""
         with self._store.read() as reader:
             counts = reader.waiting()
+            moving = reader.labels("queued", "printing", "parked")
+        problem = next(filter(None, (self._stumbled.get("print"), *(press.problem for press in self._presses))), None)
         return States(
             HubState(
                 self.upstream is not None,
@@ -377,7 +406,8 @@ class Outbox:
                 self._held,
                 counts.labels,
                 counts.labels_parked,
-                self._printer_said(counts.labels, counts.labels_parked),
+                self._printer_said(counts.labels, counts.labels_parked, self._not_out(moving), problem),
+                problem,
             ),
         )
 
@@ -396,13 +426,13 @@ class Outbox:
             return msgn("{n} record waits for the hub", "{n} records wait for the hub", n=waiting)
         return msg("everything received by the hub")
 
-    def _printer_said(self, waiting: int, parked: int) -> Message:
+    def _printer_said(self, waiting: int, parked: int, not_out: LabelJob | None, problem: Message | None) -> Message:
         if not self._presses:
             return msg("no printer: labels wait")
         if self._held:
             return msg("printing is held: change the roll, then go on")
-        problems = (self._stumbled.get("print"), *(press.problem for press in self._presses))
-        problem = next(filter(None, problems), None)
+        if not_out is not None:
+            return msg("label of {lpn} not out: set the box aside", lpn=not_out.lpn)
         if problem is not None:
             return problem
         if parked:
@@ -584,23 +614,28 @@ class Outbox:
         self._tell()
 
     def resume(self) -> None:
-        """Go on printing, with printers that did not answer before, too."""
-        self._held = False
+        """Go on printing what waits, with printers that did not answer before, too: a person has asked for it."""
+        self._held, self._resumed_at = False, self._clock()
         for press in self._presses:
             press.again_at = 0.0
         self.wake()
         self._tell()
 
     def print_once(self) -> bool:
-        """Print the label whose turn it is; False where there is none that could be printed now.
+        """Print the label whose turn it is, or park it where it is late; False where none has its turn now.
 
-        Labels come out of each printer in the order of finishing.
+        Labels come out of each printer in the order of finishing. After a stall none comes out by itself: its box is
+        not on the bench any more, and it would be stuck to the next one.
         """
         with self._printing:
             turn = self._turn()
             if turn is None:
                 return False
-            self._print_label(*turn)
+            job, press = turn
+            if self._waited(job) > OUT_S:
+                self._park(job, _late(job.lpn))
+            else:
+                self._print_label(job, press)
             self._tell()
             return True
 
@@ -611,10 +646,31 @@ class Outbox:
             queued = reader.labels("queued")
         now = time.monotonic()
         for job in queued:
-            press = next((press for press in self._presses if press.takes(job.kind)), None)
-            if press is not None and press.again_at <= now:
+            press = self._press(job.kind)
+            if press is not None and (press.again_at <= now or self._waited(job) > OUT_S):
                 return job, press
         return None
+
+    def _press(self, kind: str) -> Press | None:
+        """The printer of a kind of labels: the first that takes it."""
+        return next((press for press in self._presses if press.takes(kind)), None)
+
+    def _waited(self, job: LabelJob) -> float:
+        """Seconds for which nothing has moved for a label: a queue that its printer works off is no stall."""
+        now, press = self._clock(), self._press(job.kind)
+        moved = (job.created_at, self._resumed_at, press.printed_at if press else job.created_at)
+        # What lies in the future was before somebody set the clock back.
+        return min((now - at).total_seconds() if at <= now else inf for at in moved)
+
+    def _not_out(self, moving: Sequence[LabelJob]) -> LabelJob | None:
+        """The newest label that is late, whether it is told already or not."""
+
+        def late(job: LabelJob) -> bool:
+            if job.state == "parked":
+                return job.reason == _late(job.lpn)
+            return self._press(job.kind) is not None and self._waited(job) > OUT_S
+
+        return next(filter(late, reversed(moving)), None)
 
     def _print_label(self, job: LabelJob, press: Press) -> None:
         name = f"{job.lpn or job.id}-{job.kind}-{job.print_no}"
@@ -637,6 +693,10 @@ class Outbox:
             if not writer.move_label(job.id, "printing", printer=press.printer.name):
                 return
         self._tell()
+        began = self._clock()
+        overdue = threading.Timer(max(0.0, OUT_S - self._waited(job)), self._tell)
+        overdue.daemon = True
+        overdue.start()
         try:
             press.printer.send(data, job=name)
         except PrintUnknown as error:
@@ -650,8 +710,13 @@ class Outbox:
             self._park(job, msg("It is not known whether {job} was printed ({problem}).", job=name, problem=problem))
         else:
             press.went_well()
+            now = self._clock()
+            if now - began <= timedelta(seconds=OUT_S):
+                press.printed_at = now
             with self._store.write() as writer:
                 writer.move_label(job.id, "printed")
+        finally:
+            overdue.cancel()
 
     def _park(self, job: LabelJob, reason: Message) -> None:
         """Set a label aside with the reason."""
@@ -659,9 +724,13 @@ class Outbox:
             writer.move_label(job.id, "parked", reason=reason)
 
     def _put_back(self, job: LabelJob) -> None:
-        """A label that surely did not come out keeps its turn."""
+        """A label that surely did not come out keeps its turn, unless its unit was undone meanwhile."""
         with self._store.write() as writer:
             writer.move_label(job.id, "queued")
+
+
+def _late(lpn: str) -> Message:
+    return msg("label of {lpn} was too late and was not printed: set the box aside; F4 prints it", lpn=lpn)
 
 
 _TAKEN = (Status.ACCEPTED, Status.DUPLICATE, Status.CONFLICT)

@@ -6,9 +6,8 @@ A verb takes and returns frozen values; what an operator meets in a day is a val
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
 from functools import cached_property
 from threading import Timer
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -37,189 +36,41 @@ from inspect_station.core.records import (
     Rma,
     Role,
     Seller,
-    Verdict,
 )
-from inspect_station.errors import DeviceError, NotAllowed, NotFound
+from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outbox import Outbox, Press, connect, enrol
+from inspect_station.outcomes import (
+    Answerable,
+    Arrived,
+    Desk,
+    Finished,
+    Given,
+    Known,
+    LineSeen,
+    Offer,
+    Opened,
+    Photographed,
+    PinNeeded,
+    Proposed,
+    Question,
+    Said,
+    Seen,
+    Several,
+    SignedIn,
+    Synced,
+    Waiting,
+)
 from inspect_station.reports.daily import Daily, daily
 from inspect_station.resources import resource
-from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Reader, Store, Writer
+from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Reader, Store, Writer, space
 from inspect_station.words import Voice
 
 if TYPE_CHECKING:
     from inspect_station.camera import Camera
 
 Clock = Callable[[], datetime]
-
-
-# ── What a scan or a verb comes to ───────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class LineSeen:
-    """One line of an RMA as it stands now."""
-
-    rma: Rma
-    line: Line
-    product: Product
-    verdict: Verdict
-    open: int
-    """Units still to come."""
-    units: tuple[Inspection, ...] = ()
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """A parcel on the bench; its units are scanned next."""
-
-    parcel: Parcel
-    lines: tuple[LineSeen, ...]
-    said: Message | None = None
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A unit on the bench, begun or resumed."""
-
-    inspection: Inspection
-    bench: Bench
-    said: Message | None = None
-
-
-class Offer(StrEnum):
-    """What Enter would do."""
-
-    WRONG_ITEM = "wrong_item"
-    UNKNOWN = "unknown"
-    FORWARD = "forward"
-    EXTRA_UNIT = "extra_unit"
-    SWITCH = "switch"
-
-
-@dataclass(frozen=True)
-class Proposed:
-    """Something unusual; Enter accepts, Esc leaves everything as it was."""
-
-    offer: Offer
-    said: Message
-    scan: Scan
-    line: LineSeen | None = None
-    product: Product | None = None
-    parcel: Parcel | None = None
-
-
-@dataclass(frozen=True)
-class Several:
-    """More than one thing answers to the code; the operator picks one."""
-
-    scan: Scan
-    lines: tuple[LineSeen, ...]
-
-
-@dataclass(frozen=True)
-class Known:
-    """A finished unit, found again by its label."""
-
-    inspection: Inspection
-    said: Message
-
-
-@dataclass(frozen=True)
-class PinNeeded:
-    """A supervisor's badge: the PIN is asked."""
-
-    operator: Operator
-    said: Message
-
-
-@dataclass(frozen=True)
-class SignedIn:
-    """Who works from now on."""
-
-    operator: Operator
-    said: Message
-
-
-@dataclass(frozen=True)
-class Given:
-    """The scan answers the page that is open (a serial)."""
-
-    given: life.Input
-
-
-@dataclass(frozen=True)
-class Said:
-    """Nothing changed; why, and what to do next."""
-
-    title: Message
-    hint: Message
-
-
-Seen = Arrived | Opened | Proposed | Several | Known | PinNeeded | SignedIn | Given | Said
-
-
-@dataclass(frozen=True)
-class Photographed:
-    """A photo in its slot, or owed."""
-
-    step: Step
-    said: Message
-    well: bool
-    """False where somebody should look: owed, blurred, dark."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """Units committed to the store, with their labels queued."""
-
-    units: tuple[Inspection, ...]
-    said: Message
-
-
-@dataclass(frozen=True)
-class Synced:
-    """What came of sending and fetching."""
-
-    sent: int
-    waiting: int
-    parked: int
-    fetched: int
-    problem: Message | None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """One thing that waits for somebody."""
-
-    lpn: str
-    sign: str
-    text: Message
-    draft: str = ""
-    """Id of the draft that Enter resumes."""
-    label: int = 0
-    """Id of a label of which nobody knows whether it came out; `settle_label` takes the answer."""
-
-
-@dataclass(frozen=True)
-class Desk:
-    """All that the desk shows; read in one go."""
-
-    units: int = 0
-    by_disposition: Mapping[Disposition, int] = field(default_factory=dict)
-    defective: int = 0
-    average_s: int | None = None
-    last: tuple[Inspection, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
-    overdue: int = 0
-    events_waiting: int = 0
-    events_parked: int = 0
-    labels_waiting: int = 0
-    labels_parked: int = 0
-    photos_owed: int = 0
-    parcel: Arrived | None = None
-    """The parcel that is still open, if any."""
 
 
 class Station:
@@ -389,19 +240,34 @@ class Station:
         if scan.text.partition("/")[0] == current.lpn:
             return Said(msg("{lpn} is this unit's own label", lpn=current.lpn), msg("go on"))
         rmas = self._rmas(reader, scan)
-        if rmas or scan.kind in (ScanKind.RMA, ScanKind.LPN):
+        lpn = scan.text.partition("/")[0]
+        plate = scan.kind is ScanKind.LPN and (reader.draft(lpn) or reader.inspection(lpn))
+        if rmas or plate:
             return Proposed(
                 Offer.SWITCH,
                 msg("{code}: Enter sets {lpn} aside and opens it, Esc stays", code=scan.text, lpn=current.lpn),
                 scan,
             )
         checklist = self.rules.checklist(current.product)
-        if current.page in ("condition", "test") and checklist and checklist.serial and not scan.gtin:
-            return Given(life.Serial(scan.serial or scan.text))
+        other = scan.gtin or scan.kind in (ScanKind.LPN, ScanKind.TRACKING, ScanKind.ORDER, ScanKind.SSCC, ScanKind.RMA)
+        if current.page in ("condition", "test") and checklist and checklist.serial and not other:
+            return self._serial(reader, scan.serial or scan.text, current)
         return Said(
             scan.problem or msg("{code} does not belong to {lpn}", code=scan.text, lpn=current.lpn),
             msg("w = wrong item in the box; Esc sets this unit aside first"),
         )
+
+    def _serial(self, reader: Reader, serial: str, current: Inspection) -> Given | Said:
+        """A serial is inspected once; one that came back before is asked about (domain.md §5)."""
+        gtin = current.product.gtin if current.product else ""
+        others = [unit for unit in reader.with_serial(serial, gtin) if unit.lpn != current.lpn]
+        now = [unit for unit in others if unit.finished_at is None or unit.rma == current.rma]
+        if now:
+            return Said(
+                msg("serial {serial} is on the bench or inspected already, as {lpn}", serial=serial, lpn=now[0].lpn),
+                msg("scan that label to see it; if this is another article, look at its serial again"),
+            )
+        return Given(life.Serial(serial, others[0].lpn if others else ""))
 
     def _scan_at_desk(self, reader: Reader, scan: Scan, on_parcel: Parcel | None) -> Seen:
         if scan.kind is ScanKind.LPN:
@@ -474,6 +340,12 @@ class Station:
             return Several(scan, tuple(self._line(reader, rma, line) for rma in rmas for line in rma.lines[:1]))
         rma = rmas[0]
         if rma.site and rma.site != self.config.station.site:
+            forwarded = reader.units(rma.seller, rma.number)
+            if forwarded:
+                return Known(
+                    forwarded[0],
+                    msg("{rma} was forwarded already, as {lpn}", rma=rma.number, lpn=forwarded[0].lpn),
+                )
             return Proposed(
                 Offer.FORWARD,
                 msg(
@@ -484,35 +356,125 @@ class Station:
                 scan,
                 line=self._line(reader, rma, rma.lines[0]),
             )
+        if not self._expected(reader, rma):
+            return self._looked_at(reader, rma)
         return self._arrive(reader, rma, on_parcel)
+
+    def _expected(self, reader: Reader, rma: Rma) -> int:
+        """Units of the RMA that nobody has had on the bench yet."""
+        return sum(
+            max(
+                0,
+                reader.open_count(rma.seller, rma.number, line.no)
+                - len(reader.drafts_of_line(rma.seller, rma.number, line.no)),
+            )
+            for line in rma.lines
+        )
+
+    def _looked_at(self, reader: Reader, rma: Rma) -> Arrived:
+        """An RMA of which nothing more is expected: it is shown, and nothing is changed."""
+        parcel = reader.parcel_of(rma.seller, rma.number) or Parcel(
+            id="",
+            station=self.config.station.name,
+            rmas=((rma.seller, rma.number),),
+            received_at=self.clock(),
+            received_on=self.today(),
+        )
+        return self._arrived(reader, parcel)
 
     def _ean(self, reader: Reader, scan: Scan, on_parcel: Parcel | None) -> Seen:
         """A product: on the parcel's own lines first, then on any open line, the oldest first."""
         parcel = on_parcel or reader.open_parcel()
         if parcel is not None:
-            own = [line for line in self._parcel_lines(reader, parcel) if line.line.gtin == scan.gtin]
+            lines = self._parcel_lines(reader, parcel)
+            own = [line for line in lines if line.line.gtin == scan.gtin]
             still = [line for line in own if line.open > 0]
             if still:
-                return self._begin(reader, parcel, still[0])
+                return self._open_line(reader, parcel, still[0])
             if own and on_parcel is not None:
-                return Proposed(
-                    Offer.EXTRA_UNIT,
-                    msg("all {n} announced units are done. Enter opens an extra unit", n=own[0].line.quantity),
-                    scan,
-                    line=own[0],
-                    parcel=parcel,
-                )
+                return self._extra_unit(scan, parcel, own[0])
             if on_parcel is not None:
                 return self._wrong_item(reader, scan, parcel)
-        draft = reader.draft_of(scan.gtin)
-        if draft is not None:
-            return self._opened(reader, draft)
+            if any(line.open for line in lines):
+                return self._strange(reader, scan, parcel, own)
+        return self._elsewhere(reader, scan)
+
+    def _elsewhere(self, reader: Reader, scan: Scan) -> Seen:
+        """A product that no open parcel expects: any open line of any seller, else nothing announces it."""
         lines = tuple(self._line(reader, rma, line) for rma, line, _ in reader.lines_of_gtin(scan.gtin))
         if len(lines) > 1:
             return Several(scan, lines)
         if lines:
             return self._pick(reader, lines[0])
+        drafts = [draft for draft in reader.drafts() if draft.scanned == scan.text]
+        if drafts:
+            return self._opened(reader, drafts[0])
         return self._unknown(reader, scan)
+
+    def _strange(self, reader: Reader, scan: Scan, parcel: Parcel, own: Sequence[LineSeen]) -> Question:
+        """An article that the carton on the bench does not announce: only the operator knows where it came from."""
+
+        def elsewhere() -> Seen | Finished:
+            with self.store.read() as fresh:
+                seen = self._elsewhere(fresh, scan)
+            # The answer was the consent: what nobody announces is taken in at once.
+            return self.accept(seen) if isinstance(seen, Proposed) and seen.offer is Offer.UNKNOWN else seen
+
+        def wrong_item() -> Seen | Finished:
+            with self.store.read() as fresh:
+                return self.accept(self._wrong_item(fresh, scan, parcel))
+
+        number = parcel.rmas[0][1]
+        found = reader.lines_of_gtin(scan.gtin)
+        first = msg("it came alone, without RMA")
+        if found:
+            first = msg("another parcel: RMA {rma}. {before} is closed", rma=found[0].rma.number, before=number)
+        answers = [Answerable(first, "", elsewhere)]
+        if own:
+            extra = self._extra_unit(scan, parcel, own[0])
+            answers.append(
+                Answerable(msg("one more than announced in {rma}", rma=number), "", lambda: self.accept(extra))
+            )
+        answers.append(Answerable(msg("wrong item in {rma}", rma=number), "", wrong_item))
+        products = reader.products(scan.gtin)
+        title = products[0].title if products else scan.text
+        said = msg("{title} is not announced in {rma}. Where was it?", title=title, rma=number)
+        return Question(said, tuple(answers))
+
+    @staticmethod
+    def _extra_unit(scan: Scan, parcel: Parcel, line: LineSeen) -> Proposed:
+        return Proposed(
+            Offer.EXTRA_UNIT,
+            msgn(
+                "the {n} announced unit is done. Enter opens an extra unit",
+                "all {n} announced units are done. Enter opens an extra unit",
+                n=line.line.quantity,
+            ),
+            scan,
+            line=line,
+            parcel=parcel,
+        )
+
+    def _open_line(self, reader: Reader, parcel: Parcel, line: LineSeen) -> Opened | Question:
+        """The next unit of a line. Where one was set aside and others are still to come, it may be either."""
+        drafts = reader.drafts_of_line(line.rma.seller, line.rma.number, line.line.no)
+        if not drafts:
+            return self._begin(reader, parcel, line)
+        if line.open <= len(drafts) and len(drafts) == 1:
+            return self._opened(reader, drafts[0])
+
+        def resume(draft: Inspection) -> Callable[[], Seen]:
+            return lambda: self.resume(draft.id)
+
+        def another() -> Seen:
+            with self.store.read() as fresh:
+                return self._begin(fresh, parcel, line)
+
+        answers = [Answerable(msg("the one with the slip {lpn}", lpn=draft.lpn), "", resume(draft)) for draft in drafts]
+        if line.open > len(drafts):
+            answers.append(Answerable(msg("another one"), "", another))
+        said = msg("{title}: one was set aside. Which is this?", title=line.product.title)
+        return Question(said, tuple(answers))
 
     def _wrong_item(self, reader: Reader, scan: Scan, parcel: Parcel) -> Proposed:
         products = reader.products(scan.gtin)
@@ -573,6 +535,9 @@ class Station:
         lines = self._parcel_lines(reader, parcel)
         if said is None and lines and not any(line.open for line in lines):
             done = sum(len(line.units) for line in lines)
+            if not done:
+                said = msg("this RMA is closed: nothing more is expected. Scan an article for an extra unit")
+                return Arrived(parcel, lines, said)
             said = msgn(
                 "closed: {n} unit was inspected. Scan an article for an extra unit",
                 "closed: all {n} units were inspected. Scan an article for an extra unit",
@@ -606,7 +571,11 @@ class Station:
     def _close_parcel(self, writer: Writer, parcel: Parcel) -> None:
         """The next RMA closes it: lines not found are marked and stay open."""
         lines = self._parcel_lines(writer, parcel)
-        missing = tuple((each.rma.seller, each.rma.number, each.line.no) for each in lines if each.open)
+        missing = tuple(
+            (each.rma.seller, each.rma.number, each.line.no)
+            for each in lines
+            if each.open > len(writer.drafts_of_line(each.rma.seller, each.rma.number, each.line.no))
+        )
         missing = tuple(dict.fromkeys((*parcel.missing, *missing)))
         closed = parcel.but(closed_at=self.clock(), missing=missing)
         writer.save_parcel(closed)
@@ -659,14 +628,14 @@ class Station:
     def _pick(self, reader: Reader, line: LineSeen) -> Seen:
         if line.rma.site and line.rma.site != self.config.station.site:
             return self._rma(reader, self.read(line.rma.number), (line.rma,), None)
+        if not self._expected(reader, line.rma):
+            drafts = reader.drafts_of_line(line.rma.seller, line.rma.number, line.line.no)
+            return self._opened(reader, drafts[0]) if drafts else self._looked_at(reader, line.rma)
         arrived = self._arrive(reader, line.rma, None)
         with self.store.read() as fresh:
-            return self._begin(fresh, arrived.parcel, line)
+            return self._open_line(fresh, arrived.parcel, line)
 
     def _begin(self, reader: Reader, parcel: Parcel, line: LineSeen, extra: bool = False) -> Opened:
-        draft = reader.draft_of_line(parcel.id, line.rma.seller, line.rma.number, line.line.no)
-        if draft is not None:
-            return self._opened(reader, draft)
         unit = self._new(parcel, Kind.UNIT).but(
             seller=line.rma.seller,
             rma=line.rma.number,
@@ -677,8 +646,7 @@ class Station:
             photos=parcel.photos,
         )
         if extra:
-            warning = Reason(code="extra_unit", message=msg("more units than the RMA announces"), met=False)
-            unit = unit.but(warnings=(warning,))
+            unit = unit.but(warnings=(EXTRA_UNIT,))
         bench = self._bench(reader, unit)
         unit = unit.but(verdict=life.judge(bench, unit))
         self.keep(unit)
@@ -693,7 +661,11 @@ class Station:
                 return self.scan(proposed.scan.text)
             case Offer.EXTRA_UNIT if proposed.line and proposed.parcel:
                 with self.store.read() as reader:
-                    return self._begin(reader, proposed.parcel, proposed.line, extra=True)
+                    parcel = proposed.parcel
+                    if not parcel.id or parcel.closed_at is not None:
+                        # It was only looked at: with one more unit in it, it has arrived.
+                        parcel = self._arrive(reader, proposed.line.rma, None).parcel
+                    return self._begin(reader, parcel, proposed.line, extra=True)
             case Offer.WRONG_ITEM if proposed.parcel:
                 return self.begin(Kind.WRONG_ITEM, proposed.parcel, line=proposed.line, proposed=proposed)
             case Offer.FORWARD if proposed.line:
@@ -710,7 +682,7 @@ class Station:
     ) -> Opened:
         """A unit that is not the announced one: wrong item, empty box, danger, unannounced."""
         with self.store.read() as reader:
-            rma = reader.rma(*parcel.rmas[0]) if parcel and parcel.rmas else None
+            rma = self._announcing(reader, parcel) if parcel else None
             if line is not None:
                 rma = line.rma
             lone = parcel is not None and rma is not None and len(rma.lines) == 1
@@ -730,15 +702,22 @@ class Station:
                 photos=parcel.photos if parcel else (),
             )
             bench = self._bench(reader, unit)
-        if rma is None:
-            # Nobody announced it, so nobody has said that it may be treated as the seller's.
-            unit = unit.but(verdict=life.judge(bench, unit))
+            announced = self._line(reader, rma, expected, parcel).product if rma and expected else None
+            # The verdict is about what was announced, whatever lies in the box.
+            unit = unit.but(verdict=life.judge(bench, unit.but(product=announced)))
         self.keep(unit)
         return Opened(unit, bench)
 
-    def _forward(self, line: LineSeen) -> Finished:
+    def _announcing(self, reader: Reader, parcel: Parcel) -> Rma | None:
+        """The RMA that a thing of this parcel is booked on: the first of which something is still to come."""
+        rmas = [rma for seller, number in parcel.rmas if (rma := reader.rma(seller, number)) is not None]
+        return next((rma for rma in rmas if self._expected(reader, rma)), rmas[0] if rmas else None)
+
+    def _forward(self, line: LineSeen) -> Finished | Opened:
         """An RMA of another site: an LPN and a slip with the address, ungraded."""
-        unit = self._new(None, Kind.FORWARD).but(
+        with self.store.read() as reader:
+            parcel = self._arrive(reader, line.rma, None).parcel
+        unit = self._new(parcel, Kind.FORWARD).but(
             seller=line.rma.seller,
             rma=line.rma.number,
             line=line.line,
@@ -751,6 +730,10 @@ class Station:
         return self.finish(bench, unit)
 
     def _new(self, parcel: Parcel | None, kind: Kind) -> Inspection:
+        """A new unit with its plate. Raises DiskFull below the floor: what is open can still be finished."""
+        room = space(self.config.station.data, self.config.limits)
+        if not room.inspections and room.said is not None:
+            raise DiskFull(room.said, msg("everything confirmed is safe; a supervisor makes room on the disk"))
         now = self.clock()
         with self.store.write() as writer:
             return Inspection(
@@ -788,9 +771,22 @@ class Station:
         )
 
     def _opened(self, reader: Reader, draft: Inspection) -> Opened:
-        """A draft on the bench again, at the same question."""
+        """A draft on the bench again, at the same question; what the RMA and the catalogue say now counts."""
         resumed = draft.but(shown_at=self.clock())
-        return Opened(resumed, self._bench(reader, resumed))
+        bench = self._bench(reader, resumed)
+        if draft.kind is not Kind.UNIT or draft.line is None or bench.rma is None:
+            return Opened(resumed, bench)
+        lines = {line.no: line for line in bench.rma.lines}
+        now = lines.get(draft.line.no, draft.line)
+        if draft.answer("condition.postmark") is not None:
+            now = now.but(postmarked_on=draft.line.postmarked_on)
+        product = reader.product(draft.seller, now.gtin) or draft.product
+        fresh = resumed.but(line=now, product=product)
+        fresh = fresh.but(verdict=life.judge(bench, fresh))
+        said = None
+        if (fresh.line, fresh.product) != (draft.line, draft.product):
+            said = msg("the RMA or the article was changed meanwhile: look at the verdict again")
+        return Opened(fresh, bench, said)
 
     def resume(self, id: str) -> Seen:
         """An interrupted unit, picked from the desk."""
@@ -814,7 +810,8 @@ class Station:
         decision = decide.decide(self.rules, bench.seller, unit)
         due = decide.due_slots(self.rules, unit, decision)
         extra = sum(photo.slot.startswith("extra") for photo in unit.photos) + 1
-        slot = due[0] if due else f"extra{extra}"
+        owed = [photo.slot for photo in unit.photos if not photo.sha256]
+        slot = (*due, *owed, f"extra{extra}")[0]
         try:
             sha256, doubt = self._shoot(slot)
         except DeviceError as error:
@@ -822,10 +819,10 @@ class Station:
                 return Photographed(Step(unit), error.title, well=False)
             step = self.step(bench, unit, life.Taken(slot, ""))
             self.keep(step.inspection)
-            owed = msg(
+            said = msg(
                 "camera down, photo owed: {slot:data}. The unit goes on hold until it is taken", slot=f"slot.{slot}"
             )
-            return Photographed(step, owed, well=False)
+            return Photographed(step, said, well=False)
         step = self.step(bench, unit, life.Taken(slot, sha256))
         self.keep(step.inspection)
         said = doubt or msg("photo saved: {slot:data}", slot=f"slot.{slot}")
@@ -838,6 +835,9 @@ class Station:
                 msg("No camera is set up."),
                 msg("set [camera] in station.toml; `inspect-station doctor` lists devices"),
             )
+        room = space(self.config.station.data, self.config.limits)
+        if not room.photos and room.said is not None:
+            raise DeviceError(room.said, msg("make room on the disk; the photo is owed until then"))
         shot = self._camera.grab(slot)
         return self.store.blobs.put(shot.jpeg), next(iter(shot.warnings), None)
 
@@ -846,15 +846,28 @@ class Station:
         """The photo files."""
         return self.store.blobs
 
-    def finish(self, bench: Bench, unit: Inspection) -> Finished:
-        """Commit the unit, its upstream record and its label together; "saved" is true when this returns."""
+    def finish(self, bench: Bench, unit: Inspection) -> Finished | Opened:
+        """Commit the unit, its upstream record and its label together; "saved" is true when this returns.
+
+        Comes back `Opened` where the line was filled meanwhile: then it is a unit too many, and a person decides.
+        """
+        if self.operator is None:
+            raise NotAllowed(msg("nobody is signed in: {lpn} is kept, not saved", lpn=unit.lpn), msg("scan your badge"))
         now = self.clock()
-        done = decide.finished(self.rules, bench.seller, unit, by=self.by, at=now, rules_hash=self._rules_hash)
         with self.store.write() as writer:
+            if self._too_many(writer, unit):
+                return self._one_too_many(writer, bench, unit)
+            done = decide.finished(
+                self.rules,
+                bench.seller,
+                self._at_todays_price(writer, unit),
+                by=self.by,
+                at=now,
+                rules_hash=self._rules_hash,
+            )
             units = (done, *self._copies(writer, done))
             for each in units:
                 self._commit(writer, each)
-            writer.drop_draft(unit.id)
             parcel = writer.parcel(unit.parcel) if unit.parcel else None
             if parcel is not None and parcel.closed_at is None:
                 lines = self._parcel_lines(writer, parcel)
@@ -866,6 +879,29 @@ class Station:
         else:
             said = msg("{lpn} saved: {place:data}", lpn=done.lpn, place=f"place.{done.disposition}")
         return Finished(units, said)
+
+    def _too_many(self, reader: Reader, unit: Inspection) -> bool:
+        """Whether the line has fewer units open than are to be committed, and nobody has said so yet."""
+        if unit.kind is not Kind.UNIT or unit.line is None or not unit.rma or unit.warnings:
+            return False
+        standing = reader.inspection(unit.lpn)
+        if standing is not None and standing.voided_at is None:
+            return False  # refurbished and back: it has its place on the line already
+        return reader.open_count(unit.seller, unit.rma, unit.line.no) < unit.count
+
+    def _one_too_many(self, writer: Writer, bench: Bench, unit: Inspection) -> Opened:
+        extra = unit.but(warnings=(EXTRA_UNIT,), count=1, page="finish")
+        extra = extra.but(verdict=life.judge(bench, extra))
+        writer.save_draft(extra)
+        return Opened(extra, bench, msg("not saved: the line was filled meanwhile, this is a unit too many"))
+
+    @staticmethod
+    def _at_todays_price(reader: Reader, unit: Inspection) -> Inspection:
+        """The catalogue's price at finish is the list price (domain.md §3.5)."""
+        current = reader.product(unit.seller, unit.product.gtin) if unit.product else None
+        if current is None or unit.product is None or current.price is None:
+            return unit
+        return unit.but(product=unit.product.but(price=current.price, min_price=current.min_price))
 
     def _copies(self, writer: Writer, done: Inspection) -> tuple[Inspection, ...]:
         """The other units of a count, each with its own plate and record."""
@@ -882,7 +918,7 @@ class Station:
         event = EventSpec(type=kind, body=body, operator=self.by, at=unit.finished_at or self.clock())
         writer.finish(unit, event, self._label(writer, unit, writer.next_print_no(unit.lpn)))
 
-    def _label(self, reader: Reader, unit: Inspection, print_no: int) -> LabelSpec:
+    def _label(self, reader: Reader, unit: Inspection, print_no: int, *, again: bool = False) -> LabelSpec:
         voice = Voice(self.config.station.locale, self.rules, self.config.station.zone)
         seller = self.seller(reader, unit.seller)
         return LabelSpec(
@@ -897,6 +933,7 @@ class Station:
                 seller=seller,
                 sites=self.config.sites,
                 print_no=print_no,
+                copy=reader.copies(unit.lpn, stickers.kind_of(unit)) + (not again),
                 on=self.today(),
             ),
         )
@@ -918,7 +955,20 @@ class Station:
             last = reader.last_finished()
         if last is None:
             return Said(msg("nothing to undo: no unit was finished here yet"), msg("scan the next parcel"))
-        return self._void(last, "undo")
+        return self._may_not_reopen(last) or self._void(last, "undo")
+
+    def _may_not_reopen(self, unit: Inspection) -> Said | None:
+        """Own units of this shift by whoever finished them; all others by a supervisor (domain.md §4)."""
+        supervisor = self.operator is not None and self.operator.role is Role.SUPERVISOR
+        finished = unit.finished_at
+        if supervisor or (
+            finished is not None and unit.finished_by == self.by and finished >= self.day_start(self.clock())
+        ):
+            return None
+        return Said(
+            msg("{lpn} was finished by somebody else or on another day", lpn=unit.lpn),
+            msg("a supervisor reopens it: scan a supervisor's badge, then the label"),
+        )
 
     def reopen(self, lpn: str, reason: str) -> Opened | Said:
         """Own units of this shift by anyone who finished them; all others by a supervisor."""
@@ -926,13 +976,9 @@ class Station:
             unit = reader.inspection(lpn)
         if unit is None or unit.voided_at is not None or unit.finished_at is None:
             return Said(msg("{lpn} cannot be reopened: it is not finished", lpn=lpn), msg("scan its label to see it"))
-        supervisor = self.operator is not None and self.operator.role is Role.SUPERVISOR
-        own = unit.finished_by == self.by and unit.finished_at >= self.day_start(self.clock())
-        if not (supervisor or own):
-            return Said(
-                msg("{lpn} was finished by somebody else or on another day", lpn=lpn),
-                msg("a supervisor reopens it: scan a supervisor's badge, then the label"),
-            )
+        refused = self._may_not_reopen(unit)
+        if refused is not None:
+            return refused
         if not reason.strip():
             return Said(msg("reopening needs a reason"), msg("type why, then Enter"))
         return self._void(unit, reason.strip())
@@ -973,10 +1019,18 @@ class Station:
             trail=trail,
             chosen=None if page == "condition" else unit.chosen,
             count=1,
+            findings=tuple(finding for finding in unit.findings if finding.code != "hazard"),
+            held="",
             grade=None,
             disposition=None,
             price=None,
+            list_price=None,
+            discount=None,
+            reasons=(),
+            gates=(),
             case=None,
+            dock=(),
+            wipe=None,
             finished_at=None,
             voided_at=None,
             operator=self.by,
@@ -1114,9 +1168,9 @@ class Station:
             )
 
     def show(self, lpn: str) -> Inspection:
-        """The newest revision of a unit; NotFound where there is none."""
+        """The newest revision of a unit, or its draft where it is not finished; NotFound where there is none."""
         with self.store.read() as reader:
-            unit = reader.inspection(lpn.upper())
+            unit = reader.draft(lpn.upper()) or reader.inspection(lpn.upper())
         if unit is None:
             raise NotFound(msg("no unit {lpn} in this store", lpn=lpn), msg("check the label, or search by RMA"))
         return unit
@@ -1136,9 +1190,23 @@ class Station:
             return tuple(lines)
 
     def label(self, lpn: str, kind: str = "") -> LabelSpec:
-        """The unit's own label; restock or clearance of a unit that must not be sold is refused."""
+        """The unit's own label; another kind needs a supervisor, and none says sale where a unit must not be sold."""
         unit = self.show(lpn)
         own = stickers.kind_of(unit)
+        if unit.voided_at is not None:
+            raise NotAllowed(
+                msg("{lpn} is void: it has no label", lpn=lpn), msg("finish it again; then it gets a new one")
+            )
+        if kind and kind not in self._templates:
+            raise NotFound(
+                msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(self._templates))
+            )
+        supervisor = self.operator is not None and self.operator.role is Role.SUPERVISOR
+        if kind and kind != own and kind not in ("restock", "clearance") and not supervisor:
+            raise NotAllowed(
+                msg("{lpn} has the label “{own}”: another kind needs a supervisor", lpn=lpn, own=own),
+                msg("leave --kind out to get its own label"),
+            )
         if kind and kind != own and kind in ("restock", "clearance"):
             raise NotAllowed(
                 msg(
@@ -1150,14 +1218,14 @@ class Station:
                 msg("its own label is “{own}”; a gate or the seller's answer comes first", own=own),
             )
         with self.store.read() as reader:
-            spec = self._label(reader, unit, max(1, reader.next_print_no(unit.lpn) - 1))
+            spec = self._label(reader, unit, max(1, reader.next_print_no(unit.lpn) - 1), again=True)
         return replace(spec, kind=kind or own)
 
     # ── Lists in, reports out ────────────────────────────────────────────────────────────────────────────────────────
 
     def import_products(self, data: bytes) -> imports.Taken[Product]:
         """Take a product list in; unknown sellers get the default settings. Raises imports.Unreadable."""
-        taken = imports.products(data)
+        taken = imports.products(data, [checklist.device_class for checklist in self.rules.checklists])
         for page in _pages(taken.records):
             with self.store.write() as writer:
                 self._know_sellers(writer, {product.seller for product in page})
@@ -1167,7 +1235,7 @@ class Station:
 
     def import_rmas(self, data: bytes) -> imports.Taken[Rma]:
         """Take an RMA list in. Raises imports.Unreadable."""
-        taken = imports.rmas(data, [reason.code for reason in self.rules.policy.reasons])
+        taken = imports.rmas(data, self.rules.policy)
         for page in _pages(taken.records):
             with self.store.write() as writer:
                 self._know_sellers(writer, {rma.seller for rma in page})
@@ -1227,6 +1295,8 @@ class Station:
         writer.append_event(EventSpec(type=type, body=body, operator=self.by, at=self.clock()))
 
 
+EXTRA_UNIT = Reason(code="extra_unit", message=msg("more units than the RMA announces"), met=False)
+
 PAGE = 200
 """Rows written in one go: the running station is never kept waiting longer (design.md §3)."""
 
@@ -1264,6 +1334,7 @@ def open_station(
         station=config.station.name,
         zone=config.station.zone,
         running=running,
+        ballast_mb=config.limits.ballast_mb,
     )
     device = None
     if running and config.camera.kind != "none":

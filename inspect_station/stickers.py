@@ -6,7 +6,7 @@ from datetime import date
 from inspect_station.config import Site
 from inspect_station.core import decide
 from inspect_station.core.decide import Decision
-from inspect_station.core.records import Disposition, Inspection, Seller
+from inspect_station.core.records import Disposition, Inspection, Kind, Seller
 from inspect_station.core.rules import Rules
 from inspect_station.message import msg
 from inspect_station.words import Voice
@@ -39,6 +39,7 @@ def fields(
     seller: Seller,
     sites: Sequence[Site],
     print_no: int,
+    copy: int,
     on: date,
 ) -> dict[str, str]:
     """Every field that any template may name; empty where it does not apply."""
@@ -52,12 +53,12 @@ def fields(
     why = voice.join(decide.why(rules, unit, decision))
     site = next((site for site in sites if site.code == unit.site), None)
     return {
-        "title": unit.product.title if unit.product else (unit.scanned or voice.say(msg("unidentified article"))),
+        "title": _title(unit, voice),
         "ean": unit.product.ean if unit.product else unit.scanned,
         "sku": unit.product.sku if unit.product else "",
         "lpn": unit.lpn,
         "barcode": f"{unit.lpn}/{print_no}",
-        "copy": voice.say(msg("copy {n}", n=print_no)) if print_no > 1 else "",
+        "copy": voice.say(msg("copy {n}", n=copy)) if copy > 1 else "",
         "seller": seller.name,
         "rma": unit.rma,
         "grade": voice.say(rules.grades[unit.grade].text) if unit.grade else "",
@@ -67,9 +68,23 @@ def fields(
         if unit.list_price and unit.price
         else "",
         "place": voice.say(rules.places[disposition]),
-        "deadline": voice.say(msg("answer due {on:date}", on=unit.case.due_at.date().isoformat()))
+        "deadline": voice.say(
+            msg("answer due {on:date}", on=unit.case.due_at.astimezone(voice.zone).date().isoformat())
+        )
         if unit.case and unit.case.due_at
         else "",
         "date": voice.long_day(on),
         "address": "\n".join(site.address) if site else "",
     }
+
+
+def _title(unit: Inspection, voice: Voice) -> str:
+    """What lies in the box, as far as anybody knows."""
+    if unit.product is None:
+        return unit.scanned or voice.say(msg("unidentified article"))
+    announced = unit.line is not None and unit.line.gtin == unit.product.gtin
+    if announced and unit.kind is Kind.WRONG_ITEM:
+        return voice.say(msg("not {title}", title=unit.product.title))
+    if announced and unit.kind is Kind.EMPTY_BOX:
+        return voice.say(msg("empty box of {title}", title=unit.product.title))
+    return unit.product.title

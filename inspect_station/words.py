@@ -1,7 +1,7 @@
 """Words for people: messages and site data written in a language. The only place where text is translated."""
 
 import gettext
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache

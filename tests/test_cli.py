@@ -28,7 +28,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A demo with one finished unit."""
     from inspect_station import config
     from inspect_station.core import inspection as life
-    from inspect_station.station import Arrived, Opened, open_station
+    from inspect_station.outcomes import Arrived, Opened
+    from inspect_station.station import open_station
 
     made = build.prepare(tmp_path_factory.mktemp("cli") / "demo")
     parcel = next(each for each in made.parcels if each.kind == "used")

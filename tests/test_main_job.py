@@ -250,7 +250,8 @@ async def _played(station: Station, made: Demo) -> list[Inspection]:
             expected = (parcel.expect["grade"], parcel.expect["disposition"])
             got = {(unit.grade, unit.disposition) for unit in new}
             if not isinstance(hands.app.scene.place, AtDesk) or got != {expected}:
-                wrong.append(f"{parcel.kind} {parcel.title}: {got or hands.app.scene.place}, expected {expected}")
+                place = type(hands.app.scene.place).__name__
+                wrong.append(f"{parcel.kind} {parcel.title}: {got or place}, expected {expected}")
                 await hands.press("Esc")
                 await hands.press("Esc")
     assert not wrong, "\n".join(wrong)

@@ -13,27 +13,29 @@ import pytest
 
 from inspect_station import config
 from inspect_station.core import inspection as life
-from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Role
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Money, Role
 from inspect_station.demo import build, goods
 from inspect_station.demo.build import Demo
 from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound, StoreLocked
 from inspect_station.message import Message, msg
-from inspect_station.station import (
+from inspect_station.outcomes import (
     Arrived,
     Finished,
+    Given,
     Known,
     Offer,
     Opened,
     PinNeeded,
     Proposed,
+    Question,
     Said,
     Several,
     SignedIn,
-    Station,
-    open_station,
 )
+from inspect_station.station import Station, open_station
 from inspect_station.upstream import Credentials
 
+IMEI = "356938035643809"
 LAMP, VASE, CHAIR, SHIRT, PHONE = (goods.product(key).ean for key in ("lamp", "vase", "chair", "shirt", "phone"))
 
 
@@ -99,12 +101,19 @@ def press(station: Station, unit: Opened, *given: life.Input) -> life.Step:
     return step
 
 
+def committed(station: Station, unit: Opened, inspection: Inspection) -> Inspection:
+    """The first unit that finishing commits."""
+    done = station.finish(unit.bench, inspection)
+    assert isinstance(done, Finished), done
+    return done.units[0]
+
+
 def sealed(station: Station, *codes: str) -> Inspection:
     """A sealed unit, finished."""
     unit = opened(station, *codes)
     step = press(station, unit, life.Digit(1))
     assert step.done, step.said
-    return station.finish(unit.bench, step.inspection).units[0]
+    return committed(station, unit, step.inspection)
 
 
 def text(said: Message) -> str:
@@ -219,8 +228,7 @@ def test_nothing_announced_is_taken_in_as_a_claim(station):
     for _ in range(2):
         unit = station.photograph(claim.bench, unit).step.inspection
     step = station.step(claim.bench, unit, life.Digit(2))
-    done = station.finish(claim.bench, station.step(claim.bench, step.inspection, life.Accept()).inspection)
-    (held,) = done.units
+    held = committed(station, claim, station.step(claim.bench, step.inspection, life.Accept()).inspection)
     assert held.seller and held.disposition is Disposition.HOLD and held.case is not None
     with station.store.read() as reader:
         event = reader.event(reader.event_of(held.id))
@@ -309,7 +317,7 @@ def test_undo_returns_the_last_unit_as_a_draft_and_erases_nothing(station):
         types = [event.type for event in reader.pending_events()]
     assert types[-1] == "inspection.voided"
     step = press(station, undone, life.Digit(2), life.Accept())
-    again = station.finish(undone.bench, step.inspection).units[0]
+    again = committed(station, undone, step.inspection)
     assert (again.lpn, again.revision, again.grade) == (unit.lpn, 3, Grade.OPENED)
     with station.store.read() as reader:
         assert reader.tally(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)).units == 1
@@ -356,11 +364,11 @@ def test_a_refurbished_unit_reopens_at_cleaning_and_both_grades_are_kept(station
     unit = opened(station, "ML-40001", LAMP)
     step = press(station, unit, life.Digit(3), life.Digit(1))
     taken = station.photograph(unit.bench, step.inspection).step.inspection
-    dirty = station.finish(unit.bench, station.step(unit.bench, taken, life.Accept()).inspection).units[0]
+    dirty = committed(station, unit, station.step(unit.bench, taken, life.Accept()).inspection)
     assert dirty.disposition is Disposition.REFURBISH
     back = opened(station, dirty.lpn)
     assert back.inspection.page == "finish"
-    again = station.finish(back.bench, press(station, back, life.Accept()).inspection).units[0]
+    again = committed(station, back, press(station, back, life.Accept()).inspection)
     assert (again.lpn, again.disposition, again.revision) == (dirty.lpn, Disposition.CLEARANCE, 2)
     assert again.earlier_grades == (Grade.USED,)
 
@@ -389,10 +397,267 @@ def test_twelve_sealed_units_get_twelve_plates_labels_and_records(station):
     unit = opened(station, "AP-40001", SHIRT)
     step = press(station, unit, life.Counted(12), life.Digit(1))
     done = station.finish(unit.bench, step.inspection)
+    assert isinstance(done, Finished)
     assert len({each.lpn for each in done.units}) == len({each.id for each in done.units}) == 12
     with station.store.read() as reader:
         assert reader.waiting().labels == 12
         assert reader.open_count("plume", "AP-40001", 1) == 0
+
+
+# ── Two things that look alike ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_unit_set_aside_is_one_unit_also_after_its_parcel_was_closed(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1))
+    aside = opened(station, "ML-40001", LAMP)
+    station.set_aside(aside.inspection)
+    station.scan("ML-40002")
+    with station.store.read() as reader:
+        closed = reader.parcel_of("lumo", "ML-40001")
+    assert closed is not None and closed.closed_at is not None
+    assert closed.missing == (), "it is here, only not finished"
+    seen = station.scan("ML-40001")
+    assert isinstance(seen, Arrived)
+    again = station.scan(LAMP, None, seen.parcel)
+    assert isinstance(again, Opened) and again.inspection.lpn == aside.inspection.lpn
+
+
+def test_the_second_unit_of_a_line_is_not_taken_for_the_one_set_aside(station):
+    announce(station, "ML-40001", (VASE, 2))
+    first = opened(station, "ML-40001", VASE)
+    station.set_aside(first.inspection)
+    asked = station.scan(VASE)
+    assert isinstance(asked, Question), "only the operator knows which one it is"
+    assert first.inspection.lpn in text(asked.answers[0].label)
+    resumed = asked.answers[0].then()
+    assert isinstance(resumed, Opened) and resumed.inspection.lpn == first.inspection.lpn
+    second = asked.answers[1].then()
+    assert isinstance(second, Opened) and second.inspection.lpn != first.inspection.lpn
+
+
+def test_an_article_that_the_open_carton_does_not_announce_is_asked_about(station):
+    announce(station, "ML-40001", (LAMP, 1), (VASE, 1))
+    announce(station, "ML-40002", (CHAIR, 1))
+    sealed(station, "ML-40001", LAMP)
+    asked = station.scan(CHAIR)
+    assert isinstance(asked, Question)
+    wrong = asked.answers[-1].then()
+    assert isinstance(wrong, Opened) and wrong.inspection.kind is Kind.WRONG_ITEM
+    assert wrong.inspection.rma == "ML-40001"
+    other = asked.answers[0].then()
+    assert isinstance(other, Opened) and other.inspection.rma == "ML-40002"
+
+
+def test_a_line_that_was_filled_meanwhile_takes_no_unit_too_many(station):
+    announce(station, "ML-40001", (VASE, 2))
+    first = opened(station, "ML-40001", VASE)
+    station.set_aside(first.inspection)
+    asked = station.scan(VASE)
+    assert isinstance(asked, Question)
+    twins = asked.answers[1].then()
+    assert isinstance(twins, Opened)
+    both = press(station, twins, life.Counted(2), life.Digit(1))
+    station.finish(twins.bench, both.inspection)
+    resumed = station.resume(first.inspection.id)
+    assert isinstance(resumed, Opened)
+    refused = station.finish(resumed.bench, press(station, resumed, life.Digit(1)).inspection)
+    assert isinstance(refused, Opened)
+    assert refused.inspection.verdict.outcome == "consult"
+    with station.store.read() as reader:
+        assert len(reader.units("lumo", "ML-40001")) == 2
+
+
+def test_a_finished_rma_that_is_only_looked_at_changes_nothing(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1), (CHAIR, 1))
+    sealed(station, "ML-40001", LAMP)
+    sealed(station, "ML-40002", VASE)
+    with station.store.read() as reader:
+        before = len(reader.pending_events(1000))
+    station.scan("ML-40001")
+    with station.store.read() as reader:
+        assert len(reader.pending_events(1000)) == before
+        parcel = reader.open_parcel()
+    assert parcel is not None and parcel.rmas == (("lumo", "ML-40002"),), "the carton on the bench stays open"
+
+
+def test_an_rma_closed_from_above_shows_that_and_takes_only_extra_units(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    with station.store.write() as writer:
+        writer.close_rma("lumo", "ML-40001")
+    seen = station.scan("ML-40001")
+    assert isinstance(seen, Arrived) and seen.said is not None
+    offer = station.scan(LAMP, None, seen.parcel)
+    assert isinstance(offer, Proposed) and offer.offer is Offer.EXTRA_UNIT
+
+
+def test_the_same_serial_twice_in_one_return_is_refused_and_later_asked_about(station):
+    announce(station, "NT-40001", (PHONE, 2))
+    first = opened(station, "NT-40001", PHONE)
+    step = press(station, first, life.Serial(IMEI), life.Digit(1), life.Accept())
+    done = committed(station, first, station.photograph(first.bench, step.inspection).step.inspection)
+    second = opened(station, PHONE)
+    refused = station.scan(IMEI, second.inspection)
+    assert isinstance(refused, Said) and done.lpn in text(refused.title)
+    announce(station, "NT-40002", (PHONE, 1))
+    later = opened(station, "NT-40002", PHONE)
+    given = station.scan(IMEI, later.inspection)
+    assert isinstance(given, Given)
+    assert station.step(later.bench, later.inspection, given.given).inspection.verdict.outcome == "consult"
+
+
+def test_only_a_serial_counts_as_a_serial(station):
+    announce(station, "NT-40001", (PHONE, 1))
+    unit = opened(station, "NT-40001", PHONE)
+    for code in ("402-1234567-7654321", "1Z999AA10123456784"):
+        assert isinstance(station.scan(code, unit.inspection), Said), code
+    given = station.scan("356938035643808", unit.inspection)
+    assert isinstance(given, Given)
+    step = station.step(unit.bench, unit.inspection, given.given)
+    assert step.inspection == unit.inspection and step.said is not None, "its check digit is wrong"
+
+
+# ── Corrections that must not open a gate ────────────────────────────────────────────────────────────────────────────
+
+
+def test_after_an_undo_the_new_answer_counts_not_the_old_grade(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    by_questions = press(station, unit, life.Accept(), life.Accept(), life.Digit(1))
+    assert by_questions.done
+    committed(station, unit, by_questions.inspection)
+    undone = station.undo()
+    assert isinstance(undone, Opened) and undone.inspection.page == "question.sealed"
+    again = press(station, undone, life.Digit(2), life.Digit(5), life.Accept())
+    assert committed(station, undone, again.inspection).grade is Grade.OPENED
+
+
+def test_an_undone_danger_is_no_danger_and_judged_like_any_other(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    committed(station, unit, press(station, unit, life.Digit(0)).inspection)
+    undone = station.undo()
+    assert isinstance(undone, Opened) and not undone.inspection.found("hazard")
+    assert committed(station, undone, press(station, undone, life.Digit(1)).inspection).disposition == "restock"
+
+
+def test_a_hazard_that_was_found_is_never_sold(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Found("hazard"), life.Digit(2), life.Accept())
+    assert committed(station, unit, step.inspection).disposition is Disposition.QUARANTINE
+
+
+def test_another_operator_or_day_is_not_undone_without_a_supervisor(station, template):
+    announce(station, "ML-40001", (LAMP, 1))
+    sealed(station, "ML-40001", LAMP)
+    station.scan(template.badges["operateur"])
+    assert isinstance(station.undo(), Said)
+    station.scan(template.badge)
+    clock = station.clock
+    assert isinstance(clock, Clock)
+    clock.at += timedelta(days=1)
+    assert isinstance(station.undo(), Said)
+
+
+def test_a_hold_by_hand_can_be_taken_back(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Held("customer called"), life.Back(), life.Digit(1))
+    assert committed(station, unit, step.inspection).disposition == "restock"
+
+
+def test_an_owed_photo_can_be_taken_later(station):
+    camera = station._camera
+
+    class Gone:
+        def grab(self, slot: str = "") -> None:
+            raise DeviceError(msg("The camera does not answer."), msg("check its cable"))
+
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Digit(3))
+    station._camera = Gone()
+    owed = station.photograph(unit.bench, step.inspection).step.inspection
+    station._camera = camera
+    taken = station.photograph(unit.bench, owed).step.inspection
+    assert [(photo.slot, bool(photo.sha256)) for photo in taken.photos] == [("state", True)]
+    done = committed(station, unit, station.step(unit.bench, taken, life.Accept()).inspection)
+    assert done.disposition is Disposition.CLEARANCE
+
+
+def test_a_changed_rma_reaches_the_unit_that_was_set_aside(station):
+    announce(station, "ML-40001", (LAMP, 1), requested_on="2026-08-01")
+    with station.store.write() as writer:
+        rma = writer.rma("lumo", "ML-40001")
+        assert rma is not None
+        late = rma.lines[0].but(delivered_on=datetime(2026, 8, 1, tzinfo=UTC).date())
+        writer.put_rma(rma.but(lines=(late,)))
+    unit = opened(station, "ML-40001", LAMP)
+    assert unit.inspection.verdict.outcome == "ineligible"
+    station.set_aside(unit.inspection)
+    with station.store.write() as writer:
+        writer.put_rma(rma)
+    again = opened(station, unit.inspection.lpn)
+    assert again.inspection.verdict.outcome == "eligible" and again.said is not None
+
+
+def test_the_price_is_the_catalogues_at_finish(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    with station.store.write() as writer:
+        lamp = writer.product("lumo", f"0{LAMP}")
+        assert lamp is not None
+        writer.put_product(lamp.but(price=Money(minor=5900)))
+    done = committed(station, unit, press(station, unit, life.Digit(2), life.Accept()).inspection)
+    assert done.list_price == Money(minor=5900)
+    assert done.price == Money(minor=5310), "domain 3.3: 10 %"
+
+
+def test_nothing_is_finished_while_nobody_is_signed_in(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Digit(1))
+    station.sign_out()
+    with pytest.raises(NotAllowed):
+        station.finish(unit.bench, step.inspection)
+
+
+def test_a_wiped_phone_carries_the_record_of_its_wipe(station):
+    announce(station, "NT-40001", (PHONE, 1), serial=IMEI)
+    unit = opened(station, "NT-40001", PHONE)
+    step = press(
+        station,
+        unit,
+        life.Serial(IMEI),
+        life.AllPass(),
+        life.Typed("87"),
+        life.Digit(3),
+        life.AllPass(),
+        life.AllPass(),
+    )
+    inspection = step.inspection
+    for _ in range(2):
+        inspection = station.photograph(unit.bench, inspection).step.inspection
+    done = committed(station, unit, station.step(unit.bench, inspection, life.Accept()).inspection)
+    assert done.wipe is not None
+    assert (done.wipe.serial, done.wipe.method, done.wipe.by) == (IMEI, "clear", "op1")
+    assert "800-88" in done.wipe.standard
+    assert done.wipe.verified == next(photo.sha256 for photo in done.photos if photo.slot == "setup_screen")
+
+
+def test_what_was_found_at_the_dock_is_kept_apart_from_what_was_stated(station):
+    announce(station, "ML-40001", (LAMP, 1), requested_on="2026-11-16", defect_reported_on="2026-11-10")
+    with station.store.write() as writer:
+        rma = writer.rma("lumo", "ML-40001")
+        assert rma is not None
+        writer.put_rma(rma.but(lines=(rma.lines[0].but(reason="DEFECTIVE"),)))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Digit(6), life.Found("does_not_work"))
+    taken = station.photograph(unit.bench, step.inspection).step.inspection
+    done = committed(station, unit, station.step(unit.bench, taken, life.Accept()).inspection)
+    assert "CONFIRMED" in done.dock
 
 
 # ── What goes wrong in a day ─────────────────────────────────────────────────────────────────────────────────────────
@@ -440,14 +705,14 @@ def test_with_the_camera_gone_the_photo_is_owed_and_the_unit_held(station):
         def grab(self, slot: str = "") -> None:
             raise DeviceError(msg("The camera does not answer."), msg("check its cable"))
 
-    station._camera = Gone()  # type: ignore[assignment]
+    station._camera = Gone()
     announce(station, "ML-40001", (LAMP, 1))
     unit = opened(station, "ML-40001", LAMP)
     step = press(station, unit, life.Digit(3))
     owed = station.photograph(unit.bench, step.inspection)
     assert "owed" in text(owed.said) and not owed.well
-    done = station.finish(unit.bench, station.step(unit.bench, owed.step.inspection, life.Accept()).inspection)
-    assert done.units[0].disposition is Disposition.HOLD
+    held = committed(station, unit, station.step(unit.bench, owed.step.inspection, life.Accept()).inspection)
+    assert held.disposition is Disposition.HOLD
     assert station.desk().photos_owed == 1
 
 
@@ -515,7 +780,7 @@ def test_no_restock_label_for_a_unit_that_must_not_be_sold(station):
     arrived = station.scan("ML-40001")
     assert isinstance(arrived, Arrived)
     danger = station.begin(Kind.DANGER, arrived.parcel)
-    unit = station.finish(danger.bench, press(station, danger, life.Digit(0)).inspection).units[0]
+    unit = committed(station, danger, press(station, danger, life.Digit(0)).inspection)
     for kind in ("restock", "clearance"):
         with pytest.raises(NotAllowed):
             station.draw_label(unit.lpn, kind, "pdf")

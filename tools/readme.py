@@ -1,4 +1,4 @@
-"""Write what the README takes from the code: run `uv run python tools/readme.py` after a key or its words have changed."""
+"""Write what the README takes from the code: `uv run python tools/readme.py`, after a key or its words have changed."""
 
 import sys
 from pathlib import Path

@@ -21,6 +21,7 @@ from inspect_station.core.records import (
     Outcome,
     Reason,
     Seller,
+    Wipe,
     worst,
 )
 from inspect_station.core.rules import Checklist, Rules, Step
@@ -138,15 +139,23 @@ def _finding(finding: Finding) -> Message:
 def grade(rules: Rules, inspection: Inspection) -> tuple[Grade | None, tuple[Reason, ...]]:
     """The grade: the worst floor of all that was observed, and a digit never beats a floor (domain.md §3.2).
 
-    None while nothing says a grade, and for kinds that have none. An override by hand stands over both: `step` lets
-    only a supervisor raise.
+    None while nothing says a grade, and for kinds that have none. An override by hand stands over both (`step` lets
+    only a supervisor raise), until something worse is found than what it stood over.
     """
     if inspection.kind is not Kind.UNIT:
         return None, ()
+    result, reasons = _observed(rules, inspection)
     if inspection.overrides:
         last = inspection.overrides[-1]
-        message = msg("changed by hand: {reason}", reason=last.reason)
-        return last.grade, (Reason(code="grade.override", message=message),)
+        since = result is not None and last.over is not None and result.rank > last.over.rank
+        if not (since and result is not None and result.rank > last.grade.rank):
+            message = msg("changed by hand: {reason}", reason=last.reason)
+            return last.grade, (Reason(code="grade.override", message=message),)
+    return result, reasons
+
+
+def _observed(rules: Rules, inspection: Inspection) -> tuple[Grade | None, tuple[Reason, ...]]:
+    """The grade by what was pressed and found, before any override."""
     bounds = floors(rules, inspection)
     known = [floor for floor, _ in bounds]
     if inspection.chosen is not None:
@@ -181,7 +190,7 @@ def _undone(rules: Rules, inspection: Inspection, closed: list[str]) -> Iterator
     checklist = rules.checklist(inspection.product)
     if inspection.page not in ("finish", "done") or checklist is None or not _opened(inspection):
         return
-    if grade(rules, inspection)[0] is Grade.DEFECTIVE or dead(checklist, inspection):
+    if grade(rules, inspection)[0] is Grade.DEFECTIVE:
         return
     if checklist.wipe and "account_lock" not in closed and not _wiped(checklist, inspection):
         yield "wipe_unverified"
@@ -256,6 +265,8 @@ def _asked_slots(rules: Rules, inspection: Inspection, decision: Decision) -> It
             return
         case Kind.DANGER | Kind.FORWARD:
             return
+        case _ if inspection.held:
+            return
     if decision.grade is not None:
         yield from rules.photos.grade.get(decision.grade, ())
     if not inspection.verdict.ours:
@@ -292,7 +303,7 @@ def _because(decision: Decision, to: Disposition, code: str, message: Message, c
 
 def _route(rules: Rules, seller: Seller, inspection: Inspection, decision: Decision) -> Decision:
     quarantined = [code for code in decision.gates if rules.gate(code).route is Disposition.QUARANTINE]
-    if inspection.kind is Kind.DANGER or quarantined:
+    if inspection.kind is Kind.DANGER or quarantined or inspection.found("hazard"):
         message = msg("heat, smell, leak or swelling: move it to the quarantine box first")
         return _because(decision, Disposition.QUARANTINE, "route.hazard", message)
     match inspection.kind:
@@ -446,6 +457,8 @@ def finished(
         )
     resold = decision.disposition in RESALE or decision.case in ("price", "heavy_damage")
     return inspection.but(
+        dock=dock_codes(rules, inspection, decision),
+        wipe=_wipe(rules, inspection),
         grade=decision.grade,
         disposition=decision.disposition,
         price=decision.price if resold else None,
@@ -460,4 +473,44 @@ def finished(
         rules_hash=rules_hash,
         page="done",
         shown_at=None,
+    )
+
+
+_KIND_CODES = {Kind.WRONG_ITEM: "WRONG_ITEM", Kind.EMPTY_BOX: "EMPTY_BOX", Kind.DANGER: "HAZARD"}
+
+
+def dock_codes(rules: Rules, inspection: Inspection, decision: Decision) -> tuple[str, ...]:
+    """What was found at the dock (domain.md §3.1): never mixed with what the customer stated."""
+    codes = [code for finding in inspection.findings if (code := rules.finding(finding.code).dock)]
+    if inspection.kind in _KIND_CODES:
+        codes.append(_KIND_CODES[inspection.kind])
+    stated_defect = inspection.line is not None and rules.policy.stated(inspection.line.reason).group == "defect"
+    checklist = rules.checklist(inspection.product)
+    if stated_defect and inspection.kind is Kind.UNIT:
+        if decision.grade is Grade.DEFECTIVE:
+            codes.append("CONFIRMED")
+        elif checklist is not None and checklist.test and _passed(checklist, "test", inspection):
+            codes.append("NO_FAULT_FOUND")
+    return tuple(dict.fromkeys(codes))
+
+
+def _wipe(rules: Rules, inspection: Inspection) -> Wipe | None:
+    """The record of a verified wipe; None where nothing was wiped."""
+    checklist = rules.checklist(inspection.product)
+    if checklist is None or inspection.product is None or not checklist.data_bearing:
+        return None
+    evidence = next((photo for photo in inspection.photos if photo.slot == "setup_screen" and photo.sha256), None)
+    if evidence is None or evidence.at is None or not _passed(checklist, "wipe", inspection):
+        return None
+    return Wipe(
+        title=inspection.product.title,
+        serial=inspection.serial,
+        medium=checklist.medium,
+        method=checklist.wipe_method,
+        tool=checklist.wipe_tool,
+        standard=checklist.wipe_standard,
+        verified=evidence.sha256,
+        by=evidence.by,
+        at=evidence.at,
+        station=inspection.station,
     )

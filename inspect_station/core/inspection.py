@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from stdnum import imei
+
 from inspect_station.core import decide, policy
 from inspect_station.core.decide import FINISH_ROWS, Decision
 from inspect_station.core.policy import Words
@@ -88,6 +90,8 @@ class Serial:
     """A serial number or IMEI was scanned."""
 
     text: str
+    before: str = ""
+    """The plate of a unit with this serial that was inspected before."""
 
 
 @dataclass(frozen=True)
@@ -275,6 +279,9 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
 
     Opened software, a broken hygiene seal or a serial that was never sold here change it while grading.
     """
+    if bench.rma is not None and inspection.line is None:
+        reason = Reason(code="line_unknown", message=msg("which line it belongs to is not known"), met=False)
+        return Verdict(outcome=Outcome.CONSULT, reasons=(reason,))
     if bench.rma is None or inspection.line is None or inspection.product is None:
         reason = Reason(code="unannounced", message=msg("no RMA announces it: the seller is asked"), met=False)
         return Verdict(outcome=Outcome.CONSULT, reasons=(reason,))
@@ -337,6 +344,9 @@ def _path(bench: Bench, inspection: Inspection) -> Iterator[str]:
     if sealed:
         yield "finish"
         return
+    if inspection.chosen is not None and not asked:
+        # The questions ask it in their turn; a digit does not get around it.
+        yield from (f"question.{each.id}" for each in _later_questions(bench, inspection) if each.when == "hygiene")
     tested = checklist is not None and checklist.test and inspection.chosen is not Grade.DEFECTIVE
     if tested:
         yield "test"
@@ -461,10 +471,14 @@ def step(bench: Bench, inspection: Inspection, given: Input, *, by: str, at: dat
             return _all_pass(act)
         case Typed(text):
             return _typed(act, text)
-        case Serial(text):
-            return _serial(act, text)
+        case Serial(text, before):
+            return _serial(act, text, before)
         case Found(code, note):
             return Step(_judged(bench, act.found(inspection, code, note)))
+        case Unfound(code) if _proven(bench, inspection, code):
+            return Step(
+                inspection, msg("{what:data}: change the answer or the row that says so", what=f"finding.{code}")
+            )
         case Unfound(code):
             left = tuple(finding for finding in inspection.findings if finding.code != code)
             return Step(_judged(bench, inspection.but(findings=left)))
@@ -487,6 +501,17 @@ def step(bench: Bench, inspection: Inspection, given: Input, *, by: str, at: dat
             return _became(act, kind)
         case Back():
             return _back(act)
+
+
+def _proven(bench: Bench, inspection: Inspection, code: str) -> bool:
+    """Whether an answer, a failed row or the serial still says what somebody wants to take back."""
+    rows = {step.finding for _, step in _failed(bench, inspection)}
+    answers = {
+        question.options[int(answer.value) - 1].finding
+        for question in bench.rules.questions
+        if (answer := inspection.answer(f"question.{question.id}")) is not None and answer.value.isdecimal()
+    }
+    return code in rows | answers or (code == "serial_mismatch" and inspection.found(code))
 
 
 def _digit(act: _Act, n: int, offset: int) -> Step:
@@ -535,6 +560,8 @@ def _grade_pressed(act: _Act, n: int) -> Step:
 
 def _claimed(act: _Act, n: int) -> Step:
     sellers = act.bench.sellers
+    if n == len(sellers) + 1:
+        return Step(act.answered(act.before, "claim.seller", Mark.SKIPPED).but(seller=""))
     if not 1 <= n <= len(sellers):
         return Step(act.before, msg("there is no seller {n} here", n=n))
     return Step(
@@ -561,7 +588,11 @@ def _option(act: _Act, n: int) -> Step:
     option = question.options[n - 1]
     answered = act.answered(inspection, inspection.page, Mark.PASS, str(n))
     codes = {each.finding for each in question.options if each.finding}
-    answered = answered.but(findings=tuple(each for each in answered.findings if each.code not in codes))
+    left = tuple(each for each in answered.findings if each.code not in codes)
+    answered = answered.but(findings=left)
+    if inspection.answer("question.hazard") is not None:
+        # By questions the answers say the grade: what they said before, and was taken back, must not outlive them.
+        answered = answered.but(chosen=None, overrides=())
     if question.id == "hazard" and option.finding:
         return _became(_Act(act.bench, act.found(answered, option.finding), act.by, act.at), Kind.DANGER)
     as_new = question.when == "apparel" and n == 1 and act.bench.seller.apparel_as_new
@@ -710,20 +741,25 @@ def _typed(act: _Act, text: str) -> Step:
     return _page_done(act, entered)
 
 
-def _serial(act: _Act, text: str) -> Step:
-    """A serial scanned: compared with the one sold, and the tests open."""
+def _serial(act: _Act, text: str, before: str = "") -> Step:
+    """A serial scanned: it must be the one sold and never have come back before; then the tests open."""
     inspection = act.before
     serial = text.strip()
+    checklist = act.bench.rules.checklist(inspection.product)
+    if checklist is not None and checklist.serial == "imei" and not imei.is_valid(serial):
+        return Step(inspection, msg("{code} is no IMEI: its check digit is wrong. Scan it again", code=serial))
     sold = inspection.line.serial if inspection.line else ""
-    same = not sold or serial.casefold() == sold.casefold()
+    same = (not sold or serial.casefold() == sold.casefold()) and not before
     scanned = inspection.but(serial=serial)
     said = None
-    if not same:
+    if before:
+        scanned = act.found(scanned, "serial_mismatch", f"{serial} = {before}")
+        said = msg("serial {serial} came back before, as {lpn}: the seller is asked", serial=serial, lpn=before)
+    elif not same:
         scanned = act.found(scanned, "serial_mismatch", f"{serial} ≠ {sold}")
         said = msg("serial {serial} read, {sold} was sold: the seller is asked", serial=serial, sold=sold)
     else:
         scanned = scanned.but(findings=tuple(each for each in scanned.findings if each.code != "serial_mismatch"))
-    checklist = act.bench.rules.checklist(inspection.product)
     for row in checklist.test if checklist else ():
         if row.kind == "serial":
             scanned = act.answered(scanned, f"test.{row.id}", Mark.PASS if same else Mark.FAIL, serial)
@@ -749,6 +785,16 @@ def _postmarked(act: _Act, on: date) -> Step:
                 received=act.bench.received_on.isoformat(),
             ),
         )
+    delivered = inspection.line.delivered_on
+    if delivered is not None and on < delivered:
+        return Step(
+            inspection,
+            msg(
+                "postmark {on:date} lies before the delivery on {delivered:date}: type it again",
+                on=on.isoformat(),
+                delivered=delivered.isoformat(),
+            ),
+        )
     dated = act.answered(inspection, "condition.postmark", Mark.PASS, on.isoformat())
     return Step(_judged(act.bench, dated.but(line=inspection.line.but(postmarked_on=on))))
 
@@ -769,7 +815,7 @@ def _overridden(act: _Act, grade: Grade, reason: str, role: Role) -> Step:
                 to=f"grade.{grade}",
             ),
         )
-    change = Change(grade=grade, reason=reason.strip(), by=act.by, at=act.at)
+    change = Change(grade=grade, over=computed, reason=reason.strip(), by=act.by, at=act.at)
     return Step(_judged(act.bench, inspection.but(overrides=(*inspection.overrides, change))))
 
 
@@ -790,7 +836,7 @@ def _became(act: _Act, kind: Kind) -> Step:
     if kind is Kind.DANGER:
         danger = act.found(inspection, "hazard").but(kind=Kind.DANGER, chosen=None, count=1)
         return Step(_dwelt(danger, act.at), done=True)
-    became = inspection.but(kind=kind, chosen=None, count=1)
+    became = inspection.but(kind=kind, chosen=None, count=1, overrides=())
     return Step(_go(became, path(act.bench, became)[0], act.at))
 
 
@@ -804,6 +850,8 @@ def _back(act: _Act) -> Step:
         back = back.but(chosen=None, overrides=())
     if back.kind in (Kind.WRONG_ITEM, Kind.EMPTY_BOX):
         back = back.but(kind=Kind.UNIT)
+    if inspection.page == "finish":
+        back = back.but(held="")
     return Step(_judged(act.bench, back))
 
 
@@ -831,12 +879,17 @@ def _missing(bench: Bench, inspection: Inspection) -> Iterator[Message]:
     rules = bench.rules
     decision = decide.decide(rules, bench.seller, inspection)
     grade = decision.grade
+    if inspection.kind is Kind.UNKNOWN and not inspection.seller and inspection.answer("claim.seller") is None:
+        yield msg("whose is it? press the digit")
+    if inspection.kind is Kind.UNIT and inspection.count > 1 and grade not in (None, Grade.NEW):
+        yield msg("{n} units at once can only be sealed ones: b, then F7 1 for this unit alone", n=inspection.count)
     if inspection.kind is Kind.UNIT and grade is None and not inspection.held:
         yield msg("no grade yet: 1 to 6, or Enter for the questions")
     if (
         grade is not None
+        and not inspection.held
         and rules.grades[grade].needs_finding
-        and not inspection.findings
+        and not any(rules.finding(each.code).floor for each in inspection.findings)
         and not _failed(bench, inspection)
         and not inspection.overrides
     ):
@@ -872,6 +925,8 @@ ROW_LABELS = {
 
 TITLES = {
     "condition": msg("Condition?"),
+    "imei": msg("Condition? If it was opened, scan the IMEI"),
+    "serial": msg("Condition? If it was opened, scan the serial number"),
     "test": msg("Tests"),
     "grade": msg("Tests passed. Grade?"),
     "lock": msg("Account locks: all must be off before resale"),
@@ -950,9 +1005,13 @@ def _condition_view(bench: Bench, inspection: Inspection) -> View:
     )
     start = inspection.page == "condition"
     more = ("wrong", "empty", "count", "postmark", "criteria") if start else ()
+    checklist = bench.rules.checklist(inspection.product)
+    title = TITLES[inspection.page]
+    if start and checklist is not None and checklist.serial and not inspection.serial:
+        title = TITLES[checklist.serial]
     return View(
         page=inspection.page,
-        title=TITLES[inspection.page],
+        title=title,
         rows=rows,
         decision=decision,
         due=due,
@@ -1045,6 +1104,8 @@ def _claim_view(bench: Bench, inspection: Inspection) -> View:
         RowView(id=f"seller.{seller.code}", label={"en": seller.name}, chosen=seller.code == inspection.seller)
         for seller in bench.sellers
     )
+    nobody = inspection.answer("claim.seller")
+    rows += (RowView(id="seller.", label=msg("not known"), chosen=nobody is not None and not inspection.seller),)
     return View(
         page="claim",
         title=TITLES["claim"],

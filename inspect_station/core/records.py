@@ -317,10 +317,29 @@ class Case(Record):
     due_at: datetime | None = None
 
 
+class Wipe(Record):
+    """What is kept of a wipe (domain.md §3.4; NIST SP 800-88): who erased what, how, and how it was seen to be done."""
+
+    title: str
+    serial: str
+    medium: str
+    method: str
+    """clear, purge or destroy."""
+    tool: str
+    standard: str
+    verified: str
+    """SHA-256 of the picture of the set-up screen."""
+    by: str
+    at: datetime
+    station: str
+
+
 class Change(Record):
     """A grade that was lowered or raised by hand."""
 
     grade: Grade
+    over: Grade | None = None
+    """What it stood over: something worse found later counts all the same."""
     reason: str
     by: str
     at: datetime
@@ -382,6 +401,9 @@ class Inspection(Record):
     refund: str = ""
     """Advice: ``full``, or ``ask`` the seller."""
     case: Case | None = None
+    dock: tuple[str, ...] = ()
+    """What was found at the dock, in the codes of domain.md §3.1, apart from the stated reason."""
+    wipe: Wipe | None = None
     finished_at: datetime | None = None
     finished_by: str = ""
     voided_at: datetime | None = None

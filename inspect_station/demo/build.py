@@ -169,6 +169,9 @@ name = "labels"
 kind = "file"
 folder = "printed"
 
+[limits]
+ballast_mb = 0           # a demo needs no reserve on the disk
+
 [[sites]]
 code = "LYS2"
 name = "Returns hall 2"

@@ -168,7 +168,7 @@ def plays() -> Iterator[Play]:
 
 
 def _phones() -> Iterator[Play]:
-    imei = ("356938035643809", "490154203237518", "352099001761481", "357805023984942", "354850020000017")
+    imei = ("356938035643809", "490154203237518", "352099001761481", "357805023984942", "354850020000014")
     scans = ("rma", "ean", "serial")
 
     def phone(kind: str, n: int, keys: str, grade: str, to: str, reason: str = "CHANGED_MIND") -> Play:

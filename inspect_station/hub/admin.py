@@ -109,12 +109,17 @@ def parked(data: Path) -> list[dict[str, Any]]:
 
 
 def publish(data: Path, what: Literal["products", "rmas"], content: bytes) -> Taken[Product] | Taken[Rma]:
-    """Read a list (see `imports`) and tell all stations of what is in it. Raises imports.Unreadable."""
+    """Read a list (see `imports`) and tell all stations of what is in it.
+
+    What stations know is judged by the hub's own station.toml, where it has one.
+    Raises imports.Unreadable, ConfigError.
+    """
+    rules = config.load(config.find()).rules
     taken: Taken[Product] | Taken[Rma]
     if what == "products":
-        taken = imports.products(content)
+        taken = imports.products(content, [checklist.device_class for checklist in rules.checklists])
     else:
-        taken = imports.rmas(content, [reason.code for reason in config.load().rules.policy.reasons])
+        taken = imports.rmas(content, rules.policy)
     with Hub.open(data) as hub:
         load(hub, taken.records)
     return taken

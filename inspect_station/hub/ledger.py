@@ -436,7 +436,11 @@ class Ledger(Writer):
         return version > 0 and self.put_product(product, "hub", version)
 
     def publish_rma(self, tenant: str, rma: Rma) -> bool:
-        """Tell all stations of a return authorisation; False where they know it so already."""
+        """Tell all stations of a return authorisation; False where they know it so already.
+
+        Its lines keep the numbers that stations know them by, whatever their order in the list.
+        """
+        rma = self.with_known_numbers(rma)
         version = self._publish(tenant, "rma", compact([rma.seller, rma.number]), rma.model_dump_json())
         return version > 0 and self.put_rma(rma, "hub", version)
 

@@ -6,6 +6,7 @@ Two doors, `Store.read` and `Store.write`; through them pass records and the sma
 from inspect_station.store.blobs import Blobs
 from inspect_station.store.doors import Store, verify
 from inspect_station.store.reader import Reader
+from inspect_station.store.space import Space, space
 from inspect_station.store.values import (
     EventSpec,
     LabelJob,
@@ -31,11 +32,13 @@ __all__ = [
     "Reader",
     "Receipt",
     "ReportRow",
+    "Space",
     "Store",
     "StoredPhoto",
     "Tally",
     "Verified",
     "Waiting",
     "Writer",
+    "space",
     "verify",
 ]

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -22,10 +23,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 from inspect_station.errors import DiskFull, StoreError, StoreLocked
-from inspect_station.message import msg
+from inspect_station.message import Message, msg
 from inspect_station.store import schema
 from inspect_station.store.blobs import Blobs, settle
 from inspect_station.store.reader import Reader
+from inspect_station.store.space import MB
 from inspect_station.store.values import Verified
 from inspect_station.store.writer import Writer
 
@@ -45,11 +47,13 @@ def journal_mode(version: tuple[int, int, int]) -> Literal["wal", "delete"]:
 
 
 class Store:
-    """One folder: ``store.db``, ``blobs/``, ``backups/`` and a lock. Any thread may use it."""
+    """One folder: ``store.db``, ``blobs/``, ``backups/``, a ballast and a lock. Any thread may use it."""
 
     def __init__(self, folder: Path, clock: Callable[[], datetime], zone: str) -> None:
         self.folder = folder
         self.file = folder / "store.db"
+        self.ballast = folder / "ballast"
+        """A file that only takes room; it is deleted when the disk is full."""
         self.blobs = Blobs(folder / "blobs")
         self._clock = clock
         self._zone = zone
@@ -66,11 +70,14 @@ class Store:
         station: str,
         zone: str = "UTC",
         running: bool = False,
+        ballast_mb: int = 0,
     ) -> Self:
         """Open the store in `folder`; make it, or bring it to the newest revision, where that is needed.
 
         ``running``: as the one running station (screens and outbox), which holds the lock and checks the file.
         ``zone`` (an IANA name) goes with every event.
+        ``ballast_mb``: the running station keeps so much in reserve, where there is room for it, so that on a full
+        disk the unit on the bench can still be finished.
         Raises StoreLocked where another station runs, DiskFull, and StoreError where the file is damaged,
         foreign, newer than this program or not to be written.
         """
@@ -89,6 +96,8 @@ class Store:
                 with store.write() as writer:
                     writer.set_meta("epoch", writer.meta("epoch") or str(uuid.uuid4()))
                     writer.set_meta("station", station)
+            if running and ballast_mb:
+                store._take_ballast(ballast_mb * MB)
         except OSError as error:
             store.close()
             raise _refused(error, folder) from error
@@ -127,7 +136,8 @@ class Store:
 
         Keep it short, up to 200 rows: others wait. Never write inside a write.
         Raises StoreLocked after `PATIENCE` seconds of waiting, DiskFull, StoreError. After an error of the
-        commit itself, look what is there before doing it again.
+        commit itself, look what is there before doing it again. A full disk costs the ballast: then there is room to
+        do the step once more.
         """
         if not self._turn.acquire(timeout=PATIENCE):
             raise _busy(self.file)
@@ -148,6 +158,10 @@ class Store:
                 # Never the same commit again: a second fsync may succeed over data that the first one lost.
                 self._hang_up()
                 raise _uncertain(error, self.file) from error
+        except DiskFull as full:
+            if not (freed := self._drop_ballast()):
+                raise
+            raise DiskFull(full.title, _reserve_freed(freed)) from full
         finally:
             self._turn.release()
 
@@ -181,6 +195,29 @@ class Store:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+    def _take_ballast(self, size: int) -> None:
+        """Have a ballast of so many bytes, if as much is free beside it."""
+        try:
+            found = self.ballast.stat().st_size if self.ballast.exists() else 0
+            if found == size or shutil.disk_usage(self.folder).free + found < 2 * size:
+                return
+            self.ballast.unlink(missing_ok=True)
+            with self.ballast.open("xb") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError:
+            # Work goes on without it: not every disk can set room aside.
+            with suppress(OSError):
+                self.ballast.unlink(missing_ok=True)
+
+    def _drop_ballast(self) -> int:
+        """How many bytes that made free."""
+        try:
+            size = self.ballast.stat().st_size
+            self.ballast.unlink()
+        except OSError:
+            return 0
+        return size
 
     # ── Keeping it ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -424,6 +461,14 @@ def _full(file: Path) -> DiskFull:
     return DiskFull(
         msg("The disk is full: the last step was not saved in {file}.", file=str(file)),
         msg("Free space on that disk, then do the step again. What was confirmed before is safe."),
+    )
+
+
+def _reserve_freed(size: int) -> Message:
+    return msg(
+        "{mb} MB kept in reserve are free now: do the step again, finish what is open, then free space on that disk. "
+        "What was confirmed before is safe.",
+        mb=size // MB,
     )
 
 

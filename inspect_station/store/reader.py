@@ -44,11 +44,17 @@ PAGE = 500
 LIVE = "current AND voided_at IS NULL"
 """Units that stand: the newest revision, and not void."""
 
-_OPEN = f"""l.quantity - (
+_OPEN = f"""CASE WHEN r.closed THEN 0 ELSE l.quantity - (
     SELECT count(*) FROM inspection i
     WHERE i.seller = l.seller AND i.rma = l.number AND i.line_no = l.no
-        AND {LIVE} AND i.kind NOT IN ('{Kind.WRONG_ITEM}', '{Kind.EMPTY_BOX}'))"""
-"""Units still to come on line ``l``: a wrong item and an empty box do not consume it (design.md §7)."""
+        AND {LIVE} AND i.kind NOT IN ('{Kind.WRONG_ITEM}', '{Kind.EMPTY_BOX}')) END"""
+"""Units still to come on line ``l`` of RMA ``r``: none where it was closed; a wrong item and an empty box do not
+consume it (design.md §7)."""
+
+_LINES = "rma_line l JOIN rma r ON r.seller = l.seller AND r.number = l.number"
+
+MAYBE_OUT = "(state IN ('printing', 'printed') OR state = 'parked' AND printer <> '')"
+"""Labels that may have come out: one that was never sent to a printer surely did not."""
 
 
 class Reader:
@@ -124,9 +130,8 @@ class Reader:
         """Open lines of any seller that announce this article, the oldest request first."""
         rows = self._rows(
             f"""
-            SELECT r.body, r.closed, l.no, {_OPEN} AS open
-            FROM rma_line l JOIN rma r ON r.seller = l.seller AND r.number = l.number
-            WHERE l.gtin = ? AND NOT r.closed AND open > 0
+            SELECT r.body, r.closed, l.no, {_OPEN} AS open FROM {_LINES}
+            WHERE l.gtin = ? AND open > 0
             ORDER BY coalesce(l.requested_on, l.delivered_on, '9'), l.seller, l.number, l.no
             """,
             gtin,
@@ -135,9 +140,9 @@ class Reader:
         return tuple(OpenLine(rma, rma.line(no), still) for rma, no, still in found)
 
     def open_count(self, seller: str, number: str, line_no: int) -> int:
-        """Units still to come on a line; 0 where it is full, or unknown."""
+        """Units still to come on a line; 0 where it is full, closed or unknown."""
         row = self._row(
-            f"SELECT {_OPEN} AS open FROM rma_line l WHERE seller = ? AND number = ? AND no = ?",
+            f"SELECT {_OPEN} AS open FROM {_LINES} WHERE l.seller = ? AND l.number = ? AND l.no = ?",
             seller,
             number,
             line_no,
@@ -229,6 +234,18 @@ class Reader:
             line_no,
         )
 
+    def drafts_of_line(self, seller: str, number: str, line_no: int) -> tuple[Inspection, ...]:
+        """All unfinished inspections of one line, in whatever parcel, the one worked on last first."""
+        return self._inspections(
+            """
+            SELECT body FROM draft WHERE seller = ? AND rma = ? AND line_no = ?
+            ORDER BY updated_at DESC, id DESC
+            """,
+            seller,
+            number,
+            line_no,
+        )
+
     def drafts(self) -> tuple[Inspection, ...]:
         """All unfinished inspections, the one worked on last first."""
         return self._inspections("SELECT body FROM draft ORDER BY updated_at DESC, id DESC")
@@ -252,6 +269,24 @@ class Reader:
             seller,
             number,
         )
+
+    def with_serial(self, serial: str, gtin: str) -> tuple[Inspection, ...]:
+        """Drafts, then finished units that stand, of this article with this serial, the newest first.
+
+        A unit that is reopened without being void is found as both; none is found by an empty serial.
+        """
+        if not serial:
+            return ()
+        drafts = self._inspections(
+            "SELECT body FROM draft WHERE serial = ? AND gtin = ? ORDER BY updated_at DESC, id DESC", serial, gtin
+        )
+        units = self._inspections(
+            f"SELECT body FROM inspection WHERE serial <> '' AND serial = ? AND gtin = ? AND {LIVE} "
+            "ORDER BY rowid DESC",
+            serial,
+            gtin,
+        )
+        return (*drafts, *units)
 
     def last_units(self, n: int) -> tuple[Inspection, ...]:
         """The units finished last that stand, the newest commit first, whatever the clock said."""
@@ -457,14 +492,15 @@ class Reader:
         """One label of the queue."""
         return next(iter(self._labels("id = ?", id)), None)
 
-    def next_label(self) -> LabelJob | None:
-        """The label that is printed next: labels come out in the order of finishing."""
-        return next(iter(self._labels("state = 'queued' ORDER BY id LIMIT 1")), None)
-
     def next_print_no(self, lpn: str) -> int:
         """The number of this plate's next label, from 1."""
         row = self._row("SELECT coalesce(max(print_no), 0) + 1 AS n FROM label WHERE lpn = ?", lpn)
         return row["n"] if row else 1
+
+    def copies(self, lpn: str, kind: str) -> int:
+        """How many labels of this kind the unit may bear already: printed, being printed, or perhaps printed."""
+        row = self._row(f"SELECT count(*) AS n FROM label WHERE lpn = ? AND kind = ? AND {MAYBE_OUT}", lpn, kind)
+        return row["n"] if row else 0
 
     def _labels(self, where: str, *values: object) -> tuple[LabelJob, ...]:
         rows = self._rows(f"SELECT {_columns(LabelJob)} FROM label WHERE {where}", *values)

@@ -19,7 +19,8 @@ PhotoState = Literal["owed", "waiting", "verified", "refused"]
 """``owed``: the camera was down; ``waiting`` for the hub; ``verified`` by it, or ``refused``."""
 
 LabelState = Literal["queued", "printing", "printed", "parked", "cancelled"]
-"""``parked``: it may or may not have come out, and nothing prints it again without a person."""
+"""``parked``: it may have come out, or it is too late for it, and nothing prints it again without a person;
+``cancelled``: its unit was undone or finished anew, or a person said so."""
 
 
 class OpenLine(NamedTuple):
@@ -102,6 +103,7 @@ class LabelJob:
     created_at: datetime
     printed_at: datetime | None
     printer: str
+    """Where it was sent last; empty = nowhere, so that it surely did not come out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ from inspect_station.core.records import (
     instant,
 )
 from inspect_station.message import Message
-from inspect_station.store.reader import Reader, folded
+from inspect_station.store.lines import numbered
+from inspect_station.store.reader import MAYBE_OUT, Reader, folded
 from inspect_station.store.values import (
     EventSpec,
     LabelSpec,
@@ -38,13 +39,14 @@ from inspect_station.store.values import (
 
 _MOVES: Mapping[LabelState, tuple[LabelState, ...]] = {
     "printing": ("queued",),
-    "printed": ("printing", "parked"),
+    "printed": ("printing", "parked", "cancelled"),
     "parked": ("queued", "printing"),
     "queued": ("parked", "printing"),
     "cancelled": ("queued", "parked"),
 }
 """From which states a label may come into each. Only a person moves one out of ``parked``; one that surely did not
-come out goes from ``printing`` back to the queue."""
+come out goes from ``printing`` back to the queue, unless it was cancelled meanwhile, and one that was cancelled too
+late and did come out is ``printed``."""
 
 
 class Writer(Reader):
@@ -123,9 +125,11 @@ class Writer(Reader):
     def put_rma(self, rma: Rma, origin: Origin = "local", version: int = 0) -> bool:
         """Keep an RMA with its lines; False where what is known goes before (see `put_product`).
 
-        An import does not reopen an RMA that was closed.
+        An import neither reopens an RMA that was closed nor numbers its known lines anew.
         """
         known = self.rma(rma.seller, rma.number)
+        if origin == "local":
+            rma = self.with_known_numbers(rma)
         taken = self._put_told(
             "rma",
             ["seller", "number"],
@@ -160,6 +164,21 @@ class Writer(Reader):
             )
         return taken
 
+    def with_known_numbers(self, rma: Rma) -> Rma:
+        """The RMA of a list, with the numbers by which its lines are known here; a list numbers them by its rows."""
+        known = self.rma(rma.seller, rma.number)
+        if known is None:
+            return rma
+        begun = self._rows(
+            """
+            SELECT line_no FROM inspection WHERE seller = ?1 AND rma = ?2
+            UNION SELECT line_no FROM draft WHERE seller = ?1 AND rma = ?2
+            """,
+            rma.seller,
+            rma.number,
+        )
+        return rma.but(lines=numbered(rma.lines, known.lines, begun={row["line_no"] for row in begun}))
+
     def _put_told(self, table: str, key: Sequence[str], origin: Origin, version: int, **row: object) -> bool:
         mine = "true" if not self.meta("hub_station_id") else f"{table}.origin = 'local'"
         where = mine if origin == "local" else f"{table}.origin = 'local' OR excluded.version > {table}.version"
@@ -168,10 +187,6 @@ class Writer(Reader):
     def drop_product(self, seller: str, gtin: str) -> None:
         """The hub has withdrawn this article. Inspections keep what they knew of it."""
         self._do("DELETE FROM product WHERE seller = ? AND gtin = ?", seller, gtin)
-
-    def drop_rma(self, seller: str, number: str) -> None:
-        """The hub has withdrawn this return authorisation. Inspections keep what they knew of it."""
-        self._do("DELETE FROM rma WHERE seller = ? AND number = ?", seller, number)
 
     def close_rma(self, seller: str, number: str) -> None:
         """A supervisor or the hub expects nothing more of it."""
@@ -238,17 +253,19 @@ class Writer(Reader):
     def finish(self, unit: Inspection, event: EventSpec, *labels: LabelSpec) -> Event:
         """Keep a finished unit: its record, the event for the hub, its labels, and no draft any more.
 
+        Labels of it that have not come out are of an earlier state, such as slips of a unit set aside: cancelled.
         A revision that is kept already raises sqlite3.IntegrityError: nothing is finished twice.
         """
         told = self._add_revision(unit, event)
         self._keep_photos(unit.id, unit.photos)
         self._do("DELETE FROM draft WHERE id = ?", unit.id)
+        self._cancel_labels(unit.lpn)
         for label in labels:
             self.queue_label(label)
         return told
 
     def void(self, unit: Inspection, event: EventSpec) -> bool:
-        """Keep a unit's next revision, which says that it is void, and cancel its labels not yet printed.
+        """Keep a unit's next revision, which says that it is void, and cancel its labels that have not come out.
 
         Answer whether a label may be on the unit already, which must then be destroyed.
         Raises ValueError for a unit that does not say ``voided_at``.
@@ -256,9 +273,15 @@ class Writer(Reader):
         if unit.voided_at is None:
             raise ValueError(f"{unit.lpn} is not void")
         self._add_revision(unit, event)
-        out = self._rows("SELECT 1 FROM label WHERE lpn = ? AND state IN ('printing', 'printed', 'parked')", unit.lpn)
-        self._do("UPDATE label SET state = 'cancelled' WHERE lpn = ? AND state IN ('queued', 'parked')", unit.lpn)
+        out = self._rows(f"SELECT 1 FROM label WHERE lpn = ? AND {MAYBE_OUT}", unit.lpn)
+        self._cancel_labels(unit.lpn)
         return bool(out)
+
+    def _cancel_labels(self, lpn: str) -> None:
+        """Also one that is being printed: if it turns out not to have come out, it stays so."""
+        self._do(
+            "UPDATE label SET state = 'cancelled' WHERE lpn = ? AND state IN ('queued', 'printing', 'parked')", lpn
+        )
 
     def _add_revision(self, unit: Inspection, spec: EventSpec) -> Event:
         if unit.finished_at is None:
@@ -400,13 +423,14 @@ class Writer(Reader):
         """Bring a label into another state; False where it has left the state that this is reached from.
 
         ``queued`` → ``printing`` → ``printed``, or ``parked`` with a reason; a person sends it from there back
-        to the queue, says that it did come out, or cancels it.
+        to the queue, says that it did come out, or cancels it. What is queued has no printer.
         """
         came_from = _MOVES[state]
         return bool(
             self._do(
                 f"""
-                UPDATE label SET state = ?1, reason = ?2, printer = coalesce(nullif(?3, ''), printer),
+                UPDATE label SET state = ?1, reason = ?2,
+                    printer = CASE WHEN ?1 = 'queued' THEN '' ELSE coalesce(nullif(?3, ''), printer) END,
                     printed_at = CASE WHEN ?1 = 'printed' THEN ?4 ELSE printed_at END
                 WHERE id = ?5 AND state IN ({", ".join(f"'{each}'" for each in came_from)})
                 """,

@@ -23,7 +23,8 @@ from inspect_station.core.records import Inspection
 from inspect_station.errors import Exit, StationError
 from inspect_station.message import Message, msg
 from inspect_station.outbox import States
-from inspect_station.station import Desk, Station
+from inspect_station.outcomes import Desk
+from inspect_station.station import Station
 from inspect_station.tui import desk, overlay, parcel, unit
 from inspect_station.tui.hands import Hands
 from inspect_station.tui.keymap import Keymap
@@ -127,7 +128,7 @@ class StationApp(App[int]):
         super().__init__()
         scanner = station.config.scanner
         self.station = station
-        self.keymap = Keymap()
+        self.keymap = Keymap(station.config.keys)
         self.hands = Hands(station, self.keymap)
         self.scene = Scene()
         self._now = now
@@ -504,8 +505,10 @@ TRAINING = msg("TRAINING: practise freely, nothing is sent, labels go to a folde
 def run(station: Station) -> int:
     """Show the screens until F9, print and send behind them; the exit code of the program.
 
-    Dark; ``TEXTUAL_THEME=station-light`` for a bright dock, ``NO_COLOR=1`` for none.
+    ``theme`` in station.toml, or ``TEXTUAL_THEME=station-light`` for a bright dock; ``NO_COLOR=1`` for no colour.
     """
-    app = StationApp(station, theme=os.environ.get("TEXTUAL_THEME", ""))
+    wanted = station.config.station.theme
+    theme = os.environ.get("TEXTUAL_THEME", "") if wanted == "auto" else f"station-{wanted}"
+    app = StationApp(station, theme=theme)
     station.start(app.notify_changed)
     return app.run(mouse=False) or int(Exit.OK)

@@ -4,7 +4,8 @@ from textual.content import Content
 
 from inspect_station.core.records import Inspection
 from inspect_station.message import msg, msgn
-from inspect_station.station import Arrived, Desk, Station
+from inspect_station.outcomes import Arrived, Desk
+from inspect_station.station import Station
 from inspect_station.tui.hands import parcel_title, waiting
 from inspect_station.tui.paper import CALM, DIM, FATES, INKS, LOOK, OK, ROUTES, Paper, Part, ink, stack
 from inspect_station.tui.scene import AtDesk, Scene, SignIn

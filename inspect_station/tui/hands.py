@@ -13,7 +13,7 @@ from inspect_station.core.barcode import ScanKind, clean
 from inspect_station.core.inspection import Step
 from inspect_station.core.records import Grade, Inspection, Kind, Outcome, Role
 from inspect_station.message import Message, msg, msgn
-from inspect_station.station import (
+from inspect_station.outcomes import (
     Arrived,
     Finished,
     Given,
@@ -23,12 +23,13 @@ from inspect_station.station import (
     Photographed,
     PinNeeded,
     Proposed,
+    Question,
     Said,
     Several,
     SignedIn,
-    Station,
     Waiting,
 )
+from inspect_station.station import Station
 from inspect_station.tui.keymap import DIGITS, HELP_PAGE, Keymap, written
 from inspect_station.tui.scene import (
     Ask,
@@ -143,6 +144,9 @@ class Hands:
                 return Turn(clear.but(over=Ask(result.said, self._accepting(result))))
             case Several(scan, lines):
                 return Turn(clear.but(over=self._lines(lines, unit=bool(scan.gtin))))
+            case Question(said, answers):
+                entries = tuple(Entry(answer.label, answer.then, detail=answer.detail) for answer in answers)
+                return Turn(clear.but(over=Choose(said, entries, self._do)))
             case PinNeeded(operator, said):
                 return Turn(
                     clear.but(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Outcome, Verdict
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Outcome, Product, Verdict
 from inspect_station.core.rules import Rules
 from inspect_station.message import Message, msg
 from inspect_station.tui.scene import Said
@@ -22,6 +22,21 @@ VERDICTS = {
     Outcome.INELIGIBLE: ("✘", msg("NOT ELIGIBLE"), "bad"),
 }
 INKS = {"ok": OK, "look": LOOK, "bad": BAD, "info": CALM}
+
+NO_BREAK, STAND_IN = "\N{NO-BREAK SPACE}", "\ue000"
+
+CATEGORIES = {
+    "media": msg("media"),
+    "software": msg("software"),
+    "electronics": msg("electronics"),
+    "appliance": msg("appliance"),
+    "apparel": msg("apparel"),
+    "beauty": msg("beauty"),
+    "perishable": msg("perishable"),
+    "intimate": msg("intimate"),
+    "general": msg("general"),
+}
+"""The usual categories; a site's others are shown as imported."""
 
 FATES = {Disposition.RESTOCK: OK, Disposition.CLEARANCE: OK, Disposition.QUARANTINE: BAD}
 """How it is said where a unit goes; everything else waits for somebody."""
@@ -110,7 +125,12 @@ class Paper:
 
     def wrap(self, text: Content) -> list[Content]:
         """The text in lines of this width; words stay whole where they can."""
-        return [line.rstrip() for line in text.wrap(max(self.width, 1))] if text else [text]
+        if not text:
+            return [text]
+        # Textual breaks lines at a no-break space, too; behind a sign that is no space it does not.
+        kept = Content(text.plain.replace(NO_BREAK, STAND_IN), list(text.spans))
+        lines = (line.rstrip() for line in kept.wrap(max(self.width, 1)))
+        return [Content(line.plain.replace(STAND_IN, NO_BREAK), list(line.spans)) for line in lines]
 
     def hang(self, lead: Content, body: Content, indent: int = 0) -> Content:
         """A sign or word, and a text beside it whose further lines stand under its first."""
@@ -159,6 +179,14 @@ class Paper:
     def place(self, disposition: Disposition) -> str:
         """Where a unit is put."""
         return self.say(self.rules.places[disposition])
+
+    def sort(self, product: Product) -> str:
+        """What kind of article it is: its device class, else its category."""
+        checklist = self.rules.checklist(product)
+        if checklist is not None:
+            return self.say(checklist.label)
+        category = CATEGORIES.get(product.category)
+        return self.say(category) if category else product.category
 
     def title(self, unit: Inspection) -> str:
         """What the unit is."""

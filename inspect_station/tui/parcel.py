@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from textual.content import Content
 
 from inspect_station.message import msg, msgn
-from inspect_station.station import Arrived, LineSeen
+from inspect_station.outcomes import Arrived, LineSeen
 from inspect_station.tui.paper import DIM, INKS, LOOK, OK, Paper, Part, ink, stack
 
 
@@ -59,7 +59,7 @@ def _whole(paper: Paper, arrived: Arrived, line: LineSeen) -> list[Content]:
     product = line.product
     lines = [paper.spread(ink(product.title, "bold"), ink(_count(paper, line)))]
     lines.append(
-        ink("   ".join(each for each in (f"EAN {product.ean}", product.device_class or product.category) if each), DIM)
+        ink("   ".join(each for each in (f"EAN {product.ean}", paper.sort(product)) if each), DIM)
     )
     lines.append(paper.hang(ink(f"{paper.say(msg('Customer says:'))} ", DIM), ink(said_by_customer(paper, line))))
     lines += paper.reasons(line.verdict)

@@ -11,7 +11,7 @@ from inspect_station.core.policy import Words
 from inspect_station.core.records import Inspection, Kind
 from inspect_station.message import Message
 from inspect_station.outbox import States
-from inspect_station.station import Arrived, Desk, Waiting
+from inspect_station.outcomes import Arrived, Desk, Waiting
 from inspect_station.tui.keymap import Key, Keymap
 
 Said = Message | Words | str
@@ -262,7 +262,7 @@ def _on_unit(unit: OnUnit) -> tuple[str, ...]:
     if view.field is not None:
         # Digits are text until Enter.
         keys = [key for key in keys if key not in ("toggle", "all_pass")]
-    elif unit.inspection.kind is Kind.UNIT:
+    elif unit.inspection.kind not in (Kind.DANGER, Kind.FORWARD):
         keys.insert(1, "danger")
     if len(view.rows) > 9 and view.field is None:
         keys.insert(2, "next_nine")

@@ -115,7 +115,7 @@ def _identity(paper: Paper, unit: OnUnit, room: int) -> Part:
     box = paper.narrower(2)
     word, tone = _word(paper, unit)
     product, line = inspection.product, inspection.line
-    facts = [f"EAN {product.ean}", product.device_class or product.category] if product else [inspection.scanned]
+    facts = [f"EAN {product.ean}", paper.sort(product)] if product else [inspection.scanned]
     if inspection.serial:
         facts.append(f"S/N {inspection.serial}")
     sold = []
@@ -367,7 +367,7 @@ def _label(paper: Paper, unit: OnUnit, decision: Decision) -> list[Content]:
     else:
         body += inner.wrap(ink(paper.place(decision.disposition), "bold"))
     body.append(ink("▐▌▐█▐▌█▐▌▐█  ") + ink(inspection.lpn))
-    title = f" {paper.say(msg('label'))}: {paper.say(ROUTES[decision.disposition])} "
+    title = f" {paper.say(msg('label: {kind:word}', kind=ROUTES[decision.disposition].text))} "
     top = ink("┌─" + title + "─" * max(0, width - 3 - len(title)) + "┐", DIM)
     sides = [ink("│ ", DIM) + line.pad_right(max(0, inner.width - line.cell_length)) + ink(" │", DIM) for line in body]
     return [top, *sides, ink("└" + "─" * (width - 2) + "┘", DIM)]

@@ -62,9 +62,17 @@ def on_bench(rules: Rules) -> OnBench:
         merchant = Seller(**({"code": "s", "name": "Seller"} | (seller or {})))
         bench = Bench(rules=rules, seller=merchant, received_on=TODAY, rma=rma, open_units=open_units)
         unit = Inspection(
-            id="0190", lpn="LTEST00001X", station="DOCK-1", parcel="p", seller="s", rma="R-1", line=one, product=product,
-            started_at=NOW, shown_at=NOW,
-        )  # fmt: skip
+            id="0190",
+            lpn="LTEST00001X",
+            station="DOCK-1",
+            parcel="p",
+            seller="s",
+            rma="R-1",
+            line=one,
+            product=product,
+            started_at=NOW,
+            shown_at=NOW,
+        )
         return bench, unit.but(verdict=life.judge(bench, unit))
 
     return make

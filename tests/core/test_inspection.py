@@ -56,7 +56,7 @@ def play(bench: Bench, unit: Inspection, words: str) -> life.Step:
 
 # name, article, words, grade, disposition, price in cents, source
 SEQUENCES = [
-    ("sealed", {}, "1", "new", "restock", 39900, "003: Les produits non ouverts seront considérés comme neufs; domain 3.3: 0 %"),
+    ("sealed", {}, "1", "new", "restock", 39900, "003: non ouverts … considérés comme neufs; domain 3.3"),
     ("sealed, by questions", {}, "Enter Enter 1", "new", "restock", 39900, "003, domain 3.2: question 3"),
     ("opened", {}, "2 Enter", "opened_packaging", "clearance", 35910, "domain 3.3: 10 %"),
     ("opened, by questions", {}, "Enter Enter 2 5 Enter", "opened_packaging", "clearance", 35910, "domain 3.2: 9"),
@@ -228,6 +228,53 @@ def test_the_suggestion_is_lowered_by_anyone_and_raised_by_a_supervisor(on_bench
     step = life.step(bench, used, life.Overridden(grade, "seller's sample", role), by="x", at=used.started_at)
     assert (decide.grade(bench.rules, step.inspection)[0] is grade) is allowed, source
     assert (step.said is None) is allowed
+
+
+def test_something_worse_found_after_an_override_counts_all_the_same(on_bench):
+    bench, unit = on_bench()
+    opened = play(bench, unit, "2").inspection
+    at = opened.started_at
+    used = life.step(bench, opened, life.Overridden(Grade.USED, "dusty", Role.OPERATOR), by="x", at=at).inspection
+    assert decide.grade(bench.rules, used)[0] is Grade.USED
+    broken = life.step(bench, used, life.Found("does_not_work"), by="x", at=at).inspection
+    assert decide.grade(bench.rules, broken)[0] is Grade.DEFECTIVE, "domain 3.2: a digit never beats a floor"
+
+
+def test_no_override_sells_a_phone_that_was_never_wiped(on_bench):
+    bench, unit = on_bench(**PHONE)
+    dead = play(bench, unit, "imei 1 Enter p").inspection
+    raised = life.Overridden(Grade.USED, "it starts now", Role.SUPERVISOR)
+    step = life.step(bench, dead, raised, by="sup", at=dead.started_at)
+    decision = decide.decide(bench.rules, bench.seller, step.inspection)
+    assert decision.disposition is Disposition.HOLD
+    assert "wipe_unverified" in decision.gates, "domain 3.4: every route to resale"
+
+
+def test_what_an_answer_or_the_serial_proves_is_not_taken_back_by_hand(on_bench):
+    bench, unit = on_bench(**PHONE, serial="490154203237518")
+    wrong = play(bench, unit, "imei").inspection
+    kept = life.step(bench, wrong, life.Unfound("serial_mismatch"), by="x", at=wrong.started_at)
+    assert kept.inspection == wrong and kept.said is not None
+    bench, cream = on_bench(category="beauty", hygiene=True)
+    broken = play(bench, cream, "2 2").inspection
+    assert broken.found("hygiene_seal_broken")
+    kept = life.step(bench, broken, life.Unfound("hygiene_seal_broken"), by="x", at=broken.started_at)
+    assert kept.inspection.found("hygiene_seal_broken")
+
+
+def test_hygiene_goods_are_asked_about_their_seal_also_by_digit(on_bench):
+    bench, unit = on_bench(category="beauty", hygiene=True)
+    asked = play(bench, unit, "2").inspection
+    assert asked.page == "question.hygiene", "domain 3.2: question 4"
+    done = play(bench, unit, "2 1 Enter")
+    assert done.done and decide.grade(bench.rules, done.inspection)[0] is Grade.OPENED
+
+
+def test_a_postmark_before_the_delivery_is_a_typing_error(on_bench):
+    bench, unit = on_bench(postmarked_on=None)
+    early = life.Postmarked(datetime(2026, 10, 1).date())
+    step = life.step(bench, unit, early, by="x", at=unit.started_at)
+    assert step.inspection == unit and step.said is not None
 
 
 def test_back_returns_to_the_page_before_and_keeps_the_answers(on_bench):

@@ -36,14 +36,14 @@ def test_what_was_never_heard_of_is_not_found(store: Store):
             reader.draft_of(""),
             reader.inspection("L7F3K00481C"),
             reader.last_finished(),
-            reader.next_label(),
             reader.label(1),
             reader.event("x"),
         )
         assert nothing == (None,) * len(nothing)
         assert not reader.rmas("1") + reader.rmas_by("") + reader.search(" ")
         assert not reader.lines_of_gtin(KETTLE)
-        assert reader.open_count("lumo", "1", 1) == 0
+        assert not reader.drafts_of_line("lumo", "1", 1) + reader.with_serial("SN-1", KETTLE)
+        assert reader.open_count("lumo", "1", 1) == reader.copies("L7F3K00481C", "hold") == 0
 
 
 # ── RMAs and their lines ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -232,6 +232,38 @@ def test_a_draft_is_found_by_all_that_a_scan_can_say(store: Store, bench):
         assert writer.draft_of_line("parcel-1", "lumo", "4711-0093", 1) == older
         assert writer.draft_of_line("parcel-2", "lumo", "4711-0093", 1) is None
         assert writer.drafts() == (newer, older)
+
+
+def test_all_drafts_of_a_line_are_found_in_whatever_parcel(store: Store, bench):
+    with store.write() as writer:
+        older = bench.unit(writer, parcel="p1")
+        other = bench.unit(writer, line=Line(no=2, gtin=LAMP))
+        newer = bench.unit(writer, parcel="p2")
+        for unit in (older, other, newer):
+            bench.clock.pass_(seconds=1)
+            writer.save_draft(unit)
+        assert writer.drafts_of_line("lumo", "4711-0093", 1) == (newer, older)
+        assert writer.drafts_of_line("lumo", "4711-0093", 2) == (other,)
+        assert writer.drafts_of_line("acme", "4711-0093", 1) == ()
+
+
+def test_a_serial_is_found_on_the_bench_and_on_units_that_stand(store: Store, bench):
+    first = bench.finish(store, serial="SN-1")
+    undone = bench.finish(store, serial="SN-1")
+    amended = bench.finish(store, serial="SN-1")
+    bench.finish(store, serial="SN-2")
+    bench.finish(store, serial="SN-1", line=Line(no=2, gtin=LAMP))
+    bench.finish(store, serial="")
+    with store.write() as writer:
+        void = undone.but(revision=2, voided_at=bench.clock())
+        writer.void(void, bench.event(void, "inspection.voided"))
+        again = amended.but(revision=2, notes=("seen again",))
+        writer.finish(again, bench.event(again, "inspection.amended"))
+        draft = bench.unit(writer, serial="SN-1")
+        writer.save_draft(draft)
+        assert writer.with_serial("SN-1", KETTLE) == (draft, again, first)
+        assert writer.with_serial("", KETTLE) == ()
+        assert writer.with_serial("SN-3", KETTLE) == ()
 
 
 def test_the_last_units_are_the_last_commits_even_when_the_clock_went_back(store: Store, bench):

@@ -46,8 +46,7 @@ def test_finishing_keeps_the_record_its_event_its_label_and_no_draft(store: Stor
         assert (sent.id, sent.line) == (event.id, event.line())
         assert json.loads(sent.line)["body"] == done.model_dump(mode="json")
         assert reader.event_of(unit.id) == event.id
-        label = reader.next_label()
-        assert label is not None
+        (label,) = reader.labels("queued")
         assert (label.lpn, label.inspection, label.fields) == (unit.lpn, unit.id, {"barcode": f"{unit.lpn}/1"})
         assert [photo.state for photo in reader.photos(unit.id)] == ["waiting"]
 
@@ -70,7 +69,7 @@ def test_an_undone_unit_is_void_its_waiting_label_cancelled_and_it_can_be_finish
     with store.read() as reader:
         assert reader.inspection(unit.lpn) == void
         assert reader.units("lumo", "4711-0093") == ()
-        assert reader.next_label() is None
+        assert reader.labels("queued") == ()
         assert reader.draft(unit.lpn) is not None
     with store.write() as writer:
         again = bench.done(unit, revision=3, grade=Grade.LIGHT)
@@ -96,15 +95,16 @@ def test_an_undone_unit_is_void_its_waiting_label_cancelled_and_it_can_be_finish
         pytest.param(("printing",), True, id="printing now"),
         pytest.param(("printing", "printed"), True, id="printed"),
         pytest.param(("printing", "parked"), True, id="nobody knows"),
+        pytest.param(("parked",), False, id="too late for it, never sent to a printer"),
+        pytest.param(("printing", "queued", "parked"), False, id="the printer surely did not print it"),
     ],
 )
 def test_undo_tells_whether_a_label_may_be_on_the_unit(store: Store, bench, moves, out):
     unit = bench.finish(store)
     with store.write() as writer:
-        label = writer.next_label()
-        assert label is not None
+        (label,) = writer.labels("queued")
         for state in moves:
-            assert writer.move_label(label.id, state)
+            assert writer.move_label(label.id, state, printer="zebra" if state == "printing" else "")
         void = unit.but(revision=2, voided_at=bench.clock())
         assert writer.void(void, bench.event(void, "inspection.voided")) is out
 
@@ -387,9 +387,60 @@ def test_an_rma_brings_its_lines_and_takes_them_along(store: Store):
         writer.put_rma(rma("01", "02"))
         writer.put_rma(rma("02", "03"))
         assert [len(writer.lines_of_gtin(gtin)) for gtin in ("01", "02", "03")] == [0, 1, 1]
-        writer.drop_rma("lumo", "1")
-        assert writer.rma("lumo", "1") is None
-        assert writer.lines_of_gtin("02") == ()
+
+
+@pytest.mark.parametrize("by", ["an import", "the hub", "a supervisor"])
+def test_of_a_closed_rma_nothing_is_to_come(store: Store, by: str):
+    rma = Rma(seller="lumo", number="1", lines=(Line(no=1, gtin="01", quantity=3),))
+    with store.write() as writer:
+        writer.put_rma(rma)
+        assert writer.open_count("lumo", "1", 1) == 3
+        if by == "a supervisor":
+            writer.close_rma("lumo", "1")
+        else:
+            writer.put_rma(rma.but(closed=True), "hub" if by == "the hub" else "local", 1)
+        assert writer.open_count("lumo", "1", 1) == 0
+        assert writer.lines_of_gtin("01") == ()
+        found = writer.rma("lumo", "1")
+        assert found is not None
+        assert found.closed
+        assert [each.closed for each in writer.rmas("1")] == [True]
+
+
+@pytest.mark.parametrize(
+    ("origin", "gtins"),
+    [pytest.param("local", ["01", "02"], id="an import"), pytest.param("hub", ["02", "01"], id="the hub: as it says")],
+)
+def test_a_list_in_another_order_does_not_move_units_to_another_line(store: Store, bench, origin, gtins):
+    lines = (Line(no=1, gtin="01"), Line(no=2, gtin="02"))
+    with store.write() as writer:
+        writer.put_rma(Rma(seller="lumo", number="4711-0093", lines=lines))
+    bench.finish(store, line=lines[0])
+    again = Rma(
+        seller="lumo", number="4711-0093", lines=(lines[1].but(no=1, quantity=2), lines[0].but(no=2, quantity=2))
+    )
+    with store.write() as writer:
+        writer.put_rma(again, origin, 1)
+        found = writer.rma("lumo", "4711-0093")
+        assert found is not None
+        assert [(line.no, line.gtin) for line in found.lines] == list(enumerate(gtins, 1))
+        assert [writer.open_count("lumo", "4711-0093", no) for no in (1, 2)] == [1, 2]
+
+
+@pytest.mark.parametrize("begun", ["draft", "unit"])
+def test_a_line_that_a_list_leaves_out_stays_while_somebody_works_on_it(store: Store, bench, begun: str):
+    lines = (Line(no=1, gtin="01"), Line(no=2, gtin="02"), Line(no=3, gtin="03"))
+    with store.write() as writer:
+        writer.put_rma(Rma(seller="lumo", number="4711-0093", lines=lines))
+        if begun == "draft":
+            writer.save_draft(bench.unit(writer, line=lines[1]))
+    if begun == "unit":
+        bench.finish(store, line=lines[1])
+    with store.write() as writer:
+        writer.put_rma(Rma(seller="lumo", number="4711-0093", lines=lines[:1]))
+        found = writer.rma("lumo", "4711-0093")
+        assert found is not None
+        assert found.lines == lines[:2]
 
 
 @pytest.mark.parametrize(
@@ -495,6 +546,8 @@ LEGAL = {
     ("parked", "printed"),
     ("parked", "queued"),
     ("parked", "cancelled"),
+    # It was being printed when its unit was undone, and came out.
+    ("cancelled", "printed"),
 }
 WAYS: dict[LabelState, tuple[LabelState, ...]] = {
     "queued": (),
@@ -522,7 +575,7 @@ def test_labels_come_out_in_the_order_of_finishing(store: Store, bench):
     units = [bench.finish(store) for _ in range(3)]
     came: list[str] = []
     with store.write() as writer:
-        while label := writer.next_label():
+        for label in writer.labels("queued"):
             came.append(label.lpn)
             writer.move_label(label.id, "printing")
             writer.move_label(label.id, "printed", printer="zebra")
@@ -535,17 +588,73 @@ def test_a_parked_label_says_why_in_any_language(store: Store, bench):
     bench.finish(store)
     why = msgn("{n} label stuck", "{n} labels stuck", n=2)
     with store.write() as writer:
-        label = writer.next_label()
-        assert label is not None
+        (label,) = writer.labels("queued")
         writer.move_label(label.id, "parked", reason=why)
         (parked,) = writer.labels("parked", "printing")
         assert parked.reason == why
         counts = writer.waiting()
         assert (counts.labels, counts.labels_parked) == (0, 1)
         writer.move_label(label.id, "queued")
-        again = writer.next_label()
-        assert again is not None
+        (again,) = writer.labels("queued")
         assert again.reason is None
+
+
+BEFORE: list[tuple[LabelState, ...]] = [(), ("printing",), ("printing", "parked"), ("parked",)]
+
+
+@pytest.mark.parametrize("moves", BEFORE, ids=["queued", "being printed", "perhaps out", "too late"])
+@pytest.mark.parametrize("verb", ["finish", "void"])
+def test_what_has_not_come_out_is_of_no_use_after(store: Store, bench, verb: str, moves: tuple[LabelState, ...]):
+    """The slip of a unit that was set aside, and the label of one that was undone, must not follow the valid one."""
+    with store.write() as writer:
+        unit = bench.unit(writer)
+        done = bench.done(unit)
+        if verb == "void":
+            writer.finish(done, bench.event(done))
+        old = writer.queue_label(LabelSpec(unit.lpn, unit.id, "hold", 1, {}))
+        other = writer.queue_label(LabelSpec("L7F3K00481C", "", "hold", 1, {}))
+        for state in moves:
+            assert writer.move_label(old, state, printer="zebra" if state == "printing" else "")
+        if verb == "finish":
+            writer.finish(done, bench.event(done), LabelSpec(unit.lpn, unit.id, "clearance", 2, {}))
+        else:
+            void = done.but(revision=2, voided_at=bench.clock())
+            writer.void(void, bench.event(void, "inspection.voided"))
+        states = {label.id: label.state for label in writer.labels_of(unit.lpn)}
+        assert states[old] == "cancelled"
+        assert [label.lpn for label in writer.labels("queued")] == [
+            "L7F3K00481C",
+            *([unit.lpn] if verb == "finish" else []),
+        ]
+        assert not writer.move_label(old, "queued"), "the printer says that it surely did not print"
+        assert writer.move_label(other, "printing")
+
+
+@pytest.mark.parametrize(
+    ("moves", "copies"),
+    [
+        pytest.param((), 0, id="queued"),
+        pytest.param(("printing",), 1, id="being printed"),
+        pytest.param(("printing", "printed"), 1, id="printed"),
+        pytest.param(("printing", "parked"), 1, id="perhaps printed"),
+        pytest.param(("printing", "queued"), 0, id="surely not printed, waits again"),
+        pytest.param(("parked",), 0, id="too late for it"),
+        pytest.param(("cancelled",), 0, id="cancelled"),
+    ],
+)
+def test_a_copy_is_counted_by_what_came_out_of_its_kind(store: Store, moves: tuple[LabelState, ...], copies: int):
+    plate = "L7F3K00481C"
+    with store.write() as writer:
+        slip = writer.queue_label(LabelSpec(plate, "", "hold", 1, {}))
+        label = writer.queue_label(LabelSpec(plate, "", "clearance", 2, {}))
+        for state in ("printing", "printed"):
+            writer.move_label(slip, state, printer="zebra")  # type: ignore[arg-type]
+        for state in moves:
+            assert writer.move_label(label, state, printer="zebra" if state == "printing" else "")
+        assert writer.copies(plate, "clearance") == copies
+        assert writer.copies(plate, "hold") == 1
+        assert writer.copies("L7F3K00482D", "hold") == 0
+        assert writer.next_print_no(plate) == 3
 
 
 def test_no_two_labels_of_a_plate_have_the_same_number(store: Store, bench):

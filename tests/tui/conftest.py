@@ -32,6 +32,8 @@ CODES = {
     "picnic": "3760311300202",
 }
 IMEI = "356938035643809"
+IMEIS = ("490154203237518", "352099001761481", "357805023984942", "354850020000014")
+"""Of four more phones, each with its right check digit."""
 
 PRODUCTS = f"""gtin,seller,sku,title,category,device_class,price,currency,accessories,hygiene,hazard
 {CODES["charger"]},nord,NO-1,USB-C charger 65 W,electronics,,29.90,EUR,,0,
@@ -92,7 +94,7 @@ RMAS = "\n".join(
         _rma("NT-4004", "buds", paid="99.00"),
         _rma("AP-4001", "cream", paid="32.00"),
         *(_rma(f"ML-{number}", "lamp") for number in range(4101, 4111)),
-        *(_rma(f"NT-{number}", "phone", serial=IMEI, paid="399.00") for number in range(4101, 4105)),
+        *(_rma(f"NT-{4101 + n}", "phone", serial=imei, paid="399.00") for n, imei in enumerate(IMEIS)),
         _rma("NT-4105", "charger", reason="DEFECTIVE", reported="2026-11-10", paid="29.90"),
     )
 )

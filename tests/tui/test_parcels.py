@@ -1,20 +1,20 @@
 """Every parcel of domain.md §4, from empty desk to empty desk, with exactly its keys."""
 
 from inspect_station.tui.scene import AtDesk
-from tests.tui.conftest import CODES, IMEI, Dock
+from tests.tui.conftest import CODES, IMEIS, Dock
 
 LAMP, CHARGER, VASE, BUDS = CODES["lamp"], CODES["charger"], CODES["vase"], CODES["buds"]
-PHONE = (CODES["phone"], IMEI)
+PHONES = [(CODES["phone"], imei) for imei in IMEIS]
 PASSED = "Space 8 7 Enter"
 
 PARCELS = {
     "sealed": ("ML-4101", (LAMP,), "1", "new restock"),
     "opened, no device class": ("ML-4102", (LAMP,), "2 Enter", "opened_packaging clearance"),
     "used, not electronic": ("ML-4103", (LAMP,), "3 f Enter p Enter", "used clearance"),
-    "phone, all tests pass": ("NT-4101", PHONE, f"{PASSED} 3 Space Space p p Enter", "used clearance"),
-    "phone, damaged": ("NT-4102", PHONE, f"{PASSED} 4 f Enter Space Space p p Enter", "lightly_damaged clearance"),
-    "phone, account locked": ("NT-4103", PHONE, f"{PASSED} 3 2 Enter p Enter", "used hold"),
-    "phone, dead": ("NT-4104", PHONE, "1 Enter p Enter", "defective return_to_seller"),
+    "phone, all tests pass": ("NT-4101", PHONES[0], f"{PASSED} 3 Space Space p p Enter", "used clearance"),
+    "phone, damaged": ("NT-4102", PHONES[1], f"{PASSED} 4 f Enter Space Space p p Enter", "lightly_damaged clearance"),
+    "phone, account locked": ("NT-4103", PHONES[2], f"{PASSED} 3 2 Enter p Enter", "used hold"),
+    "phone, dead": ("NT-4104", PHONES[3], "1 Enter p Enter", "defective return_to_seller"),
     "damaged, not electronic": ("ML-4104", (LAMP,), "4 f Enter p p Enter", "lightly_damaged clearance"),
     "defective, not electronic": ("NT-4105", (CHARGER,), "6 f Enter p Enter", "defective return_to_seller"),
     "wrong item": ("ML-4105", (VASE,), "Enter p Enter", "None hold"),

@@ -1,0 +1,196 @@
+"""What a scan or a verb of the station comes to: frozen values with a sentence, for the screen to paint.
+
+What an operator meets in a day (an unknown code, a wrong article, a closed RMA) is one of these, not an exception.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from inspect_station.core import inspection as life
+from inspect_station.core.barcode import Scan
+from inspect_station.core.inspection import Bench, Step
+from inspect_station.core.records import Disposition, Inspection, Line, Operator, Parcel, Product, Rma, Verdict
+from inspect_station.message import Message
+
+
+@dataclass(frozen=True)
+class LineSeen:
+    """One line of an RMA as it stands now."""
+
+    rma: Rma
+    line: Line
+    product: Product
+    verdict: Verdict
+    open: int
+    """Units still to come."""
+    units: tuple[Inspection, ...] = ()
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A parcel on the bench; its units are scanned next."""
+
+    parcel: Parcel
+    lines: tuple[LineSeen, ...]
+    said: Message | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A unit on the bench, begun or resumed."""
+
+    inspection: Inspection
+    bench: Bench
+    said: Message | None = None
+
+
+class Offer(StrEnum):
+    """What Enter would do."""
+
+    WRONG_ITEM = "wrong_item"
+    UNKNOWN = "unknown"
+    FORWARD = "forward"
+    EXTRA_UNIT = "extra_unit"
+    SWITCH = "switch"
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """Something unusual; Enter accepts, Esc leaves everything as it was."""
+
+    offer: Offer
+    said: Message
+    scan: Scan
+    line: LineSeen | None = None
+    product: Product | None = None
+    parcel: Parcel | None = None
+
+
+@dataclass(frozen=True)
+class Several:
+    """More than one thing answers to the code; the operator picks one."""
+
+    scan: Scan
+    lines: tuple[LineSeen, ...]
+
+
+@dataclass(frozen=True)
+class Answerable:
+    """One answer to a question of the station, and what it leads to."""
+
+    label: Message
+    detail: str
+    then: Callable[[], "Seen | Finished"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """The code can mean several things, and only who holds the article can tell; Enter takes the first answer."""
+
+    said: Message
+    answers: tuple[Answerable, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A finished unit, found again by its label."""
+
+    inspection: Inspection
+    said: Message
+
+
+@dataclass(frozen=True)
+class PinNeeded:
+    """A supervisor's badge: the PIN is asked."""
+
+    operator: Operator
+    said: Message
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who works from now on."""
+
+    operator: Operator
+    said: Message
+
+
+@dataclass(frozen=True)
+class Given:
+    """The scan answers the page that is open (a serial)."""
+
+    given: life.Input
+
+
+@dataclass(frozen=True)
+class Said:
+    """Nothing changed; why, and what to do next."""
+
+    title: Message
+    hint: Message
+
+
+Seen = Arrived | Opened | Proposed | Several | Question | Known | PinNeeded | SignedIn | Given | Said
+
+
+@dataclass(frozen=True)
+class Photographed:
+    """A photo in its slot, or owed."""
+
+    step: Step
+    said: Message
+    well: bool
+    """False where somebody should look: owed, blurred, dark."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Units committed to the store, with their labels queued."""
+
+    units: tuple[Inspection, ...]
+    said: Message
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What came of sending and fetching."""
+
+    sent: int
+    waiting: int
+    parked: int
+    fetched: int
+    problem: Message | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One thing that waits for somebody."""
+
+    lpn: str
+    sign: str
+    text: Message
+    draft: str = ""
+    """Id of the draft that Enter resumes."""
+    label: int = 0
+    """Id of a label of which nobody knows whether it came out; `settle_label` takes the answer."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """All that the desk shows; read in one go."""
+
+    units: int = 0
+    by_disposition: Mapping[Disposition, int] = field(default_factory=dict)
+    defective: int = 0
+    average_s: int | None = None
+    last: tuple[Inspection, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    overdue: int = 0
+    events_waiting: int = 0
+    events_parked: int = 0
+    labels_waiting: int = 0
+    labels_parked: int = 0
+    photos_owed: int = 0
+    parcel: Arrived | None = None
+    """The parcel that is still open, if any."""
