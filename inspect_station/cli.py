@@ -3,8 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
@@ -88,12 +87,22 @@ def _load(path: Path | None) -> "Config":
     return loaded
 
 
-@contextmanager
-def _station(path: Path | None, **options: Any) -> Iterator["Station"]:
+def _station(loaded: "Config", **options: Any) -> "Station":
     from inspect_station.station import open_station
 
-    with open_station(_load(path), **options) as station:
-        yield station
+    return open_station(loaded, **options)
+
+
+def _usage(message: Message) -> typer.BadParameter:
+    """A word on the command line that means nothing here."""
+    return typer.BadParameter(_voice().say(message))
+
+
+def _choice(word: str, value: str, known: Collection[str]) -> None:
+    """Refuse a word that is none of those known."""
+    if value not in known:
+        choices = ", ".join(known)
+        raise _usage(msg("{word} {value}: must be one of {choices}", word=word, value=value, choices=choices))
 
 
 def _write(text: str | bytes, output: Path | None) -> None:
@@ -134,7 +143,7 @@ def run(
     if training:
         _play(_demo_folder("training"), fresh=False, training=True)
         return
-    with _station(config, running=True) as station:
+    with _station(_load(config), running=True) as station:
         _screens(station)
 
 
@@ -230,7 +239,7 @@ def _bytes(file: Path) -> bytes:
 
 def _import(file: Path, config: Path | None, what: str) -> None:
     data = _bytes(file)
-    with _station(config) as station:
+    with _station(_load(config)) as station:
         taken = station.import_products(data) if what == "products" else station.import_rmas(data)
     for notice in taken.notices:
         _say(notice)
@@ -294,6 +303,9 @@ def decode(files: list[Path], as_json: AsJson = False) -> None:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
+OUTCOMES = {"eligible": msg("ACCEPTED"), "consult": msg("ASK THE SELLER"), "ineligible": msg("NOT ELIGIBLE")}
+
+
 @app.command()
 def show(
     code: str,
@@ -304,8 +316,9 @@ def show(
     """All that is known of a unit (by its LPN), or an RMA's lines with their verdict."""
     from inspect_station.core.barcode import ScanKind
 
+    loaded = _load(config)
     day = _date(on) if on else None
-    with _station(config) as station:
+    with _station(loaded) as station:
         if station.read(code).kind is ScanKind.LPN:
             unit = station.show(station.read(code).text.partition("/")[0])
             body = _unit_json(station, unit)
@@ -322,14 +335,15 @@ def show(
     for line in body["lines"]:
         print(f"{line['seller']} {code} · {line['gtin']} · {line['title']} · {line['open']}/{line['quantity']}")
         verdict = line["verdict"]
-        print(f"  {verdict['outcome'].upper()}: " + "; ".join(reason["text"] for reason in verdict["reasons"]))
+        outcome = _voice().say(OUTCOMES[verdict["outcome"]])
+        print(f"  {outcome}: " + "; ".join(reason["text"] for reason in verdict["reasons"]))
 
 
 def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text}: a date like 2026-11-22") from None
+        raise _usage(msg("{value}: a date like 2026-11-22", value=text)) from None
 
 
 def _verdict_json(verdict: "Verdict") -> dict[str, Any]:
@@ -399,9 +413,14 @@ def label(
     config: ConfigPath = None,
 ) -> None:
     """The unit's own label, to a file or to stdout."""
-    if format not in ("pdf", "zpl", "png"):
-        raise typer.BadParameter(f"--format {format}: pdf, zpl or png")
-    with _station(config) as station:
+    from inspect_station.label import templates
+    from inspect_station.resources import resource
+
+    loaded = _load(config)
+    _choice("--format", format, ("pdf", "zpl", "png"))
+    if kind:
+        _choice("--kind", kind, sorted(templates(resource("labels"))))
+    with _station(loaded) as station:
         data = station.draw_label(lpn, kind, cast(Any, format))
     _write(data, output)
 
@@ -419,7 +438,7 @@ def sync(
     """Send and fetch now; prints what was sent, what waits and what is parked."""
     import time as clock
 
-    with _station(config) as station:
+    with _station(_load(config)) as station:
         if enrol:
             _say(station.enrol(enrol))
         while True:
@@ -460,14 +479,14 @@ def report_daily(
         "csv": write.as_csv,
         "json": write.as_json,
     }
-    if format not in writers:
-        raise typer.BadParameter(f"--format {format}: text, csv or json")
-    with _station(config) as station:
+    loaded = _load(config)
+    _choice("--format", format, writers)
+    with _station(loaded) as station:
         today = station.report_day(datetime.now(UTC))
         begin = _date(first or day) if first or day else today
         end = _date(last) if last else (_date(day) if day else (today if first else begin))
         if end < begin:
-            raise typer.BadParameter(f"--to {end} lies before --from {begin}")
+            raise _usage(msg("--to {last} lies before --from {first}", last=end.isoformat(), first=begin.isoformat()))
         report = station.daily(begin, end, seller)
     _write(writers[format](report), output)
 
@@ -478,14 +497,14 @@ def report_daily(
 @db_app.command("upgrade")
 def db_upgrade(config: ConfigPath = None) -> None:
     """Bring the store to this program's version (a copy is kept beside it)."""
-    with _station(config) as station:
+    with _station(_load(config)) as station:
         _say(msg("the store in {folder} is up to date", folder=str(station.config.station.data)))
 
 
 @db_app.command("backup")
 def db_backup(to: Path, config: ConfigPath = None) -> None:
     """Copy the store to a file while the station runs, and verify the copy."""
-    with _station(config) as station:
+    with _station(_load(config)) as station:
         station.store.backup(to)
     _say(msg("backup written and verified: {file}", file=str(to)))
 
@@ -513,7 +532,7 @@ def config_check(config: ConfigPath = None) -> None:
     if problems:
         _say(msgn("{n} problem in {file}", "{n} problems in {file}", n=len(problems), file=str(path)))
         raise typer.Exit(Exit.BROKEN)
-    _say(msg("{file} is in order", file=str(path or "the shipped defaults")))
+    _say(msg("{file} is in order", file=str(path)) if path else msg("the shipped settings are in order"))
 
 
 @config_app.command("show")
@@ -596,8 +615,7 @@ def hub_import(what: str, file: Path, data: HubData = Path("hub-data")) -> None:
     """Publish products or rmas (CSV) to all stations."""
     from inspect_station.hub import publish
 
-    if what not in ("products", "rmas"):
-        raise typer.BadParameter(f"{what}: products or rmas")
+    _choice("WHAT", what, ("products", "rmas"))
     content = _bytes(file)
     taken = publish(data, "products" if what == "products" else "rmas", content)
     voice = _voice()

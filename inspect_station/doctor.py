@@ -1,6 +1,5 @@
 """What works on this machine, what does not, and how to mend it. Nothing here changes anything."""
 
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,8 +41,8 @@ def examine(config: Config) -> tuple[Check, ...]:
 
 
 def _settings(config: Config) -> Iterator[Check]:
-    where = str(config.path) if config.path else "the shipped defaults"
-    yield Check("config", True, msg("{file} is in order", file=where))
+    fine = msg("{file} is in order", file=str(config.path)) if config.path else msg("the shipped settings are in order")
+    yield Check("config", True, fine)
     if not config.operators:
         yield Check(
             "operators",
@@ -89,14 +88,18 @@ def _store(config: Config) -> Iterator[Check]:
 
 
 def _disk(config: Config) -> Iterator[Check]:
-    usage = shutil.disk_usage(config.station.data)
-    free_mb = usage.free // 1_000_000
-    percent = usage.free * 100 // usage.total
-    found = msg("{percent} % free, {mb} MB", percent=percent, mb=free_mb)
-    if free_mb < config.limits.photos_mb:
-        yield Check("disk", False, found, msg("make room: below {mb} MB no photo is kept", mb=config.limits.photos_mb))
+    from inspect_station.store import space
+
+    try:
+        room = space(config.station.data, config.limits)
+    except StationError as error:
+        yield Check("disk", False, error.title, error.hint)
+        return
+    found = msg("{percent} % free, {mb} MB", percent=room.percent, mb=room.free // 1_000_000)
+    if room.said is None:
+        yield Check("disk", True, found)
     else:
-        yield Check("disk", True if percent >= config.limits.warn_percent else None, found)
+        yield Check("disk", None if room.photos else False, found, room.said)
 
 
 def _scanner(config: Config) -> Iterator[Check]:

@@ -129,6 +129,9 @@ REFUSALS = [
     (("show", "LTEST00001B"), 3, "LTEST00001B"),
     (("show", "NO-SUCH-RMA"), 3, "NO-SUCH-RMA"),
     (("label", "LTEST00001B"), 3, "LTEST00001B"),
+    (("label", "LTEST00001B", "--kind", "poster"), 2, "poster"),
+    (("label", "LTEST00001B", "--kind", "poster"), 2, "clearance"),
+    (("label", "LTEST00001B", "--format", "gif"), 2, "gif"),
     (("report", "daily", "--format", "doc"), 2, "doc"),
     (("report", "daily", "--date", "yesterday"), 2, "yesterday"),
     (("report", "daily", "--from", "2026-11-22", "--to", "2026-11-01"), 2, "2026-11-01"),
@@ -138,12 +141,24 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("words", "code", "named"), REFUSALS, ids=[" ".join(row[0]) for row in REFUSALS])
+@pytest.mark.parametrize(("words", "code", "named"), REFUSALS, ids=[" ".join((*row[0], row[2])) for row in REFUSALS])
 def test_a_refusal_names_the_value_and_has_its_exit_code(demo, words, code, named):
     options = () if words[0] in ("frobnicate", "decode") else ("--config", demo.config)
     refused = run(*words, *options, check=code)
     assert named in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_refusal_is_said_in_the_language_of_the_station(demo, tmp_path):
+    french = tmp_path / "station.toml"
+    french.write_text(f'[station]\nlocale = "fr"\ndata = "{tmp_path}"\n')
+    refused = run("report", "daily", "--date", "hier", "--config", str(french), check=2)
+    assert "hier : une date comme 2026-11-22" in " ".join(refused.stderr.replace("│", "").split())
+
+
+def test_the_verdict_of_an_rma_is_said_as_on_the_screen(demo):
+    rma = next(parcel.scans[0] for parcel in demo.parcels if parcel.kind == "ineligible")
+    assert "NOT ELIGIBLE: " in run("show", rma, "--config", demo.config).stdout
 
 
 def test_an_import_with_bad_rows_takes_the_good_ones_and_says_which_were_bad(demo, tmp_path):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspect_station import imports
+from inspect_station import config, imports
 from inspect_station.core.records import Money
 
-REASONS = ("CHANGED_MIND", "DEFECTIVE", "NO_REASON")
+RULES = config.load().rules.policy
 PRODUCT = "gtin,seller,title\n"
 
 
@@ -53,6 +53,23 @@ BAD_PRODUCTS = [
     ("not a number", "8806095467443,s,Phone,NaN", "NaN"),
     ("infinitely dear", "8806095467443,s,Phone,Infinity", "Infinity"),
 ]
+
+
+# device class in the file, as it is kept; None = the row is bad
+CLASSES = [("phone", "phone"), ("Phone", "phone"), ("", ""), ("fridge", None), ("phone, tablet", None)]
+
+
+@pytest.mark.parametrize(("given", "kept"), CLASSES, ids=[row[0] or "none" for row in CLASSES])
+def test_a_device_without_a_checklist_is_not_taken_in(given, kept):
+    """It would be sold with its data not wiped."""
+    sheet = f'gtin,seller,title,device_class\n8806095467443,s,Phone,"{given}"\n'.encode()
+    taken = imports.products(sheet, ("tablet", "phone"))
+    assert [product.device_class for product in taken.records] == ([] if kept is None else [kept])
+    if kept is None:
+        assert [bad.line for bad in taken.bad] == [2]
+        assert given.lower() in str(taken.bad[0].reason)
+        assert "known are phone, tablet" in str(taken.bad[0].reason)
+    assert imports.products(sheet).records[0].device_class == given.lower(), "where nobody says which there are"
 
 
 @pytest.mark.parametrize(("row", "word"), [row[1:] for row in BAD_PRODUCTS], ids=[row[0] for row in BAD_PRODUCTS])
@@ -99,14 +116,14 @@ def test_rows_with_one_number_are_its_lines():
         "R-1,s,4006381333931,,,,,,402-1\n"
         "R-2,s,4006381333931,1,CHANGED_MIND,,used,,\n"
     )
-    first, second = imports.rmas((RMA_HEAD + rows).encode(), REASONS).records
+    first, second = imports.rmas((RMA_HEAD + rows).encode(), RULES).records
     assert [(line.no, line.quantity, line.reason) for line in first.lines] == [(1, 2, "DEFECTIVE"), (2, 1, "NO_REASON")]
     assert first.lines[1].delivered_on is None, "absent = unknown"
     assert second.lines[0].sold_as == "used"
 
 
 def test_a_customer_is_kept_as_an_opaque_key_only():
-    (rma,) = imports.rmas((RMA_HEAD + "R-1,s,8806095467443,1,,,,anna@example.com,\n").encode(), REASONS).records
+    (rma,) = imports.rmas((RMA_HEAD + "R-1,s,8806095467443,1,,,,anna@example.com,\n").encode(), RULES).records
     assert rma.customer
     assert "anna" not in rma.model_dump_json()
     assert rma.customer == imports.opaque("s", "anna@example.com")
@@ -124,21 +141,42 @@ BAD_RMAS = [
 
 @pytest.mark.parametrize(("row", "word"), [row[1:] for row in BAD_RMAS], ids=[row[0] for row in BAD_RMAS])
 def test_a_bad_rma_row_is_named(row, word):
-    taken = imports.rmas((RMA_HEAD + row + "\n").encode(), REASONS)
+    taken = imports.rmas((RMA_HEAD + row + "\n").encode(), RULES)
     assert not taken.records
     assert word in str(taken.bad[0].reason)
 
 
+# a code of the site, of Amazon, of Shopify -> the site's; domain.md 3.1
+STATED = {
+    "CHANGED_MIND": "CHANGED_MIND",
+    "changed_mind": "CHANGED_MIND",
+    "CR-DEFECTIVE": "DEFECTIVE",
+    "DAMAGED_BY_CARRIER": "DAMAGED_TRANSIT",
+    "CR-SWITCHEROO": "WRONG_ITEM_SENT",
+    "UNWANTED": "CHANGED_MIND",
+    "SIZE_TOO_SMALL": "SIZE_SMALL",
+    "UNDELIVERABLE_REFUSED": "UNDELIVERED",
+    "OTHER": "NO_REASON",
+    "": "NO_REASON",
+}
+
+
+@pytest.mark.parametrize(("given", "kept"), STATED.items(), ids=[given or "none" for given in STATED])
+def test_a_reason_is_taken_as_the_site_or_a_marketplace_writes_it(given, kept):
+    (rma,) = imports.rmas((RMA_HEAD + f"R-1,s,8806095467443,1,{given},,,,\n").encode(), RULES).records
+    assert rma.lines[0].reason == kept
+
+
 def test_lines_of_one_rma_that_contradict_each_other_are_reported():
     rows = "R-1,s,8806095467443,1,,,,,402-1\nR-1,s,4006381333931,1,,,,,402-2\n"
-    taken = imports.rmas((RMA_HEAD + rows).encode(), REASONS)
+    taken = imports.rmas((RMA_HEAD + rows).encode(), RULES)
     assert len(taken.records[0].lines) == 1
     assert taken.bad[0].line == 3
 
 
 @given(st.binary(max_size=300))
 def test_no_file_at_all_makes_it_stumble(data):
-    for read in (imports.products, lambda content: imports.rmas(content, REASONS)):
+    for read in (imports.products, lambda content: imports.rmas(content, RULES)):
         with contextlib.suppress(imports.Unreadable):
             read(data)
 

@@ -40,13 +40,13 @@ LAMP, VASE, CHAIR, SHIRT, PHONE = (goods.product(key).ean for key in ("lamp", "v
 
 
 class Clock:
-    """A clock that moves a second at every look."""
+    """A clock that moves a millisecond at every look, and a second at every key."""
 
     def __init__(self) -> None:
         self.at = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
     def __call__(self) -> datetime:
-        self.at += timedelta(seconds=1)
+        self.at += timedelta(milliseconds=1)
         return self.at
 
 
@@ -96,6 +96,8 @@ def press(station: Station, unit: Opened, *given: life.Input) -> life.Step:
     """The inputs in turn; the draft is kept after each, as the screens do."""
     step = life.Step(unit.inspection)
     for each in given:
+        assert isinstance(station.clock, Clock)
+        station.clock.at += timedelta(seconds=1)
         step = station.step(unit.bench, step.inspection, each)
         station.keep(step.inspection)
     return step

@@ -1150,3 +1150,48 @@ def accessories(bench: Bench, inspection: Inspection) -> tuple[tuple[str, str], 
     if not named and checklist is not None:
         named = [("accessory_missing", name) for name in checklist.accessories]
     return tuple(named or [("accessory_missing", "")])
+
+
+# ── Again ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reopened(unit: Inspection, *, by: str) -> Inspection:
+    """The draft that a voided unit becomes: same plate, same answers, the decision open again."""
+    page = unit.trail[-1] if unit.trail and unit.grade is Grade.NEW else "finish"
+    if unit.kind is Kind.UNKNOWN:
+        page = "claim"
+    if unit.kind is Kind.DANGER:
+        page = "condition" if unit.line else "finish"
+    trail = unit.trail[:-1] if page != "finish" and unit.trail else unit.trail
+    return unit.but(
+        # One revision for the void record, the next for what this draft becomes.
+        revision=unit.revision + 2,
+        kind=Kind.UNIT if unit.kind is Kind.DANGER and unit.line else unit.kind,
+        page=page,
+        trail=trail,
+        chosen=None if page == "condition" else unit.chosen,
+        count=1,
+        findings=tuple(finding for finding in unit.findings if finding.code != "hazard"),
+        held="",
+        grade=None,
+        disposition=None,
+        price=None,
+        list_price=None,
+        discount=None,
+        reasons=(),
+        gates=(),
+        case=None,
+        dock=(),
+        wipe=None,
+        finished_at=None,
+        voided_at=None,
+        operator=by,
+    )
+
+
+def refurbished(unit: Inspection, *, by: str) -> Inspection:
+    """A unit that comes back to the bench reopens at cleaning; its earlier grade is kept beside the new one."""
+    earlier = (*unit.earlier_grades, unit.grade) if unit.grade else unit.earlier_grades
+    rows = tuple(answer for answer in unit.answers if not answer.id.startswith("finish."))
+    again = reopened(unit, by=by)
+    return again.but(answers=rows, earlier_grades=earlier, page="finish", revision=unit.revision + 1)

@@ -1,5 +1,6 @@
 """The doors: one writer at a time, all or nothing, and a plain word where the file is not what it should be."""
 
+import errno
 import json
 import os
 import shutil
@@ -286,8 +287,9 @@ from inspect_station.store import EventSpec, Store, verify
 
 clock = lambda: datetime.now(UTC)
 folder = Path(sys.argv[1])
+junk = folder / "junk"
+junk.write_bytes(bytes(500_000))
 ballast = folder / "ballast"
-ballast.write_bytes(bytes(500_000))
 
 def finish(store):
     with store.write() as writer:
@@ -296,34 +298,46 @@ def finish(store):
         writer.finish(unit, EventSpec("inspection.finished", {"lpn": unit.lpn}, "ana", clock()))
     return unit.lpn
 
-with Store.open(folder, clock=clock, station="D", running=True) as store:
-    acked, photo = [], ""
+def fill(store):
     try:
         while True:
             acked.append(finish(store))
     except DiskFull as error:
-        told = str(error.title)
+        return f"{error.title} {error.hint}"
+
+def reserve():
+    return ballast.stat().st_blocks * 512 if ballast.exists() else 0
+
+acked, photo = [], ""
+with Store.open(folder, clock=clock, station="D", running=True, ballast_mb=1) as store:
+    reserved = reserve()
+    told = fill(store)
+    # The unit on the bench, for which there was no room.
+    saved = finish(store)
+    acked.append(saved)
+    again = fill(store)
     try:
         store.blobs.put(bytes(1_000_000))
     except DiskFull as error:
         photo = str(error.title)
     # A full disk must not keep the station from starting, nor from being read.
     store.close()
-with Store.open(folder, clock=clock, station="D", running=True) as store:
+with Store.open(folder, clock=clock, station="D", running=True, ballast_mb=1) as store:
+    left = reserve()
     with store.read() as reader:
         kept = [unit.lpn for unit in reader.last_units(10_000)]
-    ballast.unlink()
+    junk.unlink()
     kept_after = finish(store)
-print(json.dumps({"acked": acked, "told": told, "photo": photo, "kept": kept[::-1], "after": kept_after,
-    "inspections": verify(folder / "store.db").inspections}))
+print(json.dumps({"acked": acked, "told": told, "again": again, "photo": photo, "reserved": reserved, "left": left,
+    "kept": kept[::-1], "after": kept_after, "inspections": verify(folder / "store.db").inspections}))
 """
 
 
 def test_on_a_disk_that_really_fills_up_nothing_confirmed_is_lost(tmp_path: Path):
-    """A file system of 3 MB, mounted in a namespace that ends with the process."""
+    """A file system of 5 MB, mounted in a namespace that ends with the process."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = f"mount -t tmpfs -o size=3m none {disk}"
+    mount = f"mount -t tmpfs -o size=5m none {disk}"
     private = [shutil.which("unshare") or "unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     if not shutil.which("unshare") or subprocess.run([*private, mount], check=False, capture_output=True).returncode:
         pytest.skip("a small file system cannot be mounted here: it needs root or user namespaces")
@@ -338,8 +352,33 @@ def test_on_a_disk_that_really_fills_up_nothing_confirmed_is_lost(tmp_path: Path
     assert len(found["acked"]) > 10
     assert found["kept"] == found["acked"]
     assert "The disk is full" in found["told"]
+    assert found["reserved"] >= 1_000_000
+    assert "1 MB kept in reserve are free now" in found["told"]
+    assert "The disk is full" in found["again"]
+    assert "reserve" not in found["again"], "it helps once"
+    assert found["left"] == 0, "a full disk is not filled further by a new reserve"
     assert "The disk is full" in found["photo"]
     assert found["inspections"] == len(found["acked"]) + 1
+
+
+def test_only_the_running_station_keeps_a_reserve_and_of_the_size_that_is_set(opened, folder: Path):
+    ballast = folder / "ballast"
+    opened(ballast_mb=3).close()
+    assert not ballast.exists()
+    for megabytes in (3, 3, 2):
+        opened(running=True, ballast_mb=megabytes).close()
+        assert ballast.stat().st_size == megabytes * 1_000_000
+    opened(running=True).close()
+    assert ballast.exists()
+
+
+def test_a_disk_that_sets_nothing_aside_is_no_reason_not_to_work(opened, folder: Path, bench, monkeypatch):
+    def refused(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", refused)
+    bench.finish(opened(running=True, ballast_mb=1))
+    assert not (folder / "ballast").exists()
 
 
 # ── Copies ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -647,8 +647,8 @@ def test_a_copy_is_counted_by_what_came_out_of_its_kind(store: Store, moves: tup
     with store.write() as writer:
         slip = writer.queue_label(LabelSpec(plate, "", "hold", 1, {}))
         label = writer.queue_label(LabelSpec(plate, "", "clearance", 2, {}))
-        for state in ("printing", "printed"):
-            writer.move_label(slip, state, printer="zebra")  # type: ignore[arg-type]
+        writer.move_label(slip, "printing", printer="zebra")
+        writer.move_label(slip, "printed")
         for state in moves:
             assert writer.move_label(label, state, printer="zebra" if state == "printing" else "")
         assert writer.copies(plate, "clearance") == copies

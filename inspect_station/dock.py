@@ -1,0 +1,120 @@
+"""Where the station stands and who works there: configuration, store, clock, operator, languages, days."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from inspect_station.badges import fingerprint
+from inspect_station.config import Config
+from inspect_station.core.barcode import Scan
+from inspect_station.core.records import (
+    Operator,
+    Role,
+    Seller,
+)
+from inspect_station.message import msg
+from inspect_station.outcomes import (
+    PinNeeded,
+    Said,
+    SignedIn,
+)
+from inspect_station.store import EventSpec, Reader, Store, Writer
+from inspect_station.words import Voice
+
+if TYPE_CHECKING:
+    pass
+
+Clock = Callable[[], datetime]
+
+
+class Dock:
+    """One dock workstation: what every verb stands on."""
+
+    def __init__(self, config: Config, store: Store, *, clock: Clock, training: bool = False) -> None:
+        self.config = config
+        self.rules = config.rules
+        self.store = store
+        self.clock = clock
+        self.training = training
+        self.operator: Operator | None = None
+        self._zone = ZoneInfo(config.station.zone)
+        self._starts = time.fromisoformat(config.station.day_starts)
+
+    # ── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def locale(self) -> str:
+        """The language of the screen: the operator's, else the station's."""
+        return (self.operator.locale if self.operator else "") or self.config.station.locale
+
+    def voice(self, locale: str = "") -> Voice:
+        """A voice in the given, else the screen's, language."""
+        return Voice(locale or self.locale, self.rules, self.config.station.zone)
+
+    @property
+    def by(self) -> str:
+        """The code of whoever works now."""
+        return self.operator.code if self.operator else ""
+
+    def sign_in(self, scan: Scan) -> PinNeeded | SignedIn | Said:
+        """A badge was scanned: an operator is in at once, a supervisor after the PIN."""
+        entry = self._badge(scan)
+        if entry is None:
+            return Said(
+                msg("this badge is not known at {station}", station=self.config.station.name),
+                msg("a supervisor adds it to the operators in station.toml"),
+            )
+        operator, pin_hash = entry
+        if operator.role is Role.SUPERVISOR and pin_hash:
+            return PinNeeded(operator, msg("{name}: type the PIN, then Enter", name=operator.name))
+        return self._in(operator)
+
+    def enter_pin(self, operator: Operator, pin: str) -> SignedIn | Said:
+        """Check a supervisor's PIN (argon2: a try takes about 0.1 s)."""
+        from argon2 import PasswordHasher
+        from argon2.exceptions import InvalidHashError, VerificationError
+
+        hashed = next((each.pin_argon2 for each in self.config.operators if each.code == operator.code), "")
+        try:
+            PasswordHasher().verify(hashed, pin)
+        except (VerificationError, InvalidHashError):
+            return Said(msg("wrong PIN for {name}", name=operator.name), msg("scan the badge and try again"))
+        return self._in(operator)
+
+    def _in(self, operator: Operator) -> SignedIn:
+        self.operator = operator
+        return SignedIn(operator, msg("signed in: {name}", name=operator.name))
+
+    def _badge(self, scan: Scan) -> tuple[Operator, str] | None:
+        hashed = fingerprint(scan.text)
+        for each in self.config.operators:
+            if each.badge_sha256 == hashed:
+                return Operator(code=each.code, name=each.name, role=each.role, locale=each.locale), each.pin_argon2
+        return None
+
+    def seller(self, reader: Reader, code: str) -> Seller:
+        """The seller's settings: station.toml first, then what was imported; an unknown one gets the defaults."""
+        configured = next((seller for seller in self.config.sellers if seller.code == code), None)
+        return configured or reader.seller(code) or Seller(code=code, name=code)
+
+    # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def today(self, at: datetime | None = None) -> date:
+        """The civil date at the site."""
+        return (at or self.clock()).astimezone(self._zone).date()
+
+    def day_start(self, at: datetime) -> datetime:
+        """When the report day that contains this instant began."""
+        return self._day_begins(self.report_day(at))
+
+    def report_day(self, at: datetime) -> date:
+        """The report day that contains this instant: before the starting hour it is still the day before."""
+        local = at.astimezone(self._zone)
+        return local.date() if local.time() >= self._starts else local.date() - timedelta(days=1)
+
+    def _day_begins(self, day: date) -> datetime:
+        return datetime.combine(day, self._starts, self._zone).astimezone(UTC)
+
+    def _event(self, writer: Writer, type: str, body: Mapping[str, object]) -> None:
+        writer.append_event(EventSpec(type=type, body=body, operator=self.by, at=self.clock()))
