@@ -317,7 +317,7 @@ def show(
     from inspect_station.core.barcode import ScanKind
 
     loaded = _load(config)
-    day = _date(on) if on else None
+    day = _date("--on", on) if on else None
     with _station(loaded) as station:
         if station.read(code).kind is ScanKind.LPN:
             unit = station.show(station.read(code).text.partition("/")[0])
@@ -339,11 +339,11 @@ def show(
         print(f"  {outcome}: " + "; ".join(reason["text"] for reason in verdict["reasons"]))
 
 
-def _date(text: str) -> date:
+def _date(option: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise _usage(msg("{value}: a date like 2026-11-22", value=text)) from None
+        raise _usage(msg("{column} {value}: a date like 2026-11-22", column=option, value=text)) from None
 
 
 def _verdict_json(verdict: "Verdict") -> dict[str, Any]:
@@ -413,13 +413,8 @@ def label(
     config: ConfigPath = None,
 ) -> None:
     """The unit's own label, to a file or to stdout."""
-    from inspect_station.label import templates
-    from inspect_station.resources import resource
-
     loaded = _load(config)
     _choice("--format", format, ("pdf", "zpl", "png"))
-    if kind:
-        _choice("--kind", kind, sorted(templates(resource("labels"))))
     with _station(loaded) as station:
         data = station.draw_label(lpn, kind, cast(Any, format))
     _write(data, output)
@@ -483,8 +478,9 @@ def report_daily(
     _choice("--format", format, writers)
     with _station(loaded) as station:
         today = station.report_day(datetime.now(UTC))
-        begin = _date(first or day) if first or day else today
-        end = _date(last) if last else (_date(day) if day else (today if first else begin))
+        the_day = _date("--date", day) if day else None
+        begin = _date("--from", first) if first else the_day or today
+        end = _date("--to", last) if last else the_day or (today if first else begin)
         if end < begin:
             raise _usage(msg("--to {last} lies before --from {first}", last=end.isoformat(), first=begin.isoformat()))
         report = station.daily(begin, end, seller)

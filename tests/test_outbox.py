@@ -830,6 +830,25 @@ def _print_all(outbox: Outbox) -> int:
     return printed
 
 
+def _undo(store: Store, plate: str) -> bool:
+    """Undo the unit; whether a label may be on it already."""
+    with store.write() as writer:
+        unit = writer.inspection(plate)
+        assert unit is not None
+        void = unit.but(revision=unit.revision + 1, voided_at=NOON)
+        return writer.void(void, EventSpec("inspection.voided", {"lpn": plate}, "ana", NOON))
+
+
+def _finish_again(store: Store, plate: str) -> None:
+    with store.write() as writer:
+        unit = writer.inspection(plate)
+        assert unit is not None
+        again = unit.but(revision=unit.revision + 1, voided_at=None)
+        event = EventSpec("inspection.amended", again.model_dump(mode="json"), "ana", NOON)
+        number = writer.next_print_no(plate)
+        writer.finish(again, event, LabelSpec(plate, unit.id, "restock", number, {"title": plate}))
+
+
 def _labels(store: Store) -> list[str]:
     with store.read() as reader:
         return [row["state"] for row in reader._rows("SELECT state FROM label ORDER BY id")]
@@ -863,6 +882,54 @@ def test_a_label_that_surely_did_not_come_out_waits_and_is_printed_first(store: 
     _print_all(outbox)
     assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
     assert outbox.states().printer.ready
+
+
+def test_a_label_whose_unit_was_undone_while_it_was_printing_never_comes_out_later(store: Store, clock: Clock) -> None:
+    """Void, it would lie beside the valid one, and one of the two would be stuck to the box."""
+    plate = _finish(store, label="restock")
+
+    class Slow(Paper):
+        def send(self, data: bytes, *, job: str) -> None:
+            if not self.jobs and self.outcomes:
+                _undo(store, plate)
+                _finish_again(store, plate)
+            super().send(data, job=job)
+
+    paper = Slow("labels", GONE)
+    press = Press(paper)
+    outbox = _outbox(store, None, clock, press)
+    assert outbox.print_once()
+    assert _labels(store) == ["cancelled", "queued"]
+    press.again_at = 0
+    _print_all(outbox)
+    assert paper.jobs == [f"{plate}-restock-2"]
+    assert _labels(store) == ["cancelled", "printed"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        pytest.param(None, "printed", id="it came out all the same"),
+        pytest.param(GONE, "cancelled", id="it did not come out"),
+        pytest.param(UNKNOWN, "cancelled", id="nobody knows: it is void either way"),
+    ],
+)
+def test_what_becomes_of_a_label_whose_unit_is_undone_while_it_is_printing(
+    store: Store, clock: Clock, outcome: Exception | None, state: str
+) -> None:
+    plate = _finish(store, label="restock")
+    told: list[bool] = []
+
+    class Slow(Paper):
+        def send(self, data: bytes, *, job: str) -> None:
+            told.append(_undo(store, plate))
+            super().send(data, job=job)
+
+    outbox = _outbox(store, None, clock, Press(Slow("labels", outcome)))
+    _print_all(outbox)
+    assert told == [True], "the operator is asked to destroy it"
+    assert _labels(store) == [state]
+    assert outbox.states().printer.parked == outbox.states().printer.waiting == 0
 
 
 def test_one_printer_that_is_gone_does_not_hold_up_another(store: Store, clock: Clock) -> None:
@@ -916,6 +983,172 @@ def test_a_label_without_a_printer_waits(store: Store, clock: Clock) -> None:
     outbox = _outbox(store, None, clock)
     assert not outbox.print_once()
     assert _labels(store) == ["queued"]
+
+
+# ── Labels that are late: design.md §7 ───────────────────────────────────────────────────────────────────────────────
+
+
+def _said(outbox: Outbox) -> str:
+    return str(outbox.states().printer.said)
+
+
+def test_a_label_that_is_not_out_within_three_seconds_is_not_printed_by_itself_any_more(
+    store: Store, clock: Clock
+) -> None:
+    plates = [_finish(store, label="restock") for _ in range(2)]
+    paper = Paper("labels", GONE)
+    press = Press(paper)
+    outbox = _outbox(store, None, clock, press)
+    assert _print_all(outbox) == 1
+    clock.now += timedelta(seconds=3)
+    press.again_at = 0
+    paper.outcomes = [GONE]
+    assert _print_all(outbox) == 1
+    assert _labels(store) == ["queued", "queued"], "three seconds are not over"
+    clock.now += timedelta(seconds=0.1)
+    assert _said(outbox) == f"label of {plates[1]} not out: set the box aside"
+    assert outbox.states().printer.problem == GONE.title
+    press.again_at = 0
+    _print_all(outbox)
+    assert _labels(store) == ["parked", "parked"]
+    assert paper.jobs == [], "although the printer is back"
+    assert _said(outbox) == f"label of {plates[1]} not out: set the box aside"
+    with store.read() as reader:
+        late = reader.labels("parked")
+    assert [str(job.reason) for job in late] == [
+        f"label of {plate} was too late and was not printed: set the box aside; F4 prints it" for plate in plates
+    ]
+    assert [job.printer for job in late] == ["", ""], "nobody need ask whether it came out"
+    on_time = _finish(store, label="restock")
+    _print_all(outbox)
+    assert paper.jobs == [f"{on_time}-restock-1"]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.9])
+def test_twelve_labels_at_once_come_out_however_long_they_wait_for_each_other(
+    store: Store, clock: Clock, seconds: float
+) -> None:
+    class Slow(Paper):
+        def send(self, data: bytes, *, job: str) -> None:
+            clock.now += timedelta(seconds=seconds)
+            super().send(data, job=job)
+
+    plates = [_finish(store, label="restock") for _ in range(12)]
+    paper = Slow("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    _print_all(outbox)
+    assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
+    assert _said(outbox) == "printer ready"
+
+
+def test_what_waits_behind_a_label_that_takes_too_long_is_late_too(store: Store, clock: Clock) -> None:
+    said: list[str] = []
+    finished: list[str] = []
+
+    class Slow(Paper):
+        def send(self, data: bytes, *, job: str) -> None:
+            if not self.jobs:
+                clock.now += timedelta(seconds=8)
+                said.append(_said(outbox))
+                finished.append(_finish(store, label="restock"))
+                clock.now += timedelta(seconds=1)
+            super().send(data, job=job)
+
+    slow, waiting = (_finish(store, label="restock") for _ in range(2))
+    paper = Slow("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    _print_all(outbox)
+    assert said == [f"label of {waiting} not out: set the box aside"]
+    assert paper.jobs == [f"{slow}-restock-1", f"{finished[0]}-restock-1"], "the last one is one second old"
+    assert _labels(store) == ["printed", "parked", "printed"]
+
+
+def test_after_a_restart_nothing_that_waited_is_printed_by_itself(store: Store, clock: Clock) -> None:
+    _finish(store, label="restock")
+    clock.now += timedelta(minutes=1)
+    paper = Paper("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    outbox.start()
+    _until(lambda: _labels(store) == ["parked"])
+    outbox.stop()
+    assert paper.jobs == []
+
+
+def test_what_waited_for_a_change_of_the_roll_is_printed_in_order_when_a_person_goes_on(
+    store: Store, clock: Clock
+) -> None:
+    paper = Paper("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    outbox.hold()
+    plates = []
+    for _ in range(3):
+        plates.append(_finish(store, label="restock"))
+        clock.now += timedelta(minutes=1)
+        assert not outbox.print_once()
+    assert "held" in _said(outbox)
+    outbox.resume()
+    _print_all(outbox)
+    assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_does_not_bring_a_late_label_back(store: Store, clock: Clock, hours: int) -> None:
+    paper = Paper("labels")
+    press = Press(paper)
+    outbox = _outbox(store, None, clock, press)
+    _finish(store, label="restock")
+    _print_all(outbox)
+    _finish(store, label="restock")
+    clock.now += timedelta(hours=hours)
+    on_time = _finish(store, label="restock")
+    _print_all(outbox)
+    assert _labels(store) == ["printed", "parked", "printed"]
+    assert paper.jobs[1:] == [f"{on_time}-restock-1"]
+
+
+def test_while_it_runs_a_late_label_is_told_by_itself_and_the_printer_asked_until_it_is_back(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OUT_S", 0.1)
+    monkeypatch.setattr(module, "LONGEST_STALL_S", 0.05)
+    clock_now = datetime.now
+    monkeypatch.setattr(clock.__class__, "__call__", lambda self: clock_now(UTC))
+    paper = Paper("labels", *[GONE] * 100)
+    paper.well = False
+    told: list[States] = []
+    outbox = _outbox(store, None, clock, Press(paper), notify=told.append)
+    outbox.start()
+    plate = _finish(store, label="restock")
+    outbox.wake()
+    _until(lambda: bool(told) and str(told[-1].printer.said) == f"label of {plate} not out: set the box aside")
+    _until(lambda: _labels(store) == ["parked"])
+    assert not outbox.states().printer.ready
+    paper.well = True
+    _until(lambda: outbox.states().printer.ready)
+    assert paper.jobs == []
+    outbox.stop()
+
+
+def test_a_label_that_nobody_prints_is_told_while_its_printer_is_still_silent(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OUT_S", 0.05)
+    told: list[States] = []
+    over = threading.Event()
+
+    class Silent(Paper):
+        def send(self, data: bytes, *, job: str) -> None:
+            clock.now += timedelta(seconds=1)
+            assert over.wait(5)
+
+    plate = _finish(store, label="restock")
+    outbox = _outbox(store, None, clock, Press(Silent("labels")), notify=told.append)
+    outbox.start()
+    _until(lambda: bool(told) and str(told[-1].printer.said) == f"label of {plate} not out: set the box aside")
+    over.set()
+    _until(lambda: _labels(store) == ["printed"])
+    _until(lambda: str(told[-1].printer.said) == "printer ready")
+    outbox.stop()
 
 
 def test_a_site_s_printer_becomes_a_press(tmp_path: Path) -> None:
@@ -1076,6 +1309,33 @@ def test_a_station_that_moves_to_another_hub_offers_it_everything(
         outbox.push_once()
         outbox.push_once()
         assert _at_hub(new) == _here(store)
+
+
+def test_a_station_that_another_process_enrols_sends_without_being_started_anew(
+    store: Store, hub: Hub, clock: Clock, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIMER_S", 0.05)
+    with web(create_app(hub)) as url:
+        outbox = _outbox(store, None, clock, settings=_settings(url))
+        outbox.start()
+        _finish(store)
+        outbox.wake()
+        _until(lambda: "not enrolled" in str(outbox.states().hub.said))
+        enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
+        _until(lambda: _at_hub(hub) == _here(store) and outbox.states().hub.waiting == 0)
+        assert outbox.states().hub.enrolled
+        outbox.stop()
+
+
+def test_a_station_that_is_enrolled_again_uses_its_new_token(store: Store, hub: Hub, clock: Clock, web: Web) -> None:
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        enrol(store, _settings(url), add_station(hub.store.folder, "DOCK-1"))
+        _finish(store)
+        outbox._sync()
+        assert "enrol it again" in str(outbox.states().hub.said)
+        outbox._sync()
+        assert _at_hub(hub) == _here(store)
 
 
 def test_a_station_without_a_hub_keeps_everything(store: Store, clock: Clock) -> None:

@@ -221,19 +221,6 @@ class Reader:
             code,
         )
 
-    def draft_of_line(self, parcel: str, seller: str, number: str, line_no: int) -> Inspection | None:
-        """The draft worked on last of one line in one parcel."""
-        return self._inspection(
-            """
-            SELECT body FROM draft WHERE parcel = ? AND seller = ? AND rma = ? AND line_no = ?
-            ORDER BY updated_at DESC, id DESC LIMIT 1
-            """,
-            parcel,
-            seller,
-            number,
-            line_no,
-        )
-
     def drafts_of_line(self, seller: str, number: str, line_no: int) -> tuple[Inspection, ...]:
         """All unfinished inspections of one line, in whatever parcel, the one worked on last first."""
         return self._inspections(

@@ -230,11 +230,6 @@ class Writer(Reader):
         self._put("draft", ["id"], row)
         self._keep_photos(unit.id, unit.photos)
 
-    def drop_draft(self, id: str) -> None:
-        """Give a draft up; its photos go too, unless the unit was finished before."""
-        self._do("DELETE FROM draft WHERE id = ?", id)
-        self._do("DELETE FROM photo WHERE inspection = ?1 AND ?1 NOT IN (SELECT id FROM inspection)", id)
-
     def _keep_photos(self, owner: str, photos: Iterable[Photo]) -> None:
         for photo in photos:
             row = {

@@ -58,9 +58,7 @@ def _prompt(paper: Paper, arrived: Arrived) -> Part:
 def _whole(paper: Paper, arrived: Arrived, line: LineSeen) -> list[Content]:
     product = line.product
     lines = [paper.spread(ink(product.title, "bold"), ink(_count(paper, line)))]
-    lines.append(
-        ink("   ".join(each for each in (f"EAN {product.ean}", paper.sort(product)) if each), DIM)
-    )
+    lines.append(ink("   ".join(each for each in (f"EAN {product.ean}", paper.sort(product)) if each), DIM))
     lines.append(paper.hang(ink(f"{paper.say(msg('Customer says:'))} ", DIM), ink(said_by_customer(paper, line))))
     lines += paper.reasons(line.verdict)
     if _missing(arrived, line):

@@ -483,3 +483,17 @@ def test_the_feed_holds_the_newest_state_of_each_thing_in_the_order_of_change(hu
         known = ledger.rma("lumo", "R-1")
     assert known is not None
     assert known.closed
+
+
+def test_a_list_that_is_published_again_keeps_the_numbers_that_stations_know(hub: Hub) -> None:
+    lamp, vase = Line(no=1, gtin=LAMP), Line(no=2, gtin="05901234123457")
+    with hub.write() as ledger:
+        assert ledger.publish_rma("main", Rma(seller="lumo", number="R-1", lines=(lamp, vase)))
+        turned = Rma(seller="lumo", number="R-1", lines=(vase.but(no=1), lamp.but(no=2)))
+        assert not ledger.publish_rma("main", turned), "no news"
+        assert ledger.publish_rma("main", turned.but(lines=(vase.but(no=1, quantity=2), lamp.but(no=2))))
+        (row,) = ledger.changes("main", ["rma"], 0, 10)
+    assert [(line["no"], line["gtin"], line["quantity"]) for line in json.loads(row["body"])["lines"]] == [
+        (1, LAMP, 1),
+        (2, "05901234123457", 2),
+    ]

@@ -229,8 +229,6 @@ def test_a_draft_is_found_by_all_that_a_scan_can_say(store: Store, bench):
         assert writer.draft_of("SN-1") == older
         assert writer.draft_of(LAMP) == newer
         assert writer.draft_of("4711-0093") == newer
-        assert writer.draft_of_line("parcel-1", "lumo", "4711-0093", 1) == older
-        assert writer.draft_of_line("parcel-2", "lumo", "4711-0093", 1) is None
         assert writer.drafts() == (newer, older)
 
 

@@ -493,20 +493,6 @@ def test_two_drafts_never_share_a_plate(store: Store, bench):
         writer.save_draft(unit.but(id=writer.new_id()))
 
 
-def test_a_draft_that_is_given_up_takes_its_photos_along_unless_it_was_finished_before(store: Store, bench):
-    with store.write() as writer:
-        unit = bench.unit(writer, photos=(Photo(slot="damage", sha256="ab" * 32),))
-        writer.save_draft(unit)
-        writer.drop_draft(unit.id)
-        assert writer.drafts() == ()
-        assert writer.photos(unit.id) == ()
-    done = bench.finish(store, photos=(Photo(slot="damage", sha256="ab" * 32),))
-    with store.write() as writer:
-        writer.save_draft(done.but(revision=3))
-        writer.drop_draft(done.id)
-        assert len(writer.photos(done.id)) == 1
-
-
 def test_an_owed_photo_is_listed_until_it_is_taken_and_a_verified_one_stays_so(store: Store, bench):
     unit = bench.finish(store, photos=(Photo(slot="damage"), Photo(slot="box", sha256="ab" * 32, at=bench.clock())))
     with store.write() as writer:
