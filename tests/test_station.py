@@ -777,6 +777,32 @@ def test_a_full_disk_says_so_and_loses_nothing_that_was_confirmed(station, monke
     assert station.desk().waiting[0].lpn == other.inspection.lpn, "the open unit is kept"
 
 
+def _with_limits(station: Station, **limits: int) -> None:
+    changed = station.config.limits.model_copy(update=limits)
+    station.config = station.config.model_copy(update={"limits": changed})
+
+
+def test_below_the_first_floor_of_the_disk_photos_are_owed_and_work_goes_on(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Digit(3))
+    _with_limits(station, photos_mb=10**9)
+    owed = station.photograph(unit.bench, step.inspection)
+    assert not owed.well and not owed.step.inspection.photos[0].sha256
+    done = committed(station, unit, station.step(unit.bench, owed.step.inspection, life.Accept()).inspection)
+    assert done.disposition is Disposition.HOLD
+
+
+def test_below_the_last_floor_nothing_new_is_begun_and_the_open_unit_is_finished(station):
+    announce(station, "ML-40001", (LAMP, 1), (VASE, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    _with_limits(station, inspections_mb=10**9)
+    assert committed(station, unit, press(station, unit, life.Digit(1)).inspection).disposition == "restock"
+    with pytest.raises(DiskFull) as refused:
+        station.scan(VASE)
+    assert refused.value.hint.text
+
+
 def test_no_restock_label_for_a_unit_that_must_not_be_sold(station):
     announce(station, "ML-40001", (LAMP, 1))
     arrived = station.scan("ML-40001")

@@ -155,7 +155,11 @@ def lamps(paper: Paper, scene: Scene) -> Part:
     troubled = bool(hub.parked or hub.offline_since)
     first = here + "   " + _lamp(_tone(troubled, hub.waiting, hub.enrolled), paper.say(hub.said))
     troubled = bool(printer.parked or printer.held or not printer.ready)
-    second = _lamp(_tone(troubled, printer.waiting, True), paper.say(printer.said))
+    said = paper.say(printer.said)
+    if printer.problem is not None and printer.problem != printer.said:
+        # A label that is not out goes first: the box must be set aside; then why.
+        said = f"{said} · {paper.say(printer.problem)}"
+    second = _lamp(_tone(troubled, printer.waiting, True), said)
     return Part(stack([*paper.wrap(first), *paper.wrap(second)]), "lamps")
 
 

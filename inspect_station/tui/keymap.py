@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from inspect_station.core.barcode import COMMAND
+from inspect_station.errors import ConfigError
 from inspect_station.message import Message, msg
 from inspect_station.words import Voice
 
@@ -127,8 +128,15 @@ class Keymap:
     """The keys as they are on this station."""
 
     def __init__(self, changed: Mapping[str, str] | None = None) -> None:
-        """``changed`` names other keys by id, for example ``{"photo": "y"}``."""
+        """``changed`` names other keys by id, for example ``{"photo": "y"}``. Raises ConfigError for an unknown id."""
         moved = changed or {}
+        ids = sorted({key.id for key in KEYS})
+        unknown = sorted(set(moved) - set(ids))
+        if unknown:
+            raise ConfigError(
+                msg("[keys] {unknown}: there is no such key", unknown=", ".join(unknown)),
+                msg("known are {ids}", ids=", ".join(ids)),
+            )
         self.keys = tuple(replace(key, keys=(moved[key.id],)) if key.id in moved else key for key in KEYS)
         self._by_id = {key.id: key for key in self.keys}
 
@@ -162,10 +170,13 @@ def commands() -> Iterator[tuple[str, Message]]:
 
 def table(voice: Voice) -> str:
     """All keys as a Markdown table, for the README."""
-    rows = [f"| {voice.say(msg('key'))} | {voice.say(msg('does'))} | |", "| --- | --- | --- |"]
+    rows = [
+        f"| {voice.say(msg('key'))} | {voice.say(msg('does'))} | | {voice.say(msg('id'))} |",
+        "| --- | --- | --- | --- |",
+    ]
     for place, heading in PLACES.items():
-        rows.append(f"| **{voice.say(heading)}** | | |")
+        rows.append(f"| **{voice.say(heading)}** | | | |")
         listed = (key for key in KEYS if key.place == place and key.id != "up")
         for key in listed:
-            rows.append(f"| `{key.shown(voice)}` | {voice.say(key.word)} | {voice.say(key.tip)} |")
+            rows.append(f"| `{key.shown(voice)}` | {voice.say(key.word)} | {voice.say(key.tip)} | {key.id} |")
     return "\n".join(rows) + "\n"

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from inspect_station.core.barcode import MOST
+from inspect_station.errors import ConfigError
 from inspect_station.tui.keymap import HIDDEN, KEYS, Keymap, commands, table, written
 from inspect_station.words import Voice
 
@@ -62,3 +63,10 @@ def test_the_manual_lists_every_key(locale: str) -> None:
 def test_keys_are_written_as_on_their_caps() -> None:
     voice = Voice()
     assert [written(key, voice) for key in (" ", "f2", "escape", "down", "p")] == ["Space", "F2", "Esc", "↓", "p"]
+
+
+def test_a_key_of_an_unknown_id_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Keymap({"foto": "y"})
+    assert "foto" in str(refused.value.title) and "photo" in str(refused.value.hint)
+    assert Keymap({"photo": "y"}).find("y", ["photo"]) == "photo"
