@@ -183,7 +183,7 @@ def demo(
         _write(_json(made.json()), None)
         return
     _say(msg("demo ready in {folder}", folder=made.dir))
-    _say(msg("scan or type from {sheet}; labels come out in {printer}", sheet=f"{made.dir}/scan-sheet.pdf",
+    _say(msg("scan or type from {sheet}; labels come out in {printer}", sheet=made.sheet,
              printer=made.printer_dir))  # fmt: skip
 
 
@@ -193,11 +193,14 @@ def _play(folder: Path, *, fresh: bool, training: bool) -> None:
     from inspect_station.station import open_station
 
     made = prepare(folder.absolute(), fresh=fresh)
-    _say(msg("scan or type from {sheet}; labels come out in {printer}", sheet=f"{made.dir}/scan-sheet.pdf",
-             printer=made.printer_dir))  # fmt: skip
-    _say(msg("badge of the operator: {badge}", badge=made.badge))
-    loaded = config.load(Path(made.config))
-    with open_station(loaded, running=True, training=training) as station:
+    said = (
+        msg("scan or type from {sheet}; labels come out in {printer}", sheet=made.sheet, printer=made.printer_dir),
+        msg("badge of the operator: {badge}  (scan it, or paste it and press Enter)", badge=made.badge),
+    )
+    for line in said:
+        _say(line)
+    with open_station(config.load(Path(made.config)), running=True, training=training) as station:
+        station.welcome = said
         _screens(station)
 
 

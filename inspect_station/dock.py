@@ -13,7 +13,7 @@ from inspect_station.core.records import (
     Role,
     Seller,
 )
-from inspect_station.message import msg
+from inspect_station.message import Message, msg
 from inspect_station.outcomes import (
     PinNeeded,
     Said,
@@ -38,6 +38,8 @@ class Dock:
         self.clock = clock
         self.training = training
         self.operator: Operator | None = None
+        self.welcome: tuple[Message, ...] = ()
+        """Said on the sign-in page: where a demo's codes are."""
         self._zone = ZoneInfo(config.station.zone)
         self._starts = time.fromisoformat(config.station.day_starts)
 

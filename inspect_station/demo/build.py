@@ -54,6 +54,11 @@ class Demo:
     """Role or language to badge."""
     parcels: tuple[Parcel, ...]
 
+    @property
+    def sheet(self) -> str:
+        """Where the scan sheet lies."""
+        return str(Path(self.dir) / "scan-sheet.pdf")
+
     def json(self) -> dict[str, Any]:
         """The form that `demo --no-tui --json` prints."""
         return asdict(self)

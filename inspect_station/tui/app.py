@@ -210,12 +210,14 @@ class StationApp(App[int]):
         height = self.size.height - keys.height - (lamps.height if lamps else 0) - self.station.training
         self._block("training").show(Part(ink(voice.say(TRAINING))) if self.station.training else None)
         below = banner.height if banner else 0
-        self.query_one("#page", Sheet).show(self._parts(paper, height, below))
+        parts = self._parts(paper, height, below)
+        free = height - below - sum(part.height + 2 * part.framed for part in parts)
+        self.query_one("#page", Sheet).show(parts)
         self._block("over").show(overlay.part(paper.narrower(2), scene, self.keymap))
         self._block("lamps").show(lamps)
         self._block("banner").show(banner)
         self._block("keys").show(keys)
-        self._paint_photos(paper, height, below, beside=beside)
+        self._paint_photos(paper, height, below, free, beside=beside)
 
     def _block(self, id: str) -> Block:
         return self.query_one(f"#{id}", Block)
@@ -231,7 +233,7 @@ class StationApp(App[int]):
             case _:
                 return desk.parts(paper, self.scene, self.station, height - below)
 
-    def _paint_photos(self, paper: Paper, height: int, below: int, *, beside: bool) -> None:
+    def _paint_photos(self, paper: Paper, height: int, below: int, free: int, *, beside: bool) -> None:
         """Beside the page, or for a moment over it."""
         scene = self.scene
         photos = scene.unit.inspection.photos if scene.unit else ()
@@ -246,8 +248,10 @@ class StationApp(App[int]):
         self._block("history").show(unit.history(column, scene.unit) if beside and scene.unit else None)
         shot = self.query_one("#shot", Picture)
         path = self.station.blobs.path(scene.picture) if scene.picture and not beside else None
-        shot.show(path, 30, SHOT_ROWS)
-        shot.styles.offset = (0, max(0, height - below - SHOT_ROWS - 2))
+        # Under the text where there is room; where there is none, a small one over its lower right corner.
+        high = max(4, min(SHOT_ROWS, free - 2))
+        shot.show(path, 30, high)
+        shot.styles.offset = (0, max(0, height - below - high - 2))
         large = self.query_one("#large")
         shown = isinstance(scene.over, Photos) and bool(photos)
         large.set_class(shown, "-shown")

@@ -1,9 +1,11 @@
 """The desk, always ready for a scan; signing in is the same page, asking for a badge."""
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from inspect_station.core.records import Inspection
-from inspect_station.message import msg, msgn
+from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import Arrived, Desk
 from inspect_station.station import Station
 from inspect_station.tui.hands import parcel_title, waiting
@@ -28,16 +30,19 @@ def parts(paper: Paper, scene: Scene, station: Station, height: int) -> list[Par
     """The desk in ``height`` lines."""
     match scene.place:
         case SignIn() as place:
-            return [head(paper, station), *_sign_in(paper, place)]
+            return [head(paper, station), *_sign_in(paper, place, station.welcome)]
         case AtDesk() as place:
             return [head(paper, station), *_desk(paper, scene, place, height)]
     return []
 
 
-def _sign_in(paper: Paper, place: SignIn) -> list[Part]:
+def _sign_in(paper: Paper, place: SignIn, welcome: Sequence[Message]) -> list[Part]:
     box = Part(ink("•" * len(place.typed)) + CURSOR, "box", paper.say(msg("Scan your badge")))
     unit = getattr(place.behind, "inspection", None)
     found: list[Part] = [box]
+    lines = [paper.hang(ink("  › ", CALM), ink(paper.say(each))) for each in welcome]
+    if lines and place.handed_over is None:
+        found.append(Part(stack([ink(""), *lines])))
     if unit is not None:
         said = msg("{lpn} stays open behind this: sign in to go on", lpn=unit.lpn)
         found.append(Part(ink(f"  ▶ {paper.say(said)}", CALM)))
