@@ -1,7 +1,8 @@
 """Scans and parcels: what a code means, whose carton it is, and which unit comes onto the bench."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from inspect_station.config import Config
@@ -115,6 +116,7 @@ class Reception(Dock):
 
     def _serial(self, reader: Reader, serial: str, current: Inspection) -> Given | Said:
         """A serial is inspected once; one that came back before is asked about (domain.md §5)."""
+        serial = serial.upper()
         gtin = current.product.gtin if current.product else ""
         others = [unit for unit in reader.with_serial(serial, gtin) if unit.lpn != current.lpn]
         now = [unit for unit in others if unit.finished_at is None or unit.rma == current.rma]
@@ -188,7 +190,7 @@ class Reception(Dock):
         if len(rmas) > 1:
             return Several(scan, tuple(self._line(reader, rma, line) for rma in rmas for line in rma.lines[:1]))
         rma = rmas[0]
-        if rma.site and rma.site != self.config.station.site:
+        if not self._here(rma):
             forwarded = reader.units(rma.seller, rma.number)
             if forwarded:
                 return Known(
@@ -237,11 +239,19 @@ class Reception(Dock):
         if parcel is not None:
             lines = self._parcel_lines(reader, parcel)
             own = [line for line in lines if line.line.gtin == scan.gtin]
-            still = [line for line in own if line.open > 0]
+            still = [line for line in own if line.open > 0 and self._here(line.rma)]
             if still:
-                return self._open_line(reader, parcel, still[0])
-            if own and on_parcel is not None:
-                return self._extra_unit(scan, parcel, own[0])
+                return self._open_line(reader, parcel, still)
+            extras = [draft for draft in self._drafts_of_gtin(reader, scan) if draft.warnings]
+            if own and (on_parcel is not None or extras):
+                extra = self._extra_unit(scan, parcel, own[0])
+                if not extras:
+                    return extra
+                more = Answerable(
+                    msg("one more than announced in {rma}", rma=own[0].rma.number), "", partial(self.accept, extra)
+                )
+                said = msg("{title}: one was set aside. Which is this?", title=own[0].product.title)
+                return Question(said, (*self._resuming(extras), more))
             if on_parcel is not None:
                 return self._wrong_item(reader, scan, parcel)
             if any(line.open for line in lines):
@@ -255,10 +265,25 @@ class Reception(Dock):
             return Several(scan, lines)
         if lines:
             return self._pick(reader, lines[0])
-        drafts = [draft for draft in reader.drafts() if draft.scanned == scan.text]
-        if drafts:
+        drafts = self._drafts_of_gtin(reader, scan)
+        if len(drafts) == 1:
             return self._opened(reader, drafts[0])
+        if drafts:
+            return Question(msg("several were set aside. Which is this?"), tuple(self._resuming(drafts)))
         return self._unknown(reader, scan)
+
+    @staticmethod
+    def _drafts_of_gtin(reader: Reader, scan: Scan) -> list[Inspection]:
+        """Units set aside that answer to this article's code."""
+        return [
+            draft
+            for draft in reader.drafts()
+            if draft.scanned == scan.text or (draft.product is not None and draft.product.gtin == scan.gtin)
+        ]
+
+    def _here(self, rma: Rma) -> bool:
+        """Whether the RMA is meant for this site."""
+        return not rma.site or rma.site == self.config.station.site
 
     def _strange(self, reader: Reader, scan: Scan, parcel: Parcel, own: Sequence[LineSeen]) -> Question:
         """An article that the carton on the bench does not announce: only the operator knows where it came from."""
@@ -273,7 +298,8 @@ class Reception(Dock):
             with self.store.read() as fresh:
                 return self.accept(self._wrong_item(fresh, scan, parcel))
 
-        number = parcel.rmas[0][1]
+        expected = next((each for each in self._parcel_lines(reader, parcel) if each.open), None)
+        number = expected.rma.number if expected else parcel.rmas[0][1]
         found = reader.lines_of_gtin(scan.gtin)
         first = msg("it came alone, without RMA")
         if found:
@@ -304,26 +330,50 @@ class Reception(Dock):
             parcel=parcel,
         )
 
-    def _open_line(self, reader: Reader, parcel: Parcel, line: LineSeen) -> Opened | Question:
-        """The next unit of a line. Where one was set aside and others are still to come, it may be either."""
-        drafts = reader.drafts_of_line(line.rma.seller, line.rma.number, line.line.no)
-        if not drafts:
-            return self._begin(reader, parcel, line)
-        if line.open <= len(drafts) and len(drafts) == 1:
+    def _open_line(self, reader: Reader, parcel: Parcel, lines: Sequence[LineSeen]) -> Opened | Question:
+        """The next unit of an article. Where one was set aside and others are still to come, it may be either; where
+        several lines announce it, only the operator knows whose it is."""
+        drafts = [
+            draft for line in lines for draft in reader.drafts_of_line(line.rma.seller, line.rma.number, line.line.no)
+        ]
+        room = [line for line in lines if self._to_come(reader, line) > 0]
+        if not drafts and len(lines) == 1:
+            return self._begin(reader, parcel, lines[0])
+        if not room and len(drafts) == 1:
             return self._opened(reader, drafts[0])
 
-        def resume(draft: Inspection) -> Callable[[], Seen]:
-            return lambda: self.resume(draft.id)
+        def another(line: LineSeen) -> Callable[[], Seen]:
+            def begin() -> Seen:
+                with self.store.read() as fresh:
+                    if self._to_come(fresh, line) <= 0:
+                        return self._looked_at(fresh, line.rma)
+                    return self._begin(fresh, fresh.parcel(parcel.id) or parcel, line)
 
-        def another() -> Seen:
-            with self.store.read() as fresh:
-                return self._begin(fresh, parcel, line)
+            return begin
 
-        answers = [Answerable(msg("the one with the slip {lpn}", lpn=draft.lpn), "", resume(draft)) for draft in drafts]
-        if line.open > len(drafts):
-            answers.append(Answerable(msg("another one"), "", another))
-        said = msg("{title}: one was set aside. Which is this?", title=line.product.title)
+        label = msg("another one") if drafts and len(room) == 1 else None
+        answers = [*self._resuming(drafts)]
+        answers += [
+            Answerable(label or msg("one of RMA {rma}", rma=line.rma.number), "", another(line)) for line in room
+        ]
+        title = lines[0].product.title
+        said = msg("{title}: one was set aside. Which is this?", title=title)
+        if not drafts:
+            said = msg("{title} is announced more than once. Whose is this?", title=title)
         return Question(said, tuple(answers))
+
+    def _resuming(self, drafts: Iterable[Inspection]) -> Iterator[Answerable]:
+        """One answer for each unit that was set aside."""
+        for draft in drafts:
+            label = msg("the one with the slip {lpn}", lpn=draft.lpn)
+            yield Answerable(label, "", partial(self.resume, draft.id))
+
+    @staticmethod
+    def _to_come(reader: Reader, line: LineSeen) -> int:
+        """Units of the line that nobody has had on the bench yet."""
+        number = line.line.no
+        drafts = reader.drafts_of_line(line.rma.seller, line.rma.number, number)
+        return reader.open_count(line.rma.seller, line.rma.number, number) - len(drafts)
 
     def _wrong_item(self, reader: Reader, scan: Scan, parcel: Parcel) -> Proposed:
         products = reader.products(scan.gtin)
@@ -348,16 +398,19 @@ class Reception(Dock):
         """The RMA's parcel is on the bench. A second RMA shares the carton until a unit is begun; after that the
         next RMA closes it."""
         key = (rma.seller, rma.number)
-        before = on_parcel or reader.open_parcel()
+        held = reader.parcel(on_parcel.id) if on_parcel is not None and on_parcel.id else None
+        if held is not None and held.closed_at is not None:
+            held = None  # closed meanwhile: it takes nothing any more
+        before = held or reader.open_parcel()
         if before is not None and key in before.rmas:
             return self._arrived(reader, before)
-        shares = on_parcel is not None and not reader.units_in(on_parcel.id)
+        shares = held is not None and not reader.units_in(held.id)
         now = self.clock()
         with self.store.write() as writer:
             if before is not None and not shares:
                 self._close_parcel(writer, before)
-            if shares and on_parcel is not None:
-                parcel = on_parcel.but(rmas=(*on_parcel.rmas, key))
+            if shares and held is not None:
+                parcel = held.but(rmas=(*held.rmas, key))
             else:
                 parcel = Parcel(
                     id=writer.new_id(),
@@ -419,6 +472,9 @@ class Reception(Dock):
 
     def _close_parcel(self, writer: Writer, parcel: Parcel) -> None:
         """The next RMA closes it: lines not found are marked and stay open."""
+        parcel = writer.parcel(parcel.id) or parcel
+        if parcel.closed_at is not None:
+            return
         lines = self._parcel_lines(writer, parcel)
         missing = tuple(
             (each.rma.seller, each.rma.number, each.line.no)
@@ -439,8 +495,9 @@ class Reception(Dock):
     def line_missing(self, parcel: Parcel, line: LineSeen) -> Arrived:
         """`m`: this line is not in the parcel; it stays open."""
         key = (line.rma.seller, line.rma.number, line.line.no)
-        marked = parcel.missing if key in parcel.missing else (*parcel.missing, key)
         with self.store.write() as writer:
+            parcel = writer.parcel(parcel.id) or parcel
+            marked = parcel.missing if key in parcel.missing else (*parcel.missing, key)
             changed = parcel.but(missing=marked)
             writer.save_parcel(changed)
             return self._arrived(writer, changed, msg("{title}: marked as not in the parcel", title=line.product.title))
@@ -449,6 +506,7 @@ class Reception(Dock):
         """Something seen on the carton before it was opened; each unit in it carries it too."""
         finding = Finding(code=code, by=self.by, at=self.clock())
         with self.store.write() as writer:
+            parcel = writer.parcel(parcel.id) or parcel
             changed = parcel.but(findings=(*parcel.findings, finding))
             writer.save_parcel(changed)
             return self._arrived(writer, changed, msg("{what:data}: p takes its photo", what=f"finding.{code}"))
@@ -463,14 +521,15 @@ class Reception(Dock):
             return self._rma(reader, self.read(line.rma.number), (line.rma,), None)
 
     def _pick(self, reader: Reader, line: LineSeen) -> Seen:
-        if line.rma.site and line.rma.site != self.config.station.site:
+        if not self._here(line.rma):
             return self._rma(reader, self.read(line.rma.number), (line.rma,), None)
-        if not self._expected(reader, line.rma):
-            drafts = reader.drafts_of_line(line.rma.seller, line.rma.number, line.line.no)
+        drafts = reader.drafts_of_line(line.rma.seller, line.rma.number, line.line.no)
+        if self._to_come(reader, line) <= 0:
+            # What is still open of it was set aside, in the parcel in which it came.
             return self._opened(reader, drafts[0]) if drafts else self._looked_at(reader, line.rma)
         arrived = self._arrive(reader, line.rma, None)
         with self.store.read() as fresh:
-            return self._open_line(fresh, arrived.parcel, line)
+            return self._open_line(fresh, arrived.parcel, [line])
 
     def _begin(self, reader: Reader, parcel: Parcel, line: LineSeen, extra: bool = False) -> Opened:
         unit = self._new(parcel, Kind.UNIT).but(
@@ -550,9 +609,14 @@ class Reception(Dock):
         rmas = [rma for seller, number in parcel.rmas if (rma := reader.rma(seller, number)) is not None]
         return next((rma for rma in rmas if self._expected(reader, rma)), rmas[0] if rmas else None)
 
-    def _forward(self, line: LineSeen) -> Finished | Opened:
+    def _forward(self, line: LineSeen) -> Finished | Opened | Known:
         """An RMA of another site: an LPN and a slip with the address, ungraded."""
         with self.store.read() as reader:
+            done = reader.units(line.rma.seller, line.rma.number)
+            if done:
+                return Known(
+                    done[0], msg("{rma} was forwarded already, as {lpn}", rma=line.rma.number, lpn=done[0].lpn)
+                )
             parcel = self._arrive(reader, line.rma, None).parcel
         unit = self._new(parcel, Kind.FORWARD).but(
             seller=line.rma.seller,
@@ -564,7 +628,10 @@ class Reception(Dock):
         )
         with self.store.read() as reader:
             bench = self._bench(reader, unit)
-        return self.finish(bench, unit)
+        done_now = self.finish(bench, unit)
+        with self.store.write() as writer:
+            self._close_parcel(writer, parcel)
+        return done_now
 
     def _new(self, parcel: Parcel | None, kind: Kind) -> Inspection:
         """A new unit with its plate. Raises DiskFull below the floor: what is open can still be finished."""

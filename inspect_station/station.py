@@ -29,7 +29,7 @@ from inspect_station.core.records import (
 from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
-from inspect_station.message import Message, msg
+from inspect_station.message import Message, msg, msgn
 from inspect_station.outbox import Outbox, Press, connect, enrol
 from inspect_station.outcomes import (
     Arrived,
@@ -167,6 +167,7 @@ class Station(Reception):
             return Said(error.title, error.hint)
         photo = Photo(slot="carton", sha256=sha256, by=self.by, at=self.clock())
         with self.store.write() as writer:
+            parcel = writer.parcel(parcel.id) or parcel
             changed = parcel.but(photos=(*parcel.photos, photo))
             writer.save_parcel(changed)
             return self._arrived(writer, changed, doubt or msg("photo of the carton saved"))
@@ -186,7 +187,7 @@ class Station(Reception):
         now = self.clock()
         with self.store.write() as writer:
             if self._too_many(writer, unit):
-                return self._one_too_many(writer, bench, unit)
+                return self._one_too_many(writer, unit)
             done = decide.finished(
                 self.rules,
                 bench.seller,
@@ -219,11 +220,22 @@ class Station(Reception):
             return False  # refurbished and back: it has its place on the line already
         return reader.open_count(unit.seller, unit.rma, unit.line.no) < unit.count
 
-    def _one_too_many(self, writer: Writer, bench: Bench, unit: Inspection) -> Opened:
-        extra = unit.but(warnings=(EXTRA_UNIT,), count=1, page="finish")
-        extra = extra.but(verdict=life.judge(bench, extra))
-        writer.save_draft(extra)
-        return Opened(extra, bench, msg("not saved: the line was filled meanwhile, this is a unit too many"))
+    def _one_too_many(self, writer: Writer, unit: Inspection) -> Opened:
+        still = writer.open_count(unit.seller, unit.rma, unit.line.no) if unit.line else 0
+        if still > 0:
+            said = msgn(
+                "not saved: {n} unit of the line is open now. Count again",
+                "not saved: {n} units of the line are open now. Count again",
+                n=still,
+            )
+            again = unit.but(count=1, chosen=None, page="condition", trail=())
+        else:
+            said = msg("not saved: the line was filled meanwhile, this is a unit too many")
+            again = unit.but(warnings=(EXTRA_UNIT,), count=1, page="finish")
+        fresh = self._bench(writer, again)
+        again = again.but(verdict=life.judge(fresh, again))
+        writer.save_draft(again)
+        return Opened(again, fresh, said)
 
     @staticmethod
     def _at_todays_price(reader: Reader, unit: Inspection) -> Inspection:
@@ -236,7 +248,10 @@ class Station(Reception):
     def _copies(self, writer: Writer, done: Inspection) -> tuple[Inspection, ...]:
         """The other units of a count, each with its own plate and record."""
         more = done.count - 1
-        return tuple(done.but(id=writer.new_id(), lpn=lpn) for lpn in (writer.take_lpns(more) if more > 0 else ()))
+        return tuple(
+            done.but(id=writer.new_id(), lpn=lpn, revision=1, earlier_grades=())
+            for lpn in (writer.take_lpns(more) if more > 0 else ())
+        )
 
     def _commit(self, writer: Writer, unit: Inspection) -> None:
         kind = "inspection.finished" if unit.revision == 1 else "inspection.amended"

@@ -520,6 +520,135 @@ def test_only_a_serial_counts_as_a_serial(station):
     assert step.inspection == unit.inspection and step.said is not None, "its check digit is wrong"
 
 
+def test_a_closed_parcel_on_the_screen_takes_no_further_rma(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1), (CHAIR, 1))
+    announce(station, "ML-40003", (CHAIR, 1))
+    sealed(station, "ML-40001", LAMP)
+    sealed(station, "ML-40002", VASE)
+    looked_at = station.scan("ML-40001")
+    assert isinstance(looked_at, Arrived)
+    third = station.scan("ML-40003", None, looked_at.parcel)
+    assert isinstance(third, Arrived) and third.parcel.rmas == (("lumo", "ML-40003"),)
+    with station.store.read() as reader:
+        closed = [event for event in reader.pending_events(1000) if event.type == "parcel.closed"]
+        second = reader.parcel_of("lumo", "ML-40002")
+    assert len(closed) == 2, "ML-40001 when it was full, ML-40002 by the next RMA"
+    assert second is not None and second.closed_at is not None
+
+
+def test_a_wrong_item_set_aside_is_not_taken_for_the_right_article(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    arrived = station.scan("ML-40001")
+    assert isinstance(arrived, Arrived)
+    proposed = station.scan(VASE, None, arrived.parcel)
+    assert isinstance(proposed, Proposed)
+    wrong = station.accept(proposed)
+    assert isinstance(wrong, Opened)
+    station.set_aside(wrong.inspection)
+    right = station.scan(LAMP)
+    assert isinstance(right, Opened) and right.inspection.lpn != wrong.inspection.lpn
+
+
+def test_an_article_that_two_rmas_of_the_carton_announce_is_asked_about(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (LAMP, 1))
+    first = station.scan("ML-40001")
+    assert isinstance(first, Arrived)
+    both = station.scan("ML-40002", None, first.parcel)
+    assert isinstance(both, Arrived)
+    asked = station.scan(LAMP, None, both.parcel)
+    assert isinstance(asked, Question) and len(asked.answers) == 2
+    second = asked.answers[1].then()
+    assert isinstance(second, Opened) and second.inspection.rma == "ML-40002"
+
+
+def test_an_extra_unit_set_aside_is_offered_again(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    sealed(station, "ML-40001", LAMP)
+    seen = station.scan("ML-40001")
+    assert isinstance(seen, Arrived)
+    offer = station.scan(LAMP, None, seen.parcel)
+    assert isinstance(offer, Proposed)
+    extra = station.accept(offer)
+    assert isinstance(extra, Opened)
+    station.set_aside(extra.inspection)
+    asked = station.scan(LAMP)
+    assert isinstance(asked, Question) and extra.inspection.lpn in text(asked.answers[0].label)
+
+
+def test_another_sites_article_is_never_graded_here(station):
+    announce(station, "ML-40001", (LAMP, 2), site="LYS2")
+    seen = station.scan("ML-40001")
+    assert isinstance(seen, Proposed)
+    assert isinstance(station.accept(seen), Finished)
+    assert isinstance(station.accept(seen), Known), "one slip for one carton"
+    assert not isinstance(station.scan(LAMP), Opened)
+
+
+def test_what_was_tested_is_not_new_any_more_by_any_way(station):
+    announce(station, "NT-40001", (PHONE, 1))
+    unit = opened(station, "NT-40001", PHONE)
+    tested = press(station, unit, life.Serial(IMEI), life.AllPass(), life.Typed("90"), life.Back(), life.Back())
+    assert tested.inspection.page == "condition"
+    pressed = station.step(unit.bench, tested.inspection, life.Digit(1))
+    assert not pressed.done and pressed.said is not None and pressed.inspection.chosen is None
+
+
+def test_an_undone_danger_is_again_what_it_was(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    arrived = station.scan("ML-40001")
+    assert isinstance(arrived, Arrived)
+    proposed = station.scan(VASE, None, arrived.parcel)
+    assert isinstance(proposed, Proposed)
+    wrong = station.accept(proposed)
+    assert isinstance(wrong, Opened)
+    committed(station, wrong, press(station, wrong, life.Digit(0)).inspection)
+    undone = station.undo()
+    assert isinstance(undone, Opened)
+    assert undone.inspection.kind is Kind.WRONG_ITEM and undone.inspection.page == "finish"
+    assert undone.inspection.product is not None and "vase" in undone.inspection.product.title
+
+
+def test_units_counted_after_an_undo_are_first_records_of_their_own(station):
+    announce(station, "AP-40001", (SHIRT, 5))
+    sealed(station, "AP-40001", SHIRT)
+    undone = station.undo()
+    assert isinstance(undone, Opened)
+    step = press(station, undone, life.Counted(3), life.Digit(1))
+    done = station.finish(undone.bench, step.inspection)
+    assert isinstance(done, Finished)
+    assert [unit.revision for unit in done.units] == [3, 1, 1]
+    with station.store.read() as reader:
+        types = [event.type for event in reader.pending_events(1000)][-4:]
+    assert sorted(types[-3:]) == ["inspection.amended", "inspection.finished", "inspection.finished"]
+
+
+def test_a_count_that_fits_no_more_is_asked_again_and_nobody_is_suspected(station):
+    announce(station, "AP-40001", (SHIRT, 3))
+    unit = opened(station, "AP-40001", SHIRT)
+    counted = press(station, unit, life.Counted(3))
+    station.set_aside(counted.inspection)
+    asked = station.scan(SHIRT)
+    assert isinstance(asked, Question)
+    other = asked.answers[-1].then()
+    assert isinstance(other, Opened)
+    committed(station, other, press(station, other, life.Digit(1)).inspection)
+    again = station.resume(unit.inspection.id)
+    assert isinstance(again, Opened)
+    refused = station.finish(again.bench, press(station, again, life.Digit(1)).inspection)
+    assert isinstance(refused, Opened)
+    assert (refused.inspection.count, refused.inspection.page, refused.inspection.warnings) == (1, "condition", ())
+    assert refused.bench.open_units == 2
+
+
+def test_a_row_left_unclean_before_a_change_of_mind_sends_no_sealed_unit_to_cleaning(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Digit(2), life.Digit(1), life.Back(), life.Digit(1))
+    assert committed(station, unit, step.inspection).disposition is Disposition.RESTOCK
+
+
 # ── Corrections that must not open a gate ────────────────────────────────────────────────────────────────────────────
 
 

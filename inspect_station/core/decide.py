@@ -353,6 +353,8 @@ def _ours(rules: Rules, seller: Seller, inspection: Inspection, decision: Decisi
         return _because(decision, Disposition.RETURN_TO_SELLER, "route.hygiene", message)
     rule = rules.grades[decision.grade]
     undone = [row for row in ("clean", "repacked") if _row_failed(inspection, row)]
+    if decision.grade is Grade.NEW:
+        undone = []  # what was never opened is neither cleaned nor repacked
     if undone:
         message = msg("not yet {what:word}: back to the bench", what=undone[0])
         return _because(decision, Disposition.REFURBISH, f"route.{undone[0]}", message)

@@ -344,10 +344,11 @@ def _path(bench: Bench, inspection: Inspection) -> Iterator[str]:
     if sealed:
         yield "finish"
         return
-    if inspection.chosen is not None and not asked:
-        # The questions ask it in their turn; a digit does not get around it.
-        yield from (f"question.{each.id}" for each in _later_questions(bench, inspection) if each.when == "hygiene")
+    # The questions ask about the hygiene seal in their turn; a digit does not get around it.
+    hygiene = [f"question.{each.id}" for each in _later_questions(bench, inspection) if each.when == "hygiene"]
     tested = checklist is not None and checklist.test and inspection.chosen is not Grade.DEFECTIVE
+    if hygiene and not asked and inspection.chosen is not None and not tested:
+        yield from hygiene
     if tested:
         yield "test"
     if checklist is not None and decide.dead(checklist, inspection):
@@ -362,6 +363,8 @@ def _path(bench: Bench, inspection: Inspection) -> Iterator[str]:
             yield from (f"question.{question.id}" for question in _later_questions(bench, inspection))
         elif tested and (inspection.chosen is None or "grade" in (inspection.page, *inspection.trail)):
             yield "grade"
+        if tested and not asked and inspection.chosen is not None:
+            yield from hygiene
     if checklist is not None and inspection.verdict.ours and not inspection.held:
         yield from _treatment(bench, inspection, checklist)
     yield "finish"
@@ -532,12 +535,21 @@ def _digit(act: _Act, n: int, offset: int) -> Step:
     return _toggled(act, rows[index].id)
 
 
+def _worked_on(bench: Bench, inspection: Inspection) -> bool:
+    """Whether a test, lock or wipe was answered: then it was opened, whatever is pressed now. A serial number alone
+    may be read through the box."""
+    checklist = bench.rules.checklist(inspection.product)
+    rows = [(page, row) for page in ("test", "lock", "wipe") for row in (checklist.steps(page) if checklist else ())]
+    answers = [inspection.answer(f"{page}.{row.id}") for page, row in rows if row.kind != "serial"]
+    return any(answer is not None and answer.mark in (Mark.PASS, Mark.FAIL) for answer in answers)
+
+
 def _grade_pressed(act: _Act, n: int) -> Step:
     inspection = act.before
     if n > len(Grade):
         return Step(inspection, msg("{n} is no grade: 1 to 6, or 0 for danger", n=n))
     grade = Grade.by_digit(n)
-    if grade is Grade.NEW and inspection.page == "grade":
+    if grade is Grade.NEW and _worked_on(act.bench, inspection):
         return Step(inspection, msg("it was opened to be tested: not new any more"))
     if inspection.count > 1 and grade is not Grade.NEW:
         return Step(
@@ -606,6 +618,9 @@ def _option(act: _Act, n: int) -> Step:
 def _toggled(act: _Act, row: str) -> Step:
     inspection = act.before
     answer = inspection.answer(row)
+    known = _row_rule(act.bench, inspection, row)
+    if known is not None and known.kind == "serial":
+        return Step(inspection, msg("a serial number is scanned or typed, not ticked"))
     failed = answer is None or answer.mark is not Mark.FAIL
     toggled = act.answered(inspection, row, Mark.FAIL if failed else Mark.OPEN)
     step_rule = _row_rule(act.bench, inspection, row)
@@ -744,7 +759,7 @@ def _typed(act: _Act, text: str) -> Step:
 def _serial(act: _Act, text: str, before: str = "") -> Step:
     """A serial scanned: it must be the one sold and never have come back before; then the tests open."""
     inspection = act.before
-    serial = text.strip()
+    serial = text.strip().upper()
     checklist = act.bench.rules.checklist(inspection.product)
     if checklist is not None and checklist.serial == "imei" and not imei.is_valid(serial):
         return Step(inspection, msg("{code} is no IMEI: its check digit is wrong. Scan it again", code=serial))
@@ -834,7 +849,8 @@ def _counted(act: _Act, n: int) -> Step:
 def _became(act: _Act, kind: Kind) -> Step:
     inspection = act.before
     if kind is Kind.DANGER:
-        danger = act.found(inspection, "hazard").but(kind=Kind.DANGER, chosen=None, count=1)
+        was = inspection.was if inspection.kind is Kind.DANGER else inspection.kind
+        danger = act.found(inspection, "hazard").but(kind=Kind.DANGER, was=was, chosen=None, count=1)
         return Step(_dwelt(danger, act.at), done=True)
     became = inspection.but(kind=kind, chosen=None, count=1, overrides=())
     return Step(_go(became, path(act.bench, became)[0], act.at))
@@ -1157,16 +1173,21 @@ def accessories(bench: Bench, inspection: Inspection) -> tuple[tuple[str, str], 
 
 def reopened(unit: Inspection, *, by: str) -> Inspection:
     """The draft that a voided unit becomes: same plate, same answers, the decision open again."""
-    page = unit.trail[-1] if unit.trail and unit.grade is Grade.NEW else "finish"
-    if unit.kind is Kind.UNKNOWN:
-        page = "claim"
-    if unit.kind is Kind.DANGER:
-        page = "condition" if unit.line else "finish"
-    trail = unit.trail[:-1] if page != "finish" and unit.trail else unit.trail
+    kind = unit.kind
+    if kind is Kind.DANGER:
+        kind = unit.was or (Kind.UNIT if unit.line else Kind.DANGER)
+    page, trail = "finish", unit.trail
+    if kind is Kind.UNKNOWN:
+        page, trail = "claim", ()
+    elif kind is Kind.UNIT and unit.kind is Kind.DANGER:
+        page, trail = "condition", ()
+    elif unit.trail and unit.grade is Grade.NEW:
+        page, trail = unit.trail[-1], unit.trail[:-1]
     return unit.but(
         # One revision for the void record, the next for what this draft becomes.
         revision=unit.revision + 2,
-        kind=Kind.UNIT if unit.kind is Kind.DANGER and unit.line else unit.kind,
+        kind=kind,
+        was=None,
         page=page,
         trail=trail,
         chosen=None if page == "condition" else unit.chosen,
@@ -1194,4 +1215,6 @@ def refurbished(unit: Inspection, *, by: str) -> Inspection:
     earlier = (*unit.earlier_grades, unit.grade) if unit.grade else unit.earlier_grades
     rows = tuple(answer for answer in unit.answers if not answer.id.startswith("finish."))
     again = reopened(unit, by=by)
-    return again.but(answers=rows, earlier_grades=earlier, page="finish", revision=unit.revision + 1)
+    return again.but(
+        answers=rows, earlier_grades=earlier, page="finish", chosen=unit.chosen, revision=unit.revision + 1
+    )

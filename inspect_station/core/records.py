@@ -355,6 +355,8 @@ class Inspection(Record):
     station: str
     parcel: str
     kind: Kind = Kind.UNIT
+    was: Kind | None = None
+    """What it was before it turned out to be dangerous."""
     seller: str = ""
     rma: str = ""
     line: Line | None = None

@@ -222,16 +222,22 @@ class Reader:
         )
 
     def drafts_of_line(self, seller: str, number: str, line_no: int) -> tuple[Inspection, ...]:
-        """All unfinished inspections of one line, in whatever parcel, the one worked on last first."""
-        return self._inspections(
+        """Units of one line that are set aside or on the bench, in whatever parcel, the one worked on last first.
+
+        Only those that take one of the line's open places: no wrong item, no unit more than announced, none that has
+        its place already and only came back to be cleaned.
+        """
+        drafts = self._inspections(
             """
             SELECT body FROM draft WHERE seller = ? AND rma = ? AND line_no = ?
+                AND NOT EXISTS (SELECT 1 FROM inspection i WHERE i.id = draft.id AND i.current AND i.voided_at IS NULL)
             ORDER BY updated_at DESC, id DESC
             """,
             seller,
             number,
             line_no,
         )
+        return tuple(draft for draft in drafts if draft.kind is Kind.UNIT and not draft.warnings)
 
     def drafts(self) -> tuple[Inspection, ...]:
         """All unfinished inspections, the one worked on last first."""

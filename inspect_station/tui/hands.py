@@ -528,6 +528,9 @@ class Hands:
                 return self._given(scene, unit, life.Digit(0))
             case "grade" | "option" | "toggle":
                 return self._given(scene, unit, life.Digit(int(DIGITS.get(key, key)), unit.offset))
+            case "accept" | "questions" if view.field is not None and view.field.text and unit.typed:
+                # A serial number that is typed counts like one that is scanned: it is looked up.
+                return self._do(scene, lambda: self.station.scan(unit.typed, unit.inspection))
             case "accept" | "questions":
                 turn = self._given(scene, unit, life.Typed(unit.typed) if unit.typed else life.Accept())
                 if view.field is not None and turn.scene == scene.but(banner=None):

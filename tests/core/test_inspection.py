@@ -270,6 +270,21 @@ def test_hygiene_goods_are_asked_about_their_seal_also_by_digit(on_bench):
     assert done.done and decide.grade(bench.rules, done.inspection)[0] is Grade.OPENED
 
 
+def test_tested_hygiene_goods_are_asked_about_their_seal_after_the_grade(on_bench):
+    bench, unit = on_bench(**PHONE, hygiene=True)
+    assert play(bench, unit, "imei Space type=87 3").inspection.page == "question.hygiene"
+
+
+def test_the_serial_row_is_scanned_never_ticked(on_bench):
+    bench, unit = on_bench(**PHONE, serial="490154203237518")
+    wrong = play(bench, unit, "imei").inspection
+    rows = [row.id for row in life.view(bench, wrong).rows]
+    n = rows.index("test.imei")
+    step = life.step(bench, wrong, life.Digit(n % 9 + 1, n // 9 * 9), by="x", at=wrong.started_at)
+    assert step.inspection == wrong and step.said is not None
+    assert wrong.found("serial_mismatch")
+
+
 def test_a_postmark_before_the_delivery_is_a_typing_error(on_bench):
     bench, unit = on_bench(postmarked_on=None)
     early = life.Postmarked(datetime(2026, 10, 1).date())
