@@ -4,6 +4,7 @@ A verb takes and returns frozen values; what an operator meets in a day is a val
 `Proposed`…), not an exception. `open_station` is the one place where real parts are chosen.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -30,7 +31,7 @@ from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
 from inspect_station.message import Message, msg, msgn
-from inspect_station.outbox import Outbox, Press, connect, enrol
+from inspect_station.outbox import Outbox, Press, connect, enrol, why
 from inspect_station.outcomes import (
     Arrived,
     Desk,
@@ -45,7 +46,7 @@ from inspect_station.outcomes import (
 from inspect_station.reception import EXTRA_UNIT, Reception
 from inspect_station.reports.daily import Daily, daily
 from inspect_station.resources import resource
-from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Reader, Store, Writer, space
+from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Outgoing, Reader, Store, Writer, space
 from inspect_station.words import Voice
 
 if TYPE_CHECKING:
@@ -468,6 +469,7 @@ class Station(Reception):
             parcel = reader.open_parcel()
             arrived = self._arrived(reader, parcel) if parcel else None
             doubtful = tuple(_doubtful(job) for job in reader.labels("parked"))
+            doubtful += tuple(_parked(event) for event in reader.parked_events())
             drafts = tuple(_waiting(draft) for draft in reader.drafts())
             return Desk(
                 units=tally.units,
@@ -611,7 +613,14 @@ def _waiting(draft: Inspection) -> Waiting:
 
 
 def _doubtful(job: LabelJob) -> Waiting:
-    return Waiting(lpn=job.lpn, sign="▲", text=msg("did its label come out?"), label=job.id)
+    text = job.reason or msg("did its label come out?")
+    return Waiting(lpn=job.lpn, sign="▲", text=text, label=job.id)
+
+
+def _parked(event: Outgoing) -> Waiting:
+    """A record that the hub did not take: of which unit, why, and what to do."""
+    lpn = json.loads(event.line)["body"].get("lpn", "")
+    return Waiting(lpn=lpn, sign="▲", text=why(event.code))
 
 
 def open_station(

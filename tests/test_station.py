@@ -33,6 +33,7 @@ from inspect_station.outcomes import (
     SignedIn,
 )
 from inspect_station.station import Station, open_station
+from inspect_station.store import Receipt
 from inspect_station.upstream import Credentials
 
 IMEI = "356938035643809"
@@ -877,6 +878,17 @@ def test_with_the_hub_down_everything_waits_counted(station):
     done = station.sync()
     assert done.sent == 0 and done.waiting > 0 and done.problem is not None
     assert station.desk().events_waiting == done.waiting
+
+
+def test_a_record_that_the_hub_refused_stands_on_the_desk_with_its_reason(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    with station.store.write() as writer:
+        writer.mark_events([Receipt(writer.event_of(unit.id), "rejected", "schema_invalid")])
+    (parked,) = station.desk().waiting
+    assert parked.lpn == unit.lpn
+    assert "cannot read this record" in text(parked.text)
+    assert station.hub_state(unit.id) == "parked"
 
 
 def test_a_second_station_on_the_same_store_is_refused(station):
