@@ -1,6 +1,7 @@
 """Scans and parcels: what a code means, whose carton it is, and which unit comes onto the bench."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     pass
 
 
-class Reception(Dock):
+class Reception(Dock, ABC):
     """Everything from the scan to the unit on the bench."""
 
     def __init__(self, config: Config, store: Store, *, clock: Clock, training: bool = False) -> None:
@@ -57,13 +58,13 @@ class Reception(Dock):
             badge=config.scanner.badge_prefix,
         )
 
+    @abstractmethod
     def finish(self, bench: Bench, unit: Inspection) -> Finished | Opened:
         """Commit the unit (`Station.finish`): what is only forwarded needs no bench."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_aside(self, unit: Inspection) -> Message:
         """Let the unit wait (`Station.set_aside`): another one comes first."""
-        raise NotImplementedError
 
     # ── Scans ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -123,6 +123,18 @@ def text(said: Message) -> str:
     return str(said)
 
 
+def wrong_item(station: Station) -> Opened:
+    """A vase in the box of a lamp, on the bench."""
+    announce(station, "ML-40001", (LAMP, 1))
+    arrived = station.scan("ML-40001")
+    assert isinstance(arrived, Arrived)
+    proposed = station.scan(VASE, None, arrived.parcel)
+    assert isinstance(proposed, Proposed)
+    wrong = station.accept(proposed)
+    assert isinstance(wrong, Opened)
+    return wrong
+
+
 # ── Parcels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -539,13 +551,7 @@ def test_a_closed_parcel_on_the_screen_takes_no_further_rma(station):
 
 
 def test_a_wrong_item_set_aside_is_not_taken_for_the_right_article(station):
-    announce(station, "ML-40001", (LAMP, 1))
-    arrived = station.scan("ML-40001")
-    assert isinstance(arrived, Arrived)
-    proposed = station.scan(VASE, None, arrived.parcel)
-    assert isinstance(proposed, Proposed)
-    wrong = station.accept(proposed)
-    assert isinstance(wrong, Opened)
+    wrong = wrong_item(station)
     station.set_aside(wrong.inspection)
     right = station.scan(LAMP)
     assert isinstance(right, Opened) and right.inspection.lpn != wrong.inspection.lpn
@@ -597,13 +603,7 @@ def test_what_was_tested_is_not_new_any_more_by_any_way(station):
 
 
 def test_an_undone_danger_is_again_what_it_was(station):
-    announce(station, "ML-40001", (LAMP, 1))
-    arrived = station.scan("ML-40001")
-    assert isinstance(arrived, Arrived)
-    proposed = station.scan(VASE, None, arrived.parcel)
-    assert isinstance(proposed, Proposed)
-    wrong = station.accept(proposed)
-    assert isinstance(wrong, Opened)
+    wrong = wrong_item(station)
     committed(station, wrong, press(station, wrong, life.Digit(0)).inspection)
     undone = station.undo()
     assert isinstance(undone, Opened)

@@ -36,9 +36,6 @@ from inspect_station.core.rules import Checklist, FindingRule, Question, Rules
 from inspect_station.core.rules import Step as Row
 from inspect_station.message import Message, msg
 
-SPACE_GUARD_MS = 300
-"""`Space` is ignored for the first 300 ms of a page: nobody has read it yet (domain.md §3.4)."""
-
 CHECK_PAGES = ("test", "lock", "wipe", "sterilise")
 
 
@@ -649,7 +646,7 @@ def _all_pass(act: _Act) -> Step:
         return Step(inspection, msg("Space passes a whole checklist; here is none"))
     if inspection.shown_at is not None:
         shown_ms = (act.at - inspection.shown_at).total_seconds() * 1000
-        if 0 <= shown_ms < SPACE_GUARD_MS:
+        if 0 <= shown_ms < act.bench.rules.space_guard_ms:
             return Step(inspection, msg("too fast: read the rows first, then press Space again"))
     if inspection.page == "finish":
         return _accept(act)

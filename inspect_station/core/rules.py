@@ -191,6 +191,8 @@ class Rules(Rule):
     """Hours the seller has to answer a case."""
     grade_hours: int = Field(gt=0)
     """Hours from receipt to grade."""
+    space_guard_ms: int = Field(ge=0)
+    """`Space` is ignored for so long after a page is shown: nobody has read it yet (domain.md §3.4)."""
 
     @model_validator(mode="after")
     def _refers_to_what_exists(self) -> "Rules":
