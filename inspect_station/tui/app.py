@@ -18,8 +18,9 @@ from textual.message import Message as Note
 from textual.theme import Theme
 from textual.timer import Timer
 
-from inspect_station.core.barcode import GS, Doubled, Out, Press, Retract, Scanned, Wedge, clean
+from inspect_station.core.barcode import GS, clean
 from inspect_station.core.records import Inspection
+from inspect_station.core.wedge import Doubled, Out, Press, Retract, Scanned, Wedge
 from inspect_station.errors import Exit, StationError
 from inspect_station.message import Message, msg
 from inspect_station.outbox import States
@@ -103,6 +104,13 @@ class StationApp(App[int]):
 
     class Changed(Note):
         """Background work has changed what the desk shows."""
+
+    class Code(Note):
+        """A whole code came in, by another way than the keyboard."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     class Looked(Note):
         """The desk's numbers are there."""
@@ -311,6 +319,19 @@ class StationApp(App[int]):
     async def _feed(self, at: float, key: str) -> None:
         self._wedge.mode = "text" if self.scene.writes else "keys"
         await self._act(self._wedge.feed(at, key))
+
+    def code(self, text: str) -> None:
+        """A whole code from a scanner that does not type. Any thread may call this."""
+        if self._server is not None:
+            self.post_message(self.Code(text))
+
+    @on(Code)
+    def _coded(self, note: Code) -> None:
+        self._touched = max(self._touched, note.time)
+        self._queue(partial(self._whole, note.time, note.text))
+
+    async def _whole(self, at: float, text: str) -> None:
+        await self._act(self._wedge.whole(at, text))
 
     async def _pasted(self, text: str) -> None:
         """Text from the clipboard goes where text is typed, and nowhere else."""
