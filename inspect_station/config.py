@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from inspect_station.core.barcode import expression
 from inspect_station.core.policy import Rule
 from inspect_station.core.records import Grade, Operator, Seller
 from inspect_station.core.rules import Rules
-from inspect_station.devices import CameraSettings, PrinterSettings
+from inspect_station.devices import CameraSettings, PrinterSettings, ScannerPort
 from inspect_station.errors import ConfigError
 from inspect_station.message import Message, msg, msgn
 from inspect_station.resources import resource
@@ -49,10 +50,11 @@ def _locale(name: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
+    if text:
+        try:
+            expression(text)
+        except ValueError as error:
+            raise ValueError(f"not a regular expression (RE2): {error}") from None
     return text
 
 
@@ -106,15 +108,11 @@ class OperatorSettings(Operator):
     """Argon2 hash of a supervisor's PIN."""
 
 
-class ScannerSettings(Rule):
-    """How scans are told from keys."""
+class ScannerSettings(ScannerPort):
+    """The scanner, and how scans are told from keys."""
 
-    prefix: str = ""
-    """What the scanner sends before each code; with one, a scan is certain."""
-    suffix: str = ""
-    """What it sends after it; empty = Enter or Tab."""
-    hold_ms: int = Field(ge=0, le=1000)
-    """The first printable key is held so long before it acts."""
+    hold_ms: int = Field(ge=0, le=50)
+    """The first printable key is held so long before it acts; a hand feels more than 50 ms."""
     double_ms: int = Field(ge=0, le=10_000)
     """The same code again within this time is a double read."""
     badge_prefix: Name

@@ -1,6 +1,6 @@
 """Texts that scanners send, and what they look like."""
 
-import re
+import time
 import unicodedata
 
 import pytest
@@ -17,13 +17,13 @@ from inspect_station.core.barcode import (
     Scan,
     ScanKind,
     clean,
+    expression,
     next_lpn,
     read,
-    repairs,
     station_block,
 )
 
-PATTERNS = Patterns(rma={"lumo": re.compile(r"RMA-[0-9A-Z]{4}"), "otto": re.compile(r"Z[0-9]{6}")})
+PATTERNS = Patterns(rma={"lumo": expression(r"RMA-[0-9A-Z]{4}"), "otto": expression(r"Z[0-9]{6}")})
 BADGE = "BDG-0123456789ABCDEF"
 # Check characters worked out by hand from ISO 7064 mod 37,36.
 LPN = "L7F3K00481S"
@@ -98,7 +98,25 @@ def test_clean_text_is_safe_to_show_and_to_store(raw: str) -> None:
         pytest.param("3700471002479-B2", "gtin", "03700471002479", id="SKU of EAN, hyphen and suffix"),
         pytest.param("3700471002478LC", "unknown", "", id="a SKU whose EAN does not hold is only text"),
         pytest.param("12345678901231", "gtin", "12345678901231", id="14 digits with a GTIN's check digit"),
+        pytest.param("04252614", "gtin", "00042100005264", id="UPC-E"),
+        pytest.param("]E004252614", "gtin", "00042100005264", id="UPC-E with its AIM identifier"),
+        pytest.param("]E0425261", "gtin", "00042100005264", id="UPC-E, the scanner leaves out the system and check"),
+        pytest.param("]E04252614", "gtin", "00042100005264", id="UPC-E, the scanner leaves out the system"),
+        pytest.param("425261", "unknown", "", id="six digits may be anything"),
+        pytest.param("4252614", "unknown", "", id="seven digits may be anything"),
+        pytest.param("]E404252614", "unknown", "", id="a UPC-E that claims to be an EAN-8"),
+        pytest.param("]E073513537", "unknown", "", id="an EAN-8 that claims to be a UPC"),
+        pytest.param("0 425261 4", "gtin", "00042100005264", id="UPC-E typed as printed, in groups"),
+        pytest.param("]E0042100005264", "gtin", "00042100005264", id="UPC-A with its AIM identifier"),
+        pytest.param("0-471-11709-9", "asin", "09780471117094", id="ISBN-10 typed with hyphens"),
+        pytest.param("080442957X", "asin", "09780804429573", id="ISBN-10 whose check digit is X"),
+        pytest.param("0-471-11709-8", "unknown", "", id="an ISBN-10 that does not hold"),
+        pytest.param("04-711-170-99", "unknown", "", id="ten digits in groups that no ISBN has"),
         pytest.param("490154203237518", "imei", "", id="15 digits that hold Luhn"),
+        pytest.param("49-015420-323751-8", "imei", "", id="IMEI in the groups of its standard"),
+        pytest.param("490154 20 323751 8", "imei", "", id="IMEI in the groups of the older standard"),
+        pytest.param("490-1542-0323-7518", "unknown", "", id="15 digits in groups that no IMEI has"),
+        pytest.param("4901542032375101", "unknown", "", id="IMEISV has no check digit"),
         pytest.param("490154203237519", "unknown", "", id="15 digits that do not"),
         pytest.param("106141412345678908", "sscc", "", id="SSCC without identifier"),
         pytest.param("106141412345678907", "unknown", "", id="18 digits that are no SSCC"),
@@ -108,6 +126,7 @@ def test_clean_text_is_safe_to_show_and_to_store(raw: str) -> None:
         pytest.param("b018n3w71u", "asin", "", id="ASIN in small letters"),
         pytest.param("0471117099", "asin", "09780471117094", id="a book's ASIN is its ISBN-10"),
         pytest.param("RR123456785FR", "tracking", "", id="postal tracking"),
+        pytest.param("RR 123 456 785 FR", "tracking", "", id="postal tracking typed as printed"),
         pytest.param("1Z12345E0205271688", "tracking", "", id="UPS tracking"),
         pytest.param("RMA-1A2B", "rma", "", id="RMA by its seller's pattern"),
         pytest.param("rma-1a2b", "rma", "", id="RMA in small letters"),
@@ -132,11 +151,11 @@ def test_clean_text_is_safe_to_show_and_to_store(raw: str) -> None:
 )
 def test_what_a_code_looks_like(raw: str, kind: str, gtin: str) -> None:
     scan = look(raw)
-    assert (scan.kind, scan.gtin, scan.repaired) == (kind, gtin, False)
+    assert (scan.kind, scan.gtin, scan.repaired) == (kind, gtin, "")
 
 
 def test_an_rma_pattern_wins_over_an_order_but_not_over_a_check_digit() -> None:
-    patterns = Patterns(rma={"a": re.compile(r"\d{3}-\d{7}-\d{7}"), "b": re.compile(r"\d{13}")})
+    patterns = Patterns(rma={"a": expression(r"\d{3}-\d{7}-\d{7}"), "b": expression(r"\d{13}")})
     assert read("406-4307814-8186723", patterns).kind is ScanKind.RMA
     assert read("3700471002479", patterns).kind is ScanKind.GTIN
     assert read("3700471002478", patterns).kind is ScanKind.RMA
@@ -163,6 +182,8 @@ def test_another_badge_prefix() -> None:
         ("3700471002478", "Check digit wrong: 3700471002478 should end in 9."),
         ("73513530", "Check digit wrong: 73513530 should end in 7."),
         ("036000291453", "Check digit wrong: 036000291453 should end in 2."),
+        ("01234560", "Check digit wrong: 01234560 should end in 5."),
+        ("04252611", "Check digit wrong: 04252611 should end in 0/4."),
         ("98412345678909", "Check digit wrong: 98412345678909 should end in 8."),
         ("L7F3K00481C/3", "The check character of label L7F3K00481C is wrong."),
         ("", "The scan was empty."),
@@ -201,143 +222,86 @@ def test_a_code_has_at_most_128_characters(length: int, kind: ScanKind) -> None:
     assert (scan.kind, len(scan.text)) == (kind, 128)
 
 
-# --- read: GS1 -------------------------------------------------------------------------------------------
-
-ARTICLE = "0109506000134352"
-GTIN = "09506000134352"
+# --- read: several meanings --------------------------------------------------------------------------------
 
 
+# Expanded by hand from the table for UPC-E in the GS1 General Specifications.
 @pytest.mark.parametrize(
-    ("raw", "elements"),
+    ("raw", "articles"),
     [
-        pytest.param(ARTICLE, {"01": GTIN}, id="an article alone, without symbology"),
-        pytest.param("]C1" + ARTICLE, {"01": GTIN}, id="an article in GS1-128"),
-        pytest.param(f"]d2{ARTICLE}10LOT7{GS}21S123", {"01": GTIN, "10": "LOT7", "21": "S123"}, id="lot and serial"),
-        pytest.param(
-            f"]d2{GS}{ARTICLE}21S123{GS}17301231",
-            {"01": GTIN, "21": "S123", "17": "301231"},
-            id="leading separator, date behind a serial",
-        ),
-        pytest.param(
-            f"{ARTICLE}1730123110LOT7",
-            {"01": GTIN, "17": "301231", "10": "LOT7"},
-            id="one variable field, last",
-        ),
-        pytest.param(
-            f"(01){GTIN}(10)A21B(21)00042",
-            {"01": GTIN, "10": "A21B", "21": "00042"},
-            id="typed with brackets; zeros stay",
-        ),
-        pytest.param(f"]C1{ARTICLE}21(7)X{GS}", {"01": GTIN, "21": "(7)X"}, id="brackets in a serial number stay"),
-        pytest.param(f"]C1{ARTICLE}21S10X{GS}", {"01": GTIN, "21": "S10X"}, id="with a separator nothing is in doubt"),
-        pytest.param(f"{ARTICLE}21S21X", {"01": GTIN, "21": "S21X"}, id="no element comes twice"),
-        pytest.param("]C100106141412345678908", {"00": "106141412345678908"}, id="SSCC"),
-        pytest.param("00106141412345678908", {"00": "106141412345678908"}, id="SSCC without symbology"),
-        pytest.param("]C121ABC99", {"21": "ABC99"}, id="a serial number alone"),
+        pytest.param("01234565", ("00012345000065", "00000001234565"), id="an EAN-8 of 0 is a shop's own"),
+        pytest.param("10127582", ("00000010127582", "00101275000082"), id="UPC-E of system 1 is rare"),
+        pytest.param("]E001234565", ("00012345000065",), id="the symbology says UPC-E"),
+        pytest.param("]E00425261", ("00004252000061", "00042100005264"), id="the system or the check digit left out"),
+        pytest.param("]E401234565", ("00000001234565",), id="the symbology says EAN-8"),
+        pytest.param("73513537", ("00000073513537",), id="an EAN-8 alone"),
+        pytest.param("04252614", ("00042100005264",), id="a UPC-E alone"),
+        pytest.param("RMA-1A2B", (), id="no article"),
     ],
 )
-def test_gs1_elements(raw: str, elements: dict[str, str]) -> None:
+def test_eight_digits_may_name_two_articles(raw: str, articles: tuple[str, ...]) -> None:
     scan = look(raw)
-    assert scan.elements == elements
-    assert (scan.problem, scan.gtin) == (None, elements.get("01", ""))
-    assert (scan.lot, scan.serial) == (elements.get("10", ""), elements.get("21", ""))
-    kinds = {"01": ScanKind.GTIN, "00": ScanKind.SSCC, "21": ScanKind.SERIAL}
-    assert scan.kind is kinds[next(iter(elements))]
-    assert scan.text == "".join(f"({ai}){value}" for ai, value in elements.items())
+    assert scan.articles == articles
+    assert (scan.gtin, *scan.also)[: len(articles)] == articles
 
 
 @pytest.mark.parametrize(
-    "tail",
+    ("raw", "keys"),
     [
-        pytest.param("10LOT721S123", id="a serial behind a lot"),
-        pytest.param("21S12310LOT7", id="a lot behind a serial"),
-        pytest.param("10LOT717301231", id="a date behind a lot"),
-        pytest.param("21S123240EXTRA", id="an additional id behind a serial"),
+        pytest.param("3700471002479", ("3700471002479",), id="a GTIN may be a parcel number as well"),
+        pytest.param("]E03700471002479", ("3700471002479",), id="without the AIM identifier"),
+        pytest.param("sn-4711", ("sn-4711", "SN-4711"), id="in capitals"),
+        pytest.param(
+            "1z 12345e 0205271688",
+            ("1z 12345e 0205271688", "1Z 12345E 0205271688", "1Z12345E0205271688"),
+            id="in groups",
+        ),
+        pytest.param("rma-1a2b", ("rma-1a2b", "RMA-1A2B"), id="RMA by its seller's pattern"),
+        pytest.param(LPN + "/2", (LPN + "/2", LPN), id="licence plate of a second print"),
+        pytest.param("106141412345678908", ("106141412345678908", "00106141412345678908"), id="SSCC"),
+        pytest.param(
+            "]C100106141412345678908",
+            ("00106141412345678908", "(00)106141412345678908", "106141412345678908"),
+            id="SSCC with its identifier",
+        ),
+        pytest.param("4901542032375101", ("4901542032375101", "490154203237518"), id="IMEISV: the IMEI of it"),
+        pytest.param("49-015420-323751-8", ("49-015420-323751-8", "490154203237518"), id="IMEI in groups"),
+        pytest.param("", (), id="nothing"),
+        pytest.param("370047\x11", (), id="rejected"),
     ],
 )
-@pytest.mark.parametrize("aim", ["", "]C1", "]d2"])
-def test_a_lost_separator_never_merges_two_fields(aim: str, tail: str) -> None:
-    scan = look(aim + ARTICLE + tail)
-    assert (scan.kind, scan.gtin, scan.lot, scan.serial) == (ScanKind.GTIN, GTIN, "", "")
-    assert scan.elements == {"01": GTIN}
-    assert "separator" in str(scan.problem)
+def test_spellings_under_which_a_store_may_know_a_code(raw: str, keys: tuple[str, ...]) -> None:
+    assert look(raw).keys == keys
+
+
+# --- patterns of sites and hubs --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "raw",
-    [
-        pytest.param("]C1010950600013435", id="an article one digit short"),
-        pytest.param("]C10109506000134353", id="an article whose check digit is wrong"),
-        pytest.param("]C100106141412345678907", id="an SSCC whose check digit is wrong"),
-        pytest.param(f"]C1{ARTICLE}10" + "X" * 21, id="a lot of 21 characters"),
-        pytest.param(f"]C1{ARTICLE}10{GS}21S", id="an empty lot"),
-        pytest.param(f"]C1{ARTICLE}17301331", id="month 13"),
-        pytest.param(f"]C1{ARTICLE}10A{GS}10B", id="two lots"),
-        pytest.param(f"]C1{ARTICLE}05123", id="no such identifier"),
-        pytest.param(f"]C1{ARTICLE}10L\u00e9", id="a sign that GS1 does not have"),
-        pytest.param(f"ABC{GS}DEF", id="a separator in what is no GS1 string"),
-        pytest.param(GS, id="a separator alone"),
-    ],
+    "pattern",
+    [r"(a+)+b", r"(a|a)*b", r"(a|aa)+b", r"(.*a){20}b", r"(x+x+)+y", r"(?:(?:.{1,30}){1,30})z"],
 )
-def test_a_broken_gs1_string_is_unreadable(raw: str) -> None:
-    scan = look(raw)
-    assert (scan.kind, scan.elements, scan.gtin) == (ScanKind.UNKNOWN, {}, "")
-    assert "cannot be read" in str(scan.problem)
-    assert GS not in scan.text
-
-
-def test_a_number_that_only_begins_like_gs1_is_no_gs1_string() -> None:
-    assert look("0112345").problem is None
-    assert look("00-4711").problem is None
-
-
-# --- read: keyboard layouts ------------------------------------------------------------------------------
+def test_no_pattern_takes_more_than_linear_time(pattern: str) -> None:
+    patterns = Patterns(rma={"evil": expression(pattern)})
+    began = time.perf_counter()
+    assert read("a" * 128, patterns).kind is ScanKind.UNKNOWN
+    # Going back over 128 signs would take longer than the universe has existed.
+    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(
-    ("typed", "kind", "text"),
+    ("pattern", "reason"),
     [
-        pytest.param("\"èàà'è&ààé'èç", "gtin", "3700471002479", id="EAN on AZERTY"),
-        pytest.param("\"èàà'è&ààé'èçLC", "gtin", "3700471002479LC", id="SKU on AZERTY"),
-        pytest.param("$Eà" + "\"èàà'è&ààé'èç", "gtin", "3700471002479", id="EAN with its AIM identifier on AZERTY"),
-        pytest.param("R?Q)&QéB", "rma", "RMA-1A2B", id="RMA on AZERTY"),
-        pytest.param("LèF\"Kàà'_&S!é", "lpn", LPN, id="licence plate on AZERTY"),
-        pytest.param("BDG)à&é\"'(-è_çQBCDEF", "badge", BADGE, id="badge on AZERTY"),
-        pytest.param("C?D)FINISH", "command", "CMD-FINISH", id="command code on AZERTY"),
-        pytest.param("L7Z3K000011", "lpn", LPN_WITH_Y, id="licence plate on QWERTZ"),
-        pytest.param("L7Z3K000011-2", "lpn", LPN_WITH_Y, id="licence plate with print number on QWERTZ"),
-        pytest.param("RMAß1Z2B", "rma", "RMA-1Y2B", id="RMA on QWERTZ"),
+        pytest.param("([", "missing", id="no pattern"),
+        pytest.param(r"(a)\1", "invalid escape", id="a back reference"),
+        pytest.param(r"(?=RMA)", "invalid perl", id="look-ahead"),
+        pytest.param(r"((a{100}){100}){100}", "repetition", id="too large"),
+        pytest.param("\ud800", "surrogate", id="no text"),
     ],
 )
-def test_a_host_with_another_layout_is_repaired(typed: str, kind: str, text: str) -> None:
-    scan = look(typed)
-    assert (scan.kind, scan.text, scan.repaired) == (kind, text, True)
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        pytest.param("\"èàà'è&ààé'è_", id="an EAN that does not hold after repair"),
-        pytest.param("Y123456", id="swapped letters alone do not make a seller's RMA number"),
-        pytest.param("CHAÎNE-QUAI", id="a word"),
-        pytest.param("SN-WAZ-71", id="a serial number"),
-    ],
-)
-def test_what_would_be_chance_is_not_repaired(typed: str) -> None:
-    scan = look(typed)
-    assert (scan.kind, scan.text, scan.repaired) == (ScanKind.UNKNOWN, typed, False)
-
-
-@pytest.mark.parametrize(
-    ("typed", "layout", "meant"),
-    [
-        ("&é\"'(-è_çà", 0, "1234567890"),
-        ("azqwAZQW,?)", 0, "qwazQWAZmM-"),
-        ("zyZYß-", 1, "yzYZ-/"),
-    ],
-)
-def test_layouts(typed: str, layout: int, meant: str) -> None:
-    assert repairs(typed)[layout] == meant
+def test_what_cannot_be_matched_in_linear_time_is_refused_with_its_reason(pattern: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        expression(pattern)
 
 
 # --- read: anything --------------------------------------------------------------------------------------
@@ -354,35 +318,25 @@ def test_reading_never_fails_and_shows_nothing_unsafe(raw: str) -> None:
     assert len(scan.text) <= 128 + 40
     assert clean(scan.text) == scan.text
     assert (scan.gtin == "") or (len(scan.gtin) == 14 and ean.is_valid(scan.gtin))
+    assert all(len(article) == 14 and ean.is_valid(article) for article in scan.articles)
+    assert len(scan.articles) == len(set(scan.articles))
+    assert len(scan.keys) == len(set(scan.keys)) <= 16
+    assert all(key and GS not in key for key in scan.keys)
+    if GS not in raw:
+        assert bool(scan.keys) == (scan.kind is not ScanKind.REJECTED and scan.text != "")
     if any(unicodedata.category(sign) == "Cc" and sign != GS for sign in raw):
         assert scan.kind is ScanKind.REJECTED
 
 
-gs1_like = st.lists(
-    st.sampled_from(["]C1", "]d2", ARTICLE, "00106141412345678908", "17301231", "10", "21", "37", "8042", GS])
-    | st.text("0123456789ABC", max_size=8),
-    max_size=7,
-).map("".join)
-
-
-@given(gs1_like)
-@settings(max_examples=300)
-def test_gs1_values_are_pieces_of_the_code_and_in_its_order(raw: str) -> None:
-    rest = raw
-    for ai, value in look(raw).elements.items():
-        assert GS not in value
-        _, found, rest = rest.partition(value)
-        assert found, (ai, value)
-
-
 @given(gtins)
 def test_every_gtin_is_read_and_every_wrong_digit_is_noticed(number: str) -> None:
-    assert look(number).gtin == number.zfill(14)
+    assert number.zfill(14) in look(number).articles
     wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
     scan = look(wrong)
-    assert scan.gtin == ""
-    assert scan.problem is not None
-    assert scan.problem.params["digit"] == number[-1]
+    assert wrong.zfill(14) not in scan.articles
+    if not scan.gtin:  # a wrong EAN-8 may be a right UPC-E
+        assert scan.problem is not None
+        assert number[-1] in str(scan.problem.params["digit"]).split("/")
 
 
 # --- licence plates --------------------------------------------------------------------------------------
