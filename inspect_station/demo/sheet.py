@@ -5,12 +5,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inspect_station import sheets
+
 if TYPE_CHECKING:
     from inspect_station.demo.build import Parcel
 
 MARGIN = 36.0
 BAR_HEIGHT = 24.0
-EAN_DIGITS = 13
 ROW = 62.0
 COLUMNS = (MARGIN, 190.0, 350.0)
 """Left edges of up to three barcodes, in points."""
@@ -68,8 +69,6 @@ class _Pen:
         self._canvas.drawString(MARGIN, self._y, text)
 
     def row(self, codes: Sequence[str], keys: str, expected: str) -> None:
-        from reportlab.graphics import renderPDF
-        from reportlab.graphics.barcode import createBarcodeDrawing
         from reportlab.pdfbase.pdfmetrics import stringWidth
 
         self._room(ROW)
@@ -77,13 +76,8 @@ class _Pen:
         for left, code in zip(COLUMNS, codes, strict=False):
             # One module = 0.72 pt = 0.254 mm: every hand scanner reads it from paper.
             width = 0.72 if len(code) <= 18 or len(codes) == 1 else 0.6
-            if len(code) == EAN_DIGITS and code.isdecimal():
-                bars = createBarcodeDrawing(
-                    "EAN13", value=code, barHeight=BAR_HEIGHT, barWidth=0.9, quiet=False, humanReadable=False
-                )
-            else:
-                bars = createBarcodeDrawing("Code128", value=code, barHeight=BAR_HEIGHT, barWidth=width, quiet=False)
-            renderPDF.draw(bars, self._canvas, left, base)
+            width = 0.9 if len(code) == sheets.EAN_DIGITS else width
+            sheets.draw(self._canvas, code, left, base, BAR_HEIGHT, width)
             self._canvas.setFont("Courier", 8)
             self._canvas.drawString(left, base - 9, code)
         self._canvas.setFont("Helvetica-Bold", 9)

@@ -64,6 +64,8 @@ KEYS: tuple[Key, ...] = (
     Key("reprint", ("f3",), msg("reprint"), msg("print the last, or the scanned, unit's label again"), "desk"),
     Key("waiting", ("f4",), msg("waiting"), msg("everything that waits for somebody; Enter resumes"), "desk"),
     Key("printer", ("f6",), msg("printer"), msg("change the roll: hold printing, test label, go on"), "desk"),
+    Key("camera", ("f5",), msg("camera"), msg("read a code with the camera, here and on parcels and units"), "desk"),
+    Key("match", ("f12",), msg("match"), msg("a supervisor: the RMA that an unannounced unit belongs to"), "desk"),
     Key("search", ("/",), msg("search"), msg("on an empty box: order, tracking, serial, title"), "desk"),
     Key("help", ("?",), msg("help"), msg("all keys"), "desk"),
     Key("sign_out", ("f8",), msg("sign out"), msg("sign out and see what is handed over"), "desk"),
@@ -120,6 +122,36 @@ PLACES: Mapping[str, Message] = {
 }
 
 
+CAPS: Mapping[str, str] = {
+    "enter": "enter",
+    "space": " ",
+    "esc": "escape",
+    "tab": "tab",
+    "backspace": "backspace",
+    "down": "down",
+    "up": "up",
+}
+"""Keys that have a command code of their own name, whatever they do."""
+NEEDLESS = frozenset({"mark"})
+"""Without a command code: the digits toggle the same rows."""
+COMMAND_PLACES = ("grade", "list", "parcel", "unit", "desk", "danger")
+"""Where the sheet of command codes lists them; ``list`` holds what is needed in several places."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One printed command code."""
+
+    code: str
+    """``CMD-`` and the name of a key, or the id of what it does."""
+    key: str
+    """As the wedge names it."""
+    does: tuple[Key, ...]
+    """All that the key does, first in its place; empty for one that only edits text."""
+    place: str
+    """One of `COMMAND_PLACES`."""
+
+
 HELP_PAGE = 14
 """Keys on one page of the help: they fit into 24 lines."""
 
@@ -154,18 +186,33 @@ class Keymap:
     def command(self, code: str) -> str:
         """The key that a printed command code stands for: ``CMD-PHOTO`` → ``p``, ``CMD-3`` → ``3``; else empty."""
         id = code.removeprefix(COMMAND).lower().replace("-", "_")
-        if id.isdecimal() and len(id) == 1:
-            return id
-        return self._by_id[id].keys[0] if id in self._by_id else ""
+        if id in self._by_id and len(self._by_id[id].keys) == 1:
+            return self._by_id[id].keys[0]
+        return id if id.isdecimal() and len(id) == 1 else CAPS.get(id, "")
 
+    def commands(self) -> Iterator[Command]:
+        """One code for every key that somebody without a keyboard needs, in the order of the places."""
+        keys: dict[str, list[Key]] = {name: [] for name in (*CAPS.values(), *"1234567890")}
+        for key in self.keys:
+            if key.id not in NEEDLESS:
+                for name in key.keys:
+                    keys.setdefault(name, []).append(key)
+        found = [self._coded(name, does) for name, does in keys.items()]
+        for place in COMMAND_PLACES:
+            yield from (each for each in found if each.place == place)
 
-def commands() -> Iterator[tuple[str, Message]]:
-    """The codes of a printed command sheet with what they do: digits, and every key that stands for one thing."""
-    for digit in "1234567890":
-        yield f"{COMMAND}{digit}", msg("key {key}", key=digit)
-    for key in KEYS:
-        if len(key.keys) == 1 and key.id not in HIDDEN:
-            yield f"{COMMAND}{key.id.upper().replace('_', '-')}", key.tip
+    def _coded(self, name: str, does: Sequence[Key]) -> Command:
+        places = [key.place for key in does]
+        if name.isdecimal():
+            place = "danger" if name in self["danger"].keys else "grade"
+        elif name in CAPS.values() or "list" in places:
+            place = "list"
+        else:
+            place = "unit" if "unit" in places else places[0]
+        does = sorted(does, key=lambda key: key.place != place)
+        names = (name, *(cap for cap, key in CAPS.items() if key == name), *(key.id for key in does))
+        codes = (COMMAND + each.upper().replace("_", "-") for each in names)
+        return Command(next(code for code in codes if self.command(code) == name), name, tuple(does), place)
 
 
 def table(voice: Voice) -> str:

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from inspect_station.core.barcode import MOST
+from inspect_station.core.barcode import Patterns, ScanKind, read
 from inspect_station.errors import ConfigError
-from inspect_station.tui.keymap import HIDDEN, KEYS, Keymap, commands, table, written
+from inspect_station.tui.keymap import CAPS, HIDDEN, KEYS, NEEDLESS, Keymap, table, written
 from inspect_station.words import Voice
 
 
@@ -42,13 +42,60 @@ def test_a_site_may_put_a_key_elsewhere() -> None:
     assert (moved.find("y", ("photo",)), moved.find("p", ("photo",))) == ("photo", "")
 
 
-def test_every_command_code_stands_for_a_key_and_fits_a_barcode() -> None:
-    keymap = Keymap()
-    for code, tip in commands():
-        assert keymap.command(code), code
-        assert len(code) < MOST
-        assert tip.text
-    assert keymap.command("CMD-NO-SUCH-KEY") == ""
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"photo": "y"},
+        {"danger": "k"},
+        {"down": "j"},
+        {"accept": "y", "yes": "z"},
+        {"all_pass": "s"},
+        {"photo": "f2"},
+    ],
+    ids=["as shipped", "photo", "danger", "down", "accept and yes", "all pass", "two things on one key"],
+)
+def test_every_key_has_exactly_one_command_code_and_the_code_gives_the_key(changed: dict[str, str]) -> None:
+    keymap = Keymap(changed)
+    commands = list(keymap.commands())
+    needed = {name for key in keymap.keys if key.id not in NEEDLESS for name in key.keys}
+    coded = Counter(command.key for command in commands)
+    assert set(coded) == needed | set("0123456789") | set(CAPS.values())
+    assert set(coded.values()) == {1}
+    for command in commands:
+        assert keymap.command(command.code) == command.key
+        assert read(command.code, Patterns()).kind is ScanKind.COMMAND
+        assert all(command.key in key.keys for key in command.does)
+
+
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        ("CMD-3", "3"),
+        ("CMD-0", "0"),
+        ("CMD-ENTER", "enter"),
+        ("CMD-SPACE", " "),
+        ("CMD-ESC", "escape"),
+        ("CMD-BACKSPACE", "backspace"),
+        ("CMD-PHOTO", "p"),
+        ("CMD-LINE-MISSING", "m"),
+        ("CMD-ACCEPT", "enter"),
+        ("CMD-UNDO", "f2"),
+        ("CMD-GRADE", ""),
+        ("CMD-NO-SUCH-KEY", ""),
+        ("CMD-33", ""),
+    ],
+)
+def test_what_a_command_code_stands_for(code: str, key: str) -> None:
+    assert Keymap().command(code) == key
+
+
+def test_danger_has_a_place_of_its_own() -> None:
+    assert [command.code for command in Keymap().commands() if command.place == "danger"] == ["CMD-0"]
+    assert {command.code for command in Keymap({"danger": "k"}).commands() if command.key in "0k"} == {
+        "CMD-0",
+        "CMD-DANGER",
+    }
 
 
 @pytest.mark.parametrize("locale", ["en", "fr"])
