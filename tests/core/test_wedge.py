@@ -1,13 +1,17 @@
 """Keys with their times: a scan is never a hotkey, a hand never a scan."""
 
 import re
-from collections.abc import Callable, Iterable
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspect_station.core.barcode import GS, LOST, Patterns, Scan, ScanKind, read
+from inspect_station.core.barcode import GS, LOST, MOST, Patterns, Scan, ScanKind, read
 from inspect_station.core.wedge import Doubled, Mode, Out, Press, Retract, Scanned, Wedge
 
 ARTICLE = "0103700471002479"
@@ -402,8 +406,9 @@ def test_no_key_is_lost_or_invented_whatever_the_timing(steps: list[tuple[float,
         text = out.key if isinstance(out, Press) else out.text
         came_out += text if len(text) == 1 or not isinstance(out, Press) else {"enter": "", "f2": LOST}[text]
     went_in = "".join({"enter": "", "f2": LOST}.get(key, key) for _, key in keys)
-    if prefix:  # prefix and suffix frame the scans; a missing suffix shows as a lost character
-        came_out, went_in = (re.sub(f"[~^{LOST}]", "", text) for text in (came_out, went_in))
+    # Half a code shows with a lost character; prefix and suffix frame the scans.
+    frame = "[~^\ufffd]" if prefix else LOST
+    came_out, went_in = (re.sub(frame, "", text) for text in (came_out, went_in))
     assert came_out == went_in
 
 
@@ -428,3 +433,231 @@ def test_a_hands_key_before_a_code_in_one_piece_acts_first() -> None:
     assert wedge.feed(1.0, "3") == ()
     assert wedge.whole(1.01, CODE) == (Press("3"), Scanned(CODE))
     assert wedge.due is None
+
+
+# --- recorded and composed gaps --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The gaps of one scan: 13 characters and the Enter behind them."""
+
+    name: str
+    how: str
+    gaps_ms: Sequence[float]
+
+    def keys(self, code: str, start_ms: float = 0) -> list[tuple[float, str]]:
+        """The code, typed so."""
+        times = accumulate(self.gaps_ms, initial=start_ms)
+        return [(at / 1000, key) for at, key in zip(times, [*code, "enter"], strict=True)]
+
+
+TRACES = [
+    Trace(**trace)
+    for trace in tomllib.loads((Path(__file__).parents[1] / "data/wedge/traces.toml").read_text("utf-8"))["trace"]
+]
+EAN, OTHER = "3760311200144", "9783161484100"
+traced = pytest.mark.parametrize("trace", TRACES, ids=lambda trace: trace.name)
+both_modes = pytest.mark.parametrize("mode", ["keys", "text"])
+
+
+def in_mode(mode: Mode) -> Wedge:
+    wedge = Wedge()
+    wedge.mode = mode
+    return wedge
+
+
+@traced
+@both_modes
+@pytest.mark.parametrize("screen", [run, tardy])
+def test_a_traced_scan_comes_out_once_and_presses_nothing(screen: Screen, mode: Mode, trace: Trace) -> None:
+    assert replay(screen(in_mode(mode), trace.keys(EAN))) == [Scanned(EAN)]
+
+
+@traced
+@both_modes
+@pytest.mark.parametrize("pause_ms", [50, 400])
+def test_two_traced_scans_are_two(pause_ms: float, mode: Mode, trace: Trace) -> None:
+    first = trace.keys(EAN)
+    keys = first + trace.keys(OTHER, first[-1][0] * 1000 + pause_ms)
+    assert replay(run(in_mode(mode), keys)) == [Scanned(EAN), Scanned(OTHER)]
+
+
+@traced
+@both_modes
+@pytest.mark.parametrize("before_ms", [90, 120, 170, 300])
+def test_a_hands_key_before_and_after_a_traced_scan_stays_a_press(before_ms: float, mode: Mode, trace: Trace) -> None:
+    # The promise: 90 ms, and twice the scan's own largest gap; from 150 ms on it is told by the silence.
+    before_ms = max(before_ms, min(2 * max(trace.gaps_ms), 155))
+    scan = trace.keys(EAN, before_ms)
+    after = scan[-1][0] + max(before_ms, 155) / 1000
+    keys = [(0.0, "3"), *scan, (after, "f"), (after + 0.2, "enter")]
+    assert replay(run(in_mode(mode), keys)) == [Press("3"), Scanned(EAN), Press("f"), Press("enter")]
+
+
+@traced
+def test_a_traced_scan_with_a_prefix_is_certain(trace: Trace) -> None:
+    keys = [(-0.01, "\x06"), *trace.keys(EAN)]
+    assert run(Wedge(prefix="\x06"), keys) == [Scanned(EAN)]
+
+
+# --- short, long and torn codes --------------------------------------------------------------------------
+
+
+@both_modes
+@pytest.mark.parametrize("code", ["A7", "123", "B12C"])
+def test_a_short_code_at_a_pace_that_no_hand_has_is_a_scan(code: str, mode: Mode) -> None:
+    assert replay(run(in_mode(mode), typed(code, 5))) == [Scanned(code)]
+
+
+@both_modes
+@pytest.mark.parametrize(("prefix", "end"), [("", "enter"), ("", ""), ("~", "enter"), ("~", "")])
+def test_an_endless_burst_is_one_scan_too_long_to_be_read(prefix: str, end: str, mode: Mode) -> None:
+    wedge = Wedge(prefix=prefix)
+    wedge.mode = mode
+    outs = run(wedge, typed(prefix + "1" * 5000, 5, end=end))
+    if mode == "text" and not prefix and not end:
+        assert outs == presses("1" * (MOST + 1)), "without an end it is text, as far as a field takes it"
+        return
+    (scan,) = replay(outs)
+    assert isinstance(scan, Scanned)
+    assert set(scan.text) == {"1"}
+    assert look(scan.text).kind is ScanKind.REJECTED
+
+
+def test_an_endless_burst_is_not_kept() -> None:
+    wedge = Wedge()
+    for n in range(5000):
+        wedge.feed(n * 0.005, "1")
+    assert len(wedge._run) <= MOST + 1
+
+
+LEARNED = typed("FIRST-1", 5)
+"""A scan by which the scanner has shown that it sends Enter."""
+
+
+@pytest.mark.parametrize("stall_ms", [160, 300, 480])
+@pytest.mark.parametrize("at", [4, 6])
+def test_a_code_torn_in_two_is_two_rejected_halves(at: int, stall_ms: float) -> None:
+    first = typed(CODE[:at], 15, 1000, end="")
+    keys = [*LEARNED, *first, *typed(CODE[at:], 15, first[-1][0] * 1000 + stall_ms)]
+    outs = run(Wedge(), keys)
+    assert outs == [Scanned("FIRST-1"), Scanned(CODE[:at] + LOST), Scanned(LOST + CODE[at:])]
+
+
+@pytest.mark.parametrize("rest", ["B", ""])
+def test_the_end_of_a_torn_code_presses_nothing(rest: str) -> None:
+    first = typed(CODE[:7], 15, 1000, end="")
+    keys = [*LEARNED, *first, *typed(rest, 15, first[-1][0] * 1000 + 200)]
+    assert not [out for out in run(Wedge(), keys) if isinstance(out, Press)]
+
+
+def test_a_torn_code_in_a_text_field_leaves_nothing_there() -> None:
+    first = typed(CODE[:4], 5, 1000, end="")
+    keys = [*LEARNED, *first, *typed(CODE[4:], 5, first[-1][0] * 1000 + 200)]
+    left = replay(run(in_text(), keys))
+    assert left == [Scanned("FIRST-1"), Scanned(CODE[:4] + LOST), Scanned(LOST + CODE[4:])]
+
+
+def test_another_scanner_that_sends_no_enter_is_believed_the_second_time() -> None:
+    keys = [*LEARNED, *typed("CODE-2", 5, 1000, end=""), *typed("CODE-3", 5, 2000, end=""), *typed("CODE-4", 5, 3000)]
+    assert run(Wedge(), keys) == [Scanned("FIRST-1"), Scanned("CODE-2" + LOST), Scanned("CODE-3"), Scanned("CODE-4")]
+
+
+@pytest.mark.parametrize("gap_ms", [100, 300, 450])
+def test_over_a_network_a_packet_behind_a_lone_character_is_not_believed(gap_ms: float) -> None:
+    keys = [(0.0, "3"), *typed(EAN[1:], 0, gap_ms)]
+    (press, scan) = run(Wedge(remote=True), keys)
+    assert press == Press("3")
+    assert isinstance(scan, Scanned)
+    assert look(scan.text).kind is ScanKind.REJECTED
+
+
+def test_over_a_network_a_scan_in_one_packet_is_a_scan() -> None:
+    assert run(Wedge(remote=True), [(0.0, "3"), *typed(EAN, 0, 700)]) == [Press("3"), Scanned(EAN)]
+
+
+# --- the AIM identifier as prefix ------------------------------------------------------------------------
+
+
+@both_modes
+@pytest.mark.parametrize("gap_ms", [0, 5, 80, 140])
+@pytest.mark.parametrize("aim", ["]C1", "]d2", "]E0", "]Q3"])
+@pytest.mark.parametrize("ahead", ["", "\x06", "\x02"])
+def test_an_aim_identifier_is_a_prefix_that_stays_in_the_text(ahead: str, aim: str, gap_ms: float, mode: Mode) -> None:
+    wedge = Wedge(prefix=ahead + "]")
+    wedge.mode = mode
+    assert run(wedge, typed(ahead + aim + EAN, gap_ms)) == [Scanned(aim + EAN)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "outs"),
+    [
+        pytest.param(typed("]", 200), ["]", "enter"], id="the bracket and Enter"),
+        pytest.param(typed("]", 200, end=""), ["]"], id="the bracket alone"),
+        pytest.param(typed("]1", 100), ["]", "1", "enter"], id="no symbology has a digit for a letter"),
+        pytest.param(typed("]C1", 100), ["]", "C", "1", "enter"], id="an identifier without a code"),
+        pytest.param(typed("]]", 20, end=""), ["]", "]"], id="two brackets"),
+        pytest.param(typed("3f", 20), ["3", "f", "enter"], id="other keys"),
+    ],
+)
+def test_a_hand_that_types_a_bracket_presses_a_key(keys: Keys, outs: list[str]) -> None:
+    assert run(Wedge(prefix="]"), keys) == presses(outs)
+
+
+def test_an_aim_identifier_and_a_suffix() -> None:
+    wedge = Wedge(prefix="]", suffix="\x03")
+    assert run(wedge, typed(f"]E0{EAN}\x03", 5)) == [Scanned("]E0" + EAN)]
+    assert run(wedge, typed(f"]E0{OTHER}", 5, 2000)) == [Scanned(f"]E0{OTHER}{LOST}")]
+
+
+# --- anything, at any time -------------------------------------------------------------------------------
+
+SIGNS = [*"]~^C1d2AB\x1d\x1b\x7f\ufffd", "enter", "tab", "f2"]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("key"), st.floats(0, 0.7), st.sampled_from(SIGNS)),
+            st.tuples(st.just("mode"), st.just(0.0), st.sampled_from(["keys", "text"])),
+            st.tuples(st.just("whole"), st.floats(0, 0.7), st.sampled_from(["CODE-1", "CODE-2"])),
+            st.tuples(st.just("tick"), st.floats(0, 0.7), st.just("")),
+        ),
+        max_size=60,
+    ),
+    st.sampled_from([("", ""), ("]", ""), ("\x06]", "^"), ("~", ""), ("~", "^")]),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_whatever_comes_every_key_is_pressed_or_scanned_once_and_nothing_stays_open(
+    acts: list[tuple[str, float, str]], frame: tuple[str, str], remote: bool
+) -> None:
+    wedge, now = Wedge(prefix=frame[0], suffix=frame[1], remote=remote), 0.0
+    outs: list[Out] = []
+    went_in: list[str] = []
+    wholes: list[str] = []
+    for what, gap, value in acts:
+        now += gap
+        match what:
+            case "key":
+                outs += wedge.feed(now, value)
+                went_in.append(value)
+            case "mode":
+                wedge.mode = "text" if value == "text" else "keys"
+            case "whole":
+                outs += wedge.whole(now, value)
+                wholes.append(value)
+            case _:
+                outs += wedge.tick(now)
+        assert len(wedge._run) <= MOST + 4
+        assert wedge.due is None or wedge.due <= now + 0.5, "nothing is held for longer"
+    outs += run(wedge, [])
+    assert wedge.due is None
+    left = replay(outs)
+    for whole in wholes:
+        left.remove(next(out for out in left if not isinstance(out, Press) and getattr(out, "text", "") == whole))
+    # What frames a scan is dropped, an Enter behind it too, and U+FFFD stands for what got lost: the rest is all there.
+    dropped = {"enter", "tab", "f2", LOST, *frame[0], *frame[1]}
+    came_out = [sign for out in left for sign in ([out.key] if isinstance(out, Press) else getattr(out, "text", ""))]
+    assert [sign for sign in came_out if sign not in dropped] == [sign for sign in went_in if sign not in dropped]

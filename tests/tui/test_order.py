@@ -219,9 +219,9 @@ async def test_keys_of_the_terminal_reach_the_wedge_and_no_binding(dock: Dock, m
         keys += ["ctrl+right_square_bracket", "ctrl+q", "ctrl+p", "ctrl+c"]
         await operator.pilot.press(*keys)
         await operator.rest()
-        shown = ["a", "é", "/", " ", "enter", "enter", "tab", "backspace", "escape", "f9", "up", "\x1d"]
-        assert given[:12] == shown
-        assert len(given) == 15
+        assert given[:7] == ["a", "é", "/", " ", "enter", "enter", "tab"]
+        assert given[7] in ("\x7f", "\b")
+        assert given[8:] == ["\x1b", "f9", "up", "\x1d", "\x11", "\x10", "\x03"]
         assert app.is_running
         assert len(app.screen_stack) == 1
 
