@@ -1,4 +1,4 @@
-"""What a site says about its printers and its camera; the devices themselves are in `printing` and `camera`."""
+"""What a site says about its printers, camera and scanner; the devices are in `printing`, `camera` and `scanners`."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -57,4 +57,27 @@ class CameraSettings(Rule):
             raise ValueError("a camera of kind folder needs folder")
         if self.fault and self.kind != "folder":
             raise ValueError("only a camera of kind folder can be told to fail")
+        return self
+
+
+class ScannerPort(Rule):
+    """How the scanner is connected, and what it puts around a code. The keyboard works beside any of them."""
+
+    kind: Literal["keyboard", "serial", "evdev"] = "keyboard"
+    """``keyboard`` types into the terminal; ``serial`` is a serial line, USB-CDC mostly; ``evdev`` is a scanner that
+    types, read as a device of its own, so that its keys reach no terminal and no keyboard layout."""
+    device: str = ""
+    """serial, evdev: its path, best one of ``/dev/serial/by-id`` or ``/dev/input/by-id``, which stays the same."""
+    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600] = 9600
+    """serial: as the scanner is set; over USB any will do."""
+    prefix: str = ""
+    """What the scanner sends before each code; with one, a scan is certain."""
+    suffix: str = ""
+    """What it sends after it; empty = Enter or Tab."""
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if self.kind != "keyboard" and not self.device.startswith("/"):
+            links = {"serial": "/dev/serial/by-id", "evdev": "/dev/input/by-id"}[self.kind]
+            raise ValueError(f"a scanner of kind {self.kind} needs device, its whole path, best one in {links}")
         return self

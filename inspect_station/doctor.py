@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from inspect_station.config import Config
+from inspect_station.devices import ScannerPort
 from inspect_station.errors import StationError
 from inspect_station.message import Message, msg
 
@@ -103,7 +104,9 @@ def _disk(config: Config) -> Iterator[Check]:
 
 
 def _scanner(config: Config) -> Iterator[Check]:
-    if config.scanner.prefix:
+    if config.scanner.kind != "keyboard":
+        yield from _scanner_port(config.scanner)
+    elif config.scanner.prefix:
         yield Check("scanner", True, msg("prefix set: a scan is certain"))
     else:
         yield Check(
@@ -114,8 +117,30 @@ def _scanner(config: Config) -> Iterator[Check]:
         )
 
 
+def _scanner_port(settings: ScannerPort) -> Iterator[Check]:
+    """Whether the device can be opened; where it cannot, what is there instead."""
+    from inspect_station.scanners import present, probe
+
+    state = probe(settings)
+    if state.trouble is None:
+        yield Check("scanner", True, msg("{device} can be opened", device=settings.device))
+        return
+    found, mend = state.trouble
+    if state.name == "gone":
+        mend = msg("plug it in, or name the right device in [scanner] of station.toml")
+    elif state.name == "held":
+        mend = msg("as it should be while the station runs; otherwise close that program (often ModemManager)")
+    yield Check("scanner", None if state.name == "held" else False, found, mend)
+    if state.name == "gone":
+        there = ", ".join(present(settings.kind))
+        found = (
+            msg("devices that may be the scanner: {devices}", devices=there) if there else msg("no such device here")
+        )
+        yield Check("devices", None, found)
+
+
 def _zbar(config: Config) -> Iterator[Check]:
-    from inspect_station.camera import libzbar_present
+    from inspect_station.decode import libzbar_present
 
     if libzbar_present():
         yield Check("zbar", True, msg("libzbar is there: pictures are decoded by two engines"))

@@ -1,0 +1,69 @@
+"""What `doctor` says of the scanner; the other looks are tested with what they look at."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from inspect_station import config, scanners
+from inspect_station.doctor import Check, examine
+
+
+@pytest.fixture
+def line() -> Iterator[str]:
+    """The path of a serial line with a scanner on it."""
+    scanner, line = os.openpty()
+    yield os.ttyname(line)
+    os.close(scanner)
+    os.close(line)
+
+
+@pytest.fixture
+def looked(tmp_path: Path):
+    """What is found of the scanner with these settings."""
+
+    def look(settings: str) -> dict[str, Check]:
+        file = tmp_path / "station.toml"
+        file.write_text(f"[station]\ndata = 'data'\n[scanner]\n{settings}\n", encoding="utf-8")
+        return {check.name: check for check in examine(config.load(file)) if check.name in ("scanner", "devices")}
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("settings", "well", "found"),
+    [
+        pytest.param("prefix = '~'", True, "a scan is certain", id="prefix"),
+        pytest.param("", None, "by their timing", id="no prefix"),
+    ],
+)
+def test_a_scanner_that_types_is_better_with_a_prefix(looked, settings, well, found):
+    check = looked(settings)["scanner"]
+    assert check.ok is well and found in str(check.found)
+
+
+def test_a_serial_scanner_that_answers_is_well(looked, line):
+    assert looked(f"kind = 'serial'\ndevice = '{line}'")["scanner"].ok is True
+
+
+def test_a_serial_scanner_that_is_not_there_is_told_with_the_devices_that_are(looked, tmp_path, monkeypatch):
+    monkeypatch.setattr(scanners, "present", lambda kind: [f"/dev/{kind}/by-id/usb-one", "/dev/ttyACM7"])
+    checks = looked(f"kind = 'serial'\ndevice = '{tmp_path}/usb-two'")
+    assert checks["scanner"].ok is False and "usb-two" in str(checks["scanner"].found)
+    assert "/dev/serial/by-id/usb-one, /dev/ttyACM7" in str(checks["devices"].found)
+
+
+def test_where_there_is_no_device_at_all_that_is_said(looked, tmp_path, monkeypatch):
+    monkeypatch.setattr(scanners, "present", lambda kind: [])
+    checks = looked(f"kind = 'serial'\ndevice = '{tmp_path}/usb-two'")
+    assert "no such device" in str(checks["devices"].found)
+
+
+def test_a_scanner_that_the_running_station_holds_is_no_fault(looked, line, tmp_path):
+    settings = f"kind = 'serial'\ndevice = '{line}'"
+    port = scanners.SerialPort(line, 9600)
+    port.open()
+    check = looked(settings)["scanner"]
+    port.close()
+    assert check.ok is None and "while the station runs" in str(check.mend)
