@@ -1,21 +1,22 @@
-"""The camera at the bench, and the reading of barcodes in pictures.
+"""The camera at the bench: photos, and barcodes that are held before it.
 
 Every picture, whatever its source, is made anew as a JPEG: nothing of the original file survives but what can be seen
-(no place, no time, no maker, no thumbnail). OpenCV, Pillow and the barcode readers are loaded when first used.
+(no place, no time, no maker, no thumbnail). OpenCV, Pillow and the barcode engines are loaded when first used.
 """
 
-import math
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from inspect_station.decode import CHEAP, DOUBTFUL, Code, climb
 from inspect_station.devices import CameraSettings
 from inspect_station.errors import DeviceError
 from inspect_station.message import Message, msg
+from inspect_station.pictures import SUFFIXES, opened
 
 if TYPE_CHECKING:
     from cv2 import VideoCapture
@@ -25,11 +26,6 @@ MAX_SIDE = 1920
 """Pixels of the longer side of a photo; larger ones are made smaller: about 300 KB."""
 QUALITY = 85
 """Of the JPEG."""
-MAX_PIXELS = 40_000_000
-"""A file whose header names more is not opened (sync.md §4, image files)."""
-MAX_BYTES = 64 * 1024 * 1024
-"""A longer file is not read."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 MEASURE_SIDE = 640
 """Sharpness is measured on a picture of this longer side, so that cameras can be compared."""
@@ -39,6 +35,10 @@ DARK, BRIGHT = 0.15, 0.95
 """Mean brightness, 0 to 1, outside of which a picture is called dark or overexposed; ours."""
 STALE_FRAMES = 4
 """Frames that a driver may have kept since the last picture: they are thrown away."""
+SCAN_SLOT = "scan"
+"""Pictures of a folder whose names begin with this are preferred as frames."""
+PAUSE = 0.05
+"""Seconds between two frames in which codes are looked for: a folder has no frame rate of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,12 @@ class Camera(Protocol):
 
     def grab(self, slot: str = "") -> Shot:
         """Take a photo; ``slot`` says what for. Raises DeviceError."""
+
+    def frame(self) -> "Image":
+        """What the camera sees now: upright RGB, of any size, quickly. Raises DeviceError.
+
+        It may be called from another thread than `grab`.
+        """
 
 
 def camera(settings: CameraSettings) -> Camera:
@@ -97,9 +103,17 @@ class FolderCamera:
         self._folder = folder
         self._fault = fault
         self._taken: Counter[str] = Counter()
+        self._one_at_a_time = threading.Lock()
 
     def grab(self, slot: str = "") -> Shot:
         """See `Camera.grab`."""
+        return _shot(self._next(slot))
+
+    def frame(self) -> "Image":
+        """See `Camera.frame`."""
+        return self._next(SCAN_SLOT)
+
+    def _next(self, slot: str) -> "Image":
         if self._fault == "gone":
             raise _gone(str(self._folder), "simulated")
         try:
@@ -109,9 +123,10 @@ class FolderCamera:
         files = [file for file in files if slot and file.name.startswith(slot)] or files
         if not files:
             raise _gone(str(self._folder), "no pictures")
-        turn = self._taken[slot]
-        self._taken[slot] += 1
-        return _shot(self._faulty(_open(files[turn % len(files)])))
+        with self._one_at_a_time:
+            turn = self._taken[slot]
+            self._taken[slot] += 1
+        return self._faulty(opened(files[turn % len(files)]))
 
     def _faulty(self, image: "Image") -> "Image":
         from PIL import ImageFilter
@@ -127,25 +142,34 @@ class DeviceCamera:
     def __init__(self, source: int | str) -> None:
         self._source = source
         self._capture: VideoCapture | None = None
+        self._one_at_a_time = threading.Lock()
 
     def grab(self, slot: str = "") -> Shot:
         """See `Camera.grab`; after a failure the next photo opens the camera again."""
+        # Only a real camera's driver keeps frames; those of a file are all wanted.
+        return _shot(self._read(stale=STALE_FRAMES if isinstance(self._source, int) else 0))
+
+    def frame(self) -> "Image":
+        """See `Camera.frame`; after a failure the next frame opens the camera again."""
+        return self._read(stale=0)
+
+    def _read(self, stale: int) -> "Image":
         import cv2
         from PIL import Image
 
-        if self._capture is None:
-            # Its complaints would be written across the screen.
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-            self._capture = cv2.VideoCapture(self._source)
-        if isinstance(self._source, int):
-            for _ in range(STALE_FRAMES):
+        with self._one_at_a_time:
+            if self._capture is None:
+                # Its complaints would be written across the screen.
+                cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+                self._capture = cv2.VideoCapture(self._source)
+            for _ in range(stale):
                 self._capture.grab()
-        taken, frame = self._capture.read()
-        if not taken:
-            self._capture.release()
-            self._capture = None
-            raise _gone(str(self._source), "no picture")
-        return _shot(Image.fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)))
+            taken, frame = self._capture.read()
+            if not taken:
+                self._capture.release()
+                self._capture = None
+                raise _gone(str(self._source), "no picture")
+        return Image.fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
 
 def _gone(name: str, why: str) -> DeviceError:
@@ -155,62 +179,35 @@ def _gone(name: str, why: str) -> DeviceError:
     )
 
 
+# ── Scanning ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def look_for_code(camera: Camera, stop: threading.Event) -> Code | None:
+    """The first code that the camera shows and that can be trusted; None once ``stop`` is set.
+
+    A code of a doubtful format must be seen alike in two frames. Where a frame shows several codes, the first. Raises
+    the camera's DeviceError, or one in place of a crash of an engine.
+    """
+    import numpy
+
+    before: tuple[Code, ...] = ()
+    while not stop.is_set():
+        grey = numpy.asarray(camera.frame().convert("L"))
+        try:
+            codes = climb(grey, CHEAP)
+        except Exception as error:
+            raise DeviceError(
+                msg("The picture could not be searched for codes ({why}).", why=str(error)),
+                msg("Scan the code with the scanner, or type it."),
+            ) from error
+        if sure := [code for code in codes if code.format not in DOUBTFUL or code in before]:
+            return sure[0]
+        before += codes
+        stop.wait(PAUSE)
+    return None
+
+
 # ── Pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _open(source: Path | bytes) -> "Image":
-    """A picture file as upright RGB. Raises DeviceError with the file's name and what is wrong with it."""
-    name = source.name if isinstance(source, Path) else "picture"
-    try:
-        return _upright(_read(source) if isinstance(source, Path) else source)
-    except _Unusable as error:
-        why = str(error)
-    except OSError as error:
-        why = error.strerror or str(error)
-    except Exception as error:
-        # Whatever else a decoder makes of broken bytes: struct.error, SyntaxError, IndexError, MemoryError…
-        why = f"it is damaged: {error}"
-    raise DeviceError(
-        msg("The picture {file} cannot be used: {why}.", file=name, why=why),
-        msg("Take another picture; this file was left as it is."),
-    )
-
-
-class _Unusable(Exception):
-    """Why a picture is not taken."""
-
-
-def _read(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        data = opened.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise _Unusable(f"it is longer than {MAX_BYTES // 1024**2} MB")
-    return data
-
-
-def _upright(data: bytes) -> "Image":
-    """The bytes as RGB; the size in their header is looked at before anything is decoded."""
-    import warnings
-
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if not data:
-        raise _Unusable("it is empty")
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own limit is higher than ours, and at first only a warning.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
-    except UnidentifiedImageError:
-        raise _Unusable("it is no JPEG, PNG or WebP") from None
-    except Image.DecompressionBombError:
-        raise _Unusable(f"it has more than {MAX_PIXELS // 1_000_000} million pixels") from None
-    if image.width * image.height > MAX_PIXELS:
-        raise _Unusable(f"it has more than {MAX_PIXELS // 1_000_000} million pixels")
-    upright = ImageOps.exif_transpose(image)
-    if upright.has_transparency_data:
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
-    return upright.convert("RGB")
 
 
 def _shot(image: "Image") -> Shot:
@@ -252,93 +249,3 @@ def _sharpness(grey: "Image") -> float:
     import numpy
 
     return float(cv2.Laplacian(numpy.asarray(grey), cv2.CV_64F).var())
-
-
-# ── Barcodes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A barcode in a picture."""
-
-    text: str
-    """As encoded; the separator of GS1 elements stays 0x1D."""
-    format: str
-    """``EAN-13``, ``Code128``, ``QRCode``, ``DataMatrix``…"""
-
-
-DOUBTFUL = frozenset({"ITF", "EAN-8", "UPC-E", "Codabar", "Code39", "Code93"})
-"""Short codes, and those without a check digit of their own: chance makes them out of stripes and text. A Code 93 has
-check characters, but stands on no goods."""
-RETAIL = frozenset({"EAN-13", "UPC-A"})
-"""Where both readers found some of these, only what both found is real: one digit more is another product."""
-ENOUGH_LINES = {"EAN-13": 12, "UPC-A": 12, "Code128": 12, "QRCode": 1}
-"""Scan lines that must agree for zbar to be believed alone: with fewer it finds EAN-13 codes that nobody printed."""
-
-# Without UPC-A, which zbar then reads as the EAN-13 that it is, as zxing-cpp does.
-_ZBAR_NAMES = {
-    "EAN13": "EAN-13",
-    "EAN8": "EAN-8",
-    "UPCE": "UPC-E",
-    "I25": "ITF",
-    "CODE128": "Code128",
-    "CODE39": "Code39",
-    "CODE93": "Code93",
-    "CODABAR": "Codabar",
-    "QRCODE": "QRCode",
-}
-
-
-def decode(source: Path | bytes) -> tuple[Code, ...]:
-    """The barcodes in a picture file, each once, in reading order of the first reader that saw it.
-
-    Two readers look (zxing-cpp, and zbar where its library is installed): a doubtful code counts only if both read
-    it; where zxing-cpp reads nothing, what zbar reads with enough lines stands. Without zbar, zxing-cpp is believed.
-    Raises DeviceError with the file's name and what is wrong with it.
-    """
-    grey = _open(source).convert("L")
-    first = _zxing(grey)
-    if not libzbar_present():
-        return _once(first)
-    second = _zbar(grey)
-    agreed = {code for code, _ in second}
-    doubtful = DOUBTFUL | (RETAIL if any(code.format in RETAIL for code in agreed.intersection(first)) else frozenset())
-    if kept := _once(code for code in first if code.format not in doubtful or code in agreed):
-        return kept
-    alone = {code for code, lines in second if lines >= ENOUGH_LINES.get(code.format, math.inf)}
-    # Two readings of what may be one code are none.
-    return tuple(alone) if len(alone) == 1 else ()
-
-
-@cache
-def libzbar_present() -> bool:
-    """Whether zbar's library (Debian: libzbar0) is installed; without it one reader looks, not two."""
-    try:
-        import pyzbar.pyzbar  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def _once(codes: Iterable[Code]) -> tuple[Code, ...]:
-    return tuple(dict.fromkeys(codes))
-
-
-def _code(text: str, format: str) -> Code:
-    """An EAN-13 that begins with 0 is printed as a UPC-A; its text keeps the 0."""
-    return Code(text, "UPC-A" if format == "EAN-13" and text.startswith("0") else format)
-
-
-def _zxing(grey: "Image") -> list[Code]:
-    import zxingcpp
-
-    found = zxingcpp.read_barcodes(grey, text_mode=zxingcpp.TextMode.Plain)
-    return [_code(each.text, str(each.format).replace(" ", "")) for each in found if each.text]
-
-
-def _zbar(grey: "Image") -> list[tuple[Code, int]]:
-    """Each code with the number of scan lines that agree on it (1 for QR)."""
-    from pyzbar.pyzbar import ZBarSymbol, decode
-
-    found = decode(grey, [ZBarSymbol[name] for name in _ZBAR_NAMES])
-    return [(_code(each.data.decode(errors="replace"), _ZBAR_NAMES[each.type]), each.quality) for each in found]

@@ -274,11 +274,11 @@ def import_rmas(file: Path, config: ConfigPath = None) -> None:
 
 @app.command()
 def decode(files: list[Path], as_json: AsJson = False) -> None:
-    """Read the barcodes in pictures; with --json one line a file."""
+    """Read the barcodes in pictures; with --json one line a file, "error" where it cannot be used."""
     import time as clock
 
-    from inspect_station.camera import decode as read
     from inspect_station.core import barcode
+    from inspect_station.decode import decode as read
 
     failed = False
     for file in files:
@@ -288,6 +288,10 @@ def decode(files: list[Path], as_json: AsJson = False) -> None:
         except StationError as error:
             failed = True
             _complain(error)
+            if as_json:
+                spent = round((clock.perf_counter() - started) * 1000, 1)
+                sentence = _voice().say(error.title)
+                print(json.dumps({"file": str(file), "codes": [], "error": sentence, "ms": spent}, ensure_ascii=False))
             continue
         spent = round((clock.perf_counter() - started) * 1000, 1)
         kinds = [barcode.read(code.text, barcode.Patterns()).kind for code in codes]
@@ -544,6 +548,24 @@ def config_show(config: ConfigPath = None) -> None:
 
 
 # ── Sheets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@sheet_app.command("commands")
+def sheet_commands(
+    config: ConfigPath = None,
+    locale: Annotated[str, typer.Option("--locale", help="Language: en, fr; default: the station's.")] = "",
+    output: Annotated[Path, typer.Option("-o", "--output", help="PDF to write.")] = Path("commands.pdf"),
+) -> None:
+    """Codes to scan instead of pressing keys, as PDF: grades, digits and actions, for work without a keyboard."""
+    from inspect_station.tui.commands import sheet
+    from inspect_station.tui.keymap import Keymap
+    from inspect_station.words import LOCALES, Voice
+
+    loaded = _load(config)
+    if locale:
+        _choice("--locale", locale, LOCALES)
+    voice = Voice(locale or loaded.station.locale, loaded.rules, loaded.station.zone)
+    _write(sheet(Keymap(loaded.keys), loaded.rules.grades, voice), output)
 
 
 @sheet_app.command("badges")

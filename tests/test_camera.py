@@ -1,27 +1,26 @@
-"""Photos that say nothing but what they show, cameras that vanish, and barcodes in real pictures."""
+"""Photos that say nothing but what they show, cameras that vanish, and codes held before a camera."""
 
-import csv
-import sys
-import zlib
-from collections import defaultdict
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, PngImagePlugin
 from pydantic import ValidationError
+from zxingcpp import BarcodeFormat, create_barcode
 
 import inspect_station.camera as module
-from inspect_station.camera import Code, DeviceCamera, FolderCamera, camera, decode, libzbar_present
+from inspect_station.camera import DeviceCamera, FolderCamera, Shot, camera, look_for_code
+from inspect_station.decode import Code, libzbar_present
 from inspect_station.devices import CameraSettings
 from inspect_station.errors import DeviceError
-from inspect_station.label import render, templates
-from inspect_station.resources import resource
+from inspect_station.message import msg
 
+needs_zbar = pytest.mark.skipif(not libzbar_present(), reason="libzbar0 is not installed")
 SECRET = b"48.8584 N 2.2945 E"
 
 
@@ -173,77 +172,17 @@ def test_a_photo_says_what_is_wrong_with_it(tmp_path, picture, warning):
     assert [warning in message for message in said] == ([True] if warning else [])
 
 
-# ── Files that are no photos ─────────────────────────────────────────────────────────────────────────────────────────
+# ── Files that are no photos: see tests/test_pictures.py ────────────────────────────────────────────────────────────
 
 
-def bomb() -> bytes:
-    """A few bytes whose header promises 144 million pixels."""
-    header = (12_000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-def jpeg() -> bytes:
-    out = BytesIO()
-    drawing().save(out, "JPEG")
-    return out.getvalue()
-
-
-def gif() -> bytes:
-    out = BytesIO()
-    drawing().save(out, "GIF")
-    return out.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        pytest.param(b"", "empty", id="empty"),
-        pytest.param(b"GTIN,title\n", "no JPEG", id="text renamed to .jpg"),
-        pytest.param(gif(), "no JPEG", id="GIF renamed to .jpg"),
-        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no JPEG", id="SVG renamed to .jpg"),
-        pytest.param(jpeg()[:2000], "damaged|truncated", id="cut off"),
-        pytest.param(bomb(), "40 million pixels", id="144 million pixels in 60 bytes"),
-    ],
-)
-@pytest.mark.parametrize("read", [lambda file: FolderCamera(file.parent).grab(), decode], ids=["camera", "decode"])
-def test_a_file_that_is_no_photo_is_named_with_the_reason(tmp_path, data, reason, read):
-    (tmp_path / "photo.jpg").write_bytes(data)
-    with pytest.raises(DeviceError, match=rf"photo\.jpg.*({reason})"):
-        read(tmp_path / "photo.jpg")
-
-
-def test_a_file_too_long_to_be_a_photo_is_not_read(tmp_path):
-    with (tmp_path / "photo.jpg").open("wb") as file:
-        file.truncate(65 * 1024 * 1024)
-    with pytest.raises(DeviceError, match=r"photo\.jpg.*64 MB"):
-        decode(tmp_path / "photo.jpg")
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(DeviceError, match=r"photo\.jpg.*No such file"):
-        decode(tmp_path / "photo.jpg")
-
-
-def test_after_a_bad_picture_comes_the_next(tmp_path):
+@pytest.mark.parametrize("take", [FolderCamera.grab, FolderCamera.frame], ids=["photo", "frame"])
+def test_after_a_bad_picture_comes_the_next(tmp_path, take):
     (tmp_path / "a.jpg").write_bytes(b"")
-    drawing("blue").save(tmp_path / "b.jpg")
+    drawing("blue").save(tmp_path / "b.png")
     device = FolderCamera(tmp_path)
-    with pytest.raises(DeviceError):
-        device.grab()
-    assert corner(device.grab().jpeg) == "blue"
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.sampled_from([jpeg(), bomb()]), st.integers(0, 400), st.binary(min_size=1, max_size=8))
-def test_broken_bytes_are_a_picture_or_a_device_error(data, place, damage):
-    try:
-        decode(data[:place] + damage + data[place + len(damage) :])
-    except DeviceError as error:
-        assert "picture" in str(error)
+    with pytest.raises(DeviceError, match=r"a\.jpg.*empty"):
+        take(device)
+    take(device)
 
 
 # ── A device ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,145 +215,125 @@ def test_a_camera_that_is_not_there_is_named_and_writes_nothing_on_the_screen(ca
     assert capfd.readouterr() == ("", "")
 
 
-# ── Barcodes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-needs_zbar = pytest.mark.skipif(not libzbar_present(), reason="libzbar0 is not installed")
-FIELDS = dict.fromkeys(("copy", "title", "why", "place", "seller", "deadline", "date"), "")
-PLATE = Code("L7F3K00481C/1", "Code128")
+# ── Codes held before it ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def png(image: Image.Image) -> bytes:
-    out = BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+def code_picture(
+    text: str, format: BarcodeFormat = BarcodeFormat.EAN13, size: tuple[int, int] = (640, 480)
+) -> Image.Image:
+    """A code in the middle of a white picture."""
+    code = Image.fromarray(numpy.asarray(create_barcode(text, format).to_image(scale=3)))
+    image = Image.new("RGB", size, "white")
+    image.paste(code, ((size[0] - code.width) // 2, (size[1] - code.height) // 2))
+    return image
 
 
-@pytest.fixture(scope="module")
-def label() -> bytes:
-    fields = FIELDS | {"lpn": "L7F3K00481C", "barcode": PLATE.text}
-    return render(templates(resource("labels"))["hold"], fields, format="png", dpi=300)
+def film(path: Path, frames: list[Image.Image]) -> str:
+    """A video file of them."""
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 480))
+    for frame in frames:
+        video.write(cv2.cvtColor(numpy.asarray(frame), cv2.COLOR_RGB2BGR))
+    video.release()
+    return str(path)
 
 
-def test_our_own_label_is_read(label, tmp_path):
-    (tmp_path / "label.png").write_bytes(label)
-    assert decode(label) == decode(tmp_path / "label.png") == (PLATE,)
+BARE = drawing(size=(640, 480))
+EAN = "4006381333931"
 
 
-def test_a_code_that_stands_twice_is_told_once(label):
-    once = Image.open(BytesIO(label)).convert("L")
-    twice = Image.new("L", (once.width, once.height * 2))
-    twice.paste(once, (0, 0))
-    twice.paste(once, (0, once.height))
-    assert decode(png(twice)) == (PLATE,)
+class Frames:
+    """A camera that has these frames, and then is gone; it tells how many were taken."""
+
+    def __init__(self, *frames: Image.Image) -> None:
+        self.left = list(frames)
+
+    def grab(self, slot: str = "") -> Shot:
+        raise AssertionError("no photo is taken to look for a code")
+
+    def frame(self) -> Image.Image:
+        if not self.left:
+            raise DeviceError(msg("gone"), msg("gone"))
+        return self.left.pop(0)
+
+
+def test_a_code_that_a_film_shows_late_is_found(tmp_path):
+    device = DeviceCamera(film(tmp_path / "bench.avi", [BARE, BARE, BARE, code_picture(EAN)]))
+    assert look_for_code(device, threading.Event()) == Code(EAN, "EAN-13")
+
+
+def test_a_film_without_a_code_ends_with_the_camera_gone(tmp_path):
+    with pytest.raises(DeviceError, match="gives no picture"):
+        look_for_code(DeviceCamera(film(tmp_path / "bench.avi", [BARE, BARE])), threading.Event())
+
+
+def test_a_folder_shows_its_scan_pictures_first(tmp_path):
+    code_picture("9780141439518").save(tmp_path / "a.png")
+    BARE.save(tmp_path / "scan-1.png")
+    code_picture(EAN).save(tmp_path / "scan-2.png")
+    assert look_for_code(FolderCamera(tmp_path), threading.Event()) == Code(EAN, "EAN-13")
+
+
+def test_looking_ends_when_told_to(tmp_path):
+    BARE.save(tmp_path / "a.png")
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    assert look_for_code(FolderCamera(tmp_path), stop) is None
 
 
 @pytest.mark.parametrize(
-    ("zxing", "zbar", "read"),
+    ("format", "text", "frames"),
     [
-        pytest.param(["Code128 A"], [], ["Code128 A"], id="a safe code counts by itself"),
-        pytest.param(["ITF 123456"], [], [], id="a doubtful code does not"),
-        pytest.param(["ITF 123456"], ["ITF 123456 9"], ["ITF 123456"], id="unless both read it"),
-        pytest.param(["EAN-8 96385074"], ["EAN-8 12345670 9"], [], id="two readings of a doubtful code are none"),
+        pytest.param(BarcodeFormat.EAN13, EAN, 1, id="an article's code at once"),
+        pytest.param(BarcodeFormat.Code128, "L7F3K00481C/1", 1, id="our label's code at once", marks=needs_zbar),
+        pytest.param(BarcodeFormat.QRCode, "https://example.org", 1, id="a QR code at once"),
         pytest.param(
-            ["EAN-13 4006381333931", "EAN-13 7034759003930"],
-            ["EAN-13 4006381333931 20"],
-            ["EAN-13 4006381333931"],
-            id="beside an EAN that both read, one that only one read is a mistake",
-        ),
-        pytest.param([], ["EAN-13 4006381333931 20"], ["EAN-13 4006381333931"], id="zbar alone, on many lines"),
-        pytest.param([], ["EAN-13 4006381333931 6"], [], id="zbar alone, on few lines"),
-        pytest.param([], ["ITF 123456 90"], [], id="zbar alone, a doubtful code"),
-        pytest.param(
-            [], ["EAN-13 4006381333931 20", "EAN-13 8882412014989 37"], [], id="zbar alone, two readings of one code"
-        ),
-        pytest.param(
-            ["Codabar A12B"],
-            ["EAN-13 4006381333931 20"],
-            ["EAN-13 4006381333931"],
-            id="a doubtful code hides no safe one",
+            BarcodeFormat.ITF, "00012345678905", 2, id="a code without a check digit, twice", marks=needs_zbar
         ),
     ],
 )
-def test_who_is_believed(monkeypatch, zxing, zbar, read):
-    def code(words: str) -> Code:
-        format, text = words.split(" ")[:2]
-        return Code(text, format)
-
-    monkeypatch.setattr(module, "libzbar_present", lambda: True)
-    monkeypatch.setattr(module, "_zxing", lambda grey: [code(each) for each in zxing])
-    monkeypatch.setattr(module, "_zbar", lambda grey: [(code(each), int(each.split(" ")[2])) for each in zbar])
-    assert decode(jpeg()) == tuple(code(each) for each in read)
-
-
-def test_without_libzbar_one_reader_is_enough(monkeypatch, label):
-    monkeypatch.setitem(sys.modules, "pyzbar.pyzbar", None)
-    libzbar_present.cache_clear()
-    try:
-        assert not libzbar_present()
-        assert decode(label) == (PLATE,)
-    finally:
-        libzbar_present.cache_clear()
+def test_a_doubtful_code_must_be_seen_alike_in_two_frames(format, text, frames):
+    device = Frames(*[code_picture(text, format)] * 3)
+    found = look_for_code(device, threading.Event())
+    assert found is not None
+    assert found.text == text
+    assert len(device.left) == 3 - frames
 
 
 @needs_zbar
-def test_readers_write_nothing_on_the_screen(capfd, label):
-    noise = numpy.random.default_rng(1).integers(0, 255, (400, 400), dtype=numpy.uint8)
-    decode(label)
-    decode(png(Image.fromarray(noise)))
-    assert capfd.readouterr() == ("", "")
+def test_two_doubtful_codes_of_two_frames_are_none():
+    frames = (code_picture(text, BarcodeFormat.ITF) for text in ("00012345678905", "15400141288763"))
+    with pytest.raises(DeviceError, match="gone"):
+        look_for_code(Frames(*frames), threading.Event())
 
 
-# ── Real pictures ────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_an_engine_that_crashes_is_a_camera_that_fails(monkeypatch):
+    def crash(*arguments: object) -> None:
+        raise RuntimeError("engine broke")
 
-SHARED = Path(__file__).parents[2] / "shared" / "barcodes"
-real = pytest.mark.skipif(not SHARED.is_dir(), reason="the pictures are in ../shared/barcodes, beside some checkouts")
-
-
-@pytest.fixture(scope="module")
-def read_and_expected() -> dict[str, tuple[set[str], set[str]]]:
-    """By picture: texts read and texts in it, spaces at the ends of lines left out."""
-
-    def trimmed(text: str) -> str:
-        return "\n".join(line.strip() for line in text.strip().splitlines())
-
-    expected: defaultdict[str, set[str]] = defaultdict(set)
-    with (SHARED / "expected.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            expected[row["path"]] |= {trimmed(row["text"])} - {""}
-    return {path: ({trimmed(code.text) for code in decode(SHARED / path)}, texts) for path, texts in expected.items()}
+    monkeypatch.setattr(module, "climb", crash)
+    with pytest.raises(DeviceError, match="engine broke"):
+        look_for_code(Frames(BARE), threading.Event())
 
 
-@real
-@needs_zbar
-@pytest.mark.parametrize(
-    ("folder", "share"),
-    [
-        ("code128", 1.0),
-        ("ean8", 1.0),
-        ("itf", 1.0),
-        ("datamatrix", 0.9),
-        ("qrcode", 0.9),
-        ("ean13", 0.7),
-        ("upca", 0.65),
-    ],
-)
-def test_real_codes_are_read(read_and_expected, folder, share):
-    pictures = {path: both for path, both in read_and_expected.items() if path.startswith(f"{folder}-")}
-    whole = [path for path, (read, texts) in pictures.items() if texts <= read]
-    assert len(whole) >= share * len(pictures) > 0
+def test_photos_and_frames_are_never_taken_at_once(tmp_path, monkeypatch):
+    """A driver that is read by two threads at once crashes the process."""
+    inside = threading.Semaphore(1)
 
+    class Driver:
+        def __init__(self, source: object) -> None: ...
 
-@real
-@needs_zbar
-def test_where_there_is_no_code_none_is_read(read_and_expected):
-    empty = {path: read for path, (read, texts) in read_and_expected.items() if not texts}
-    assert len(empty) > 20
-    assert not any(empty.values())
+        def read(self) -> tuple[bool, object]:
+            assert inside.acquire(blocking=False), "read while it was read"
+            time.sleep(0.005)
+            inside.release()
+            return True, numpy.zeros((48, 64, 3), numpy.uint8)
 
+        def grab(self) -> bool:
+            return self.read()[0]
 
-@real
-@needs_zbar
-def test_a_product_is_hardly_ever_taken_for_another(read_and_expected):
-    # What both readers get wrong together, or zbar on many lines, needs a better picture; they are three in 200.
-    wrong = [path for path, (read, texts) in read_and_expected.items() if read - texts]
-    assert len(wrong) <= 3
+    monkeypatch.setattr(cv2, "VideoCapture", Driver)
+    device = DeviceCamera(0)
+    with ThreadPoolExecutor(2) as pool:
+        photos = [pool.submit(device.grab) for _ in range(4)]
+        frames = [pool.submit(device.frame) for _ in range(8)]
+        assert {photo.result().width for photo in photos} == {frame.result().width for frame in frames} == {64}
