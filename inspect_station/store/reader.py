@@ -4,10 +4,11 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from inspect_station.core.records import (
@@ -44,17 +45,17 @@ PAGE = 500
 LIVE = "current AND voided_at IS NULL"
 """Units that stand: the newest revision, and not void."""
 
-_OPEN = f"""CASE WHEN r.closed THEN 0 ELSE l.quantity - (
-    SELECT count(*) FROM inspection i
-    WHERE i.seller = l.seller AND i.rma = l.number AND i.line_no = l.no
-        AND {LIVE} AND i.kind NOT IN ('{Kind.WRONG_ITEM}', '{Kind.EMPTY_BOX}')) END"""
-"""Units still to come on line ``l`` of RMA ``r``: none where it was closed; a wrong item and an empty box do not
-consume it (design.md §7)."""
+SEVERAL = 50
+"""Rows of one answer where any number may fit: more than anybody picks from."""
 
-_LINES = "rma_line l JOIN rma r ON r.seller = l.seller AND r.number = l.number"
+NEWEST = 1000
+"""Rows of a table that a search looks at: those that the full-text index names, or any for one or two signs."""
 
 MAYBE_OUT = "(state IN ('printing', 'printed') OR state = 'parked' AND printer <> '')"
 """Labels that may have come out: one that was never sent to a printer surely did not."""
+
+OF_PLATE = "lpn <> '' AND lpn = ?"
+"""The labels of one plate, said so that the index of those that have a plate is used."""
 
 
 class Reader:
@@ -98,55 +99,78 @@ class Reader:
         rows = self._rows("SELECT body FROM product WHERE gtin = ? ORDER BY seller", gtin)
         return tuple(Product.model_validate_json(row["body"]) for row in rows)
 
+    def gtins_of(self, code: str, limit: int = SEVERAL) -> tuple[str, ...]:
+        """The articles to which any seller gave exactly this SKU, or a marketplace this ASIN."""
+        if not code:
+            return ()
+        rows = self._rows(
+            """
+            SELECT gtin FROM product WHERE sku <> '' AND sku = ?1
+            UNION SELECT gtin FROM product WHERE asin <> '' AND asin = ?1
+            ORDER BY gtin LIMIT ?2
+            """,
+            code,
+            limit,
+        )
+        return tuple(row["gtin"] for row in rows)
+
     def rma(self, seller: str, number: str) -> Rma | None:
         """One return authorisation."""
         row = self._row("SELECT body, closed FROM rma WHERE seller = ? AND number = ?", seller, number)
         return _rma(row) if row else None
 
-    def rmas(self, number: str) -> tuple[Rma, ...]:
+    def rmas(self, number: str, limit: int = SEVERAL) -> tuple[Rma, ...]:
         """Return authorisations of any seller with this number."""
-        rows = self._rows("SELECT body, closed FROM rma WHERE number = ? ORDER BY seller", number)
+        rows = self._rows("SELECT body, closed FROM rma WHERE number = ? ORDER BY seller LIMIT ?", number, limit)
         return tuple(_rma(row) for row in rows)
 
-    def rmas_by(self, code: str) -> tuple[Rma, ...]:
+    def rmas_by(self, code: str, limit: int = SEVERAL) -> tuple[Rma, ...]:
         """Return authorisations with exactly this order number, tracking number, or serial on a line."""
         if not code:
             return ()
         keys = self._rows(
             """
-            SELECT seller, number FROM rma WHERE order_no = ?1
-            UNION SELECT seller, number FROM rma WHERE tracking = ?1
-            UNION SELECT seller, number FROM rma_line WHERE serial <> '' AND serial = ?1
-            ORDER BY 1, 2
+            SELECT * FROM (SELECT seller, number FROM rma WHERE order_no = ?1 ORDER BY seller, number LIMIT ?2)
+            UNION
+            SELECT * FROM (SELECT seller, number FROM rma WHERE tracking = ?1 ORDER BY seller, number LIMIT ?2)
+            UNION
+            SELECT * FROM (SELECT seller, number FROM rma_line WHERE serial <> '' AND serial = ?1
+                ORDER BY seller, number LIMIT ?2)
+            ORDER BY 1, 2 LIMIT ?2
             """,
             code,
+            limit,
         )
         return self._rmas(keys)
 
     def _rmas(self, keys: Iterable[Iterable[str]]) -> tuple[Rma, ...]:
         return tuple(rma for key in keys if (rma := self.rma(*key)) is not None)
 
-    def lines_of_gtin(self, gtin: str) -> tuple[OpenLine, ...]:
+    def lines_of_gtin(self, gtin: str, limit: int = SEVERAL) -> tuple[OpenLine, ...]:
         """Open lines of any seller that announce this article, the oldest request first."""
         rows = self._rows(
-            f"""
-            SELECT r.body, r.closed, l.no, {_OPEN} AS open FROM {_LINES}
-            WHERE l.gtin = ? AND open > 0
-            ORDER BY coalesce(l.requested_on, l.delivered_on, '9'), l.seller, l.number, l.no
+            """
+            SELECT r.body, r.closed, l.no, l.open FROM rma_line l INDEXED BY ix_rma_line_open
+            CROSS JOIN rma r ON r.seller = l.seller AND r.number = l.number
+            WHERE l.gtin = ? AND l.open > 0
+            ORDER BY coalesce(l.requested_on, l.delivered_on, '9'), l.seller, l.number, l.no LIMIT ?
             """,
             gtin,
+            limit,
         )
         found = ((_rma(row), row["no"], row["open"]) for row in rows)
         return tuple(OpenLine(rma, rma.line(no), still) for rma, no, still in found)
 
+    def open_lines(self, gtin: str, most: int = 1000) -> int:
+        """How many lines `lines_of_gtin` could find, counted up to `most`."""
+        row = self._row(
+            "SELECT count(*) AS n FROM (SELECT 1 FROM rma_line WHERE gtin = ? AND open > 0 LIMIT ?)", gtin, most
+        )
+        return row["n"] if row else 0
+
     def open_count(self, seller: str, number: str, line_no: int) -> int:
         """Units still to come on a line; 0 where it is full, closed or unknown."""
-        row = self._row(
-            f"SELECT {_OPEN} AS open FROM {_LINES} WHERE l.seller = ? AND l.number = ? AND l.no = ?",
-            seller,
-            number,
-            line_no,
-        )
+        row = self._row("SELECT open FROM rma_line WHERE seller = ? AND number = ? AND no = ?", seller, number, line_no)
         return max(0, row["open"]) if row else 0
 
     # ── What arrived ────────────────────────────────────────────────────────────────────────────────────────
@@ -187,23 +211,28 @@ class Reader:
 
     def overdue(self, before: datetime) -> int:
         """Units received before this time and not graded: drafts, and those to come in an open parcel."""
-        late = self._rows(
+        to_come = self._rows(
             """
-            SELECT body, 0 AS drafts FROM parcel WHERE closed_at IS NULL AND received_at < ?1
-            UNION ALL
-            SELECT p.body, count(*) FROM draft d JOIN parcel p ON p.id = d.parcel
-            WHERE p.received_at < ?1 GROUP BY p.id
+            SELECT p.id, sum(l.open) AS units FROM parcel p INDEXED BY ix_parcel_open
+            CROSS JOIN parcel_rma r ON r.parcel = p.id
+            CROSS JOIN rma_line l ON l.seller = r.seller AND l.number = r.number AND l.open > 0
+            WHERE p.closed_at IS NULL AND p.received_at < ?
+                AND NOT EXISTS (SELECT 1 FROM json_each(p.body, '$.missing') m
+                    WHERE m.value = json_array(l.seller, l.number, l.no))
+            GROUP BY p.id
+            """,
+            instant(before),
+        )
+        begun = self._rows(
+            """
+            SELECT p.id, count(*) AS units FROM draft d CROSS JOIN parcel p ON p.id = d.parcel
+            WHERE p.received_at < ? GROUP BY p.id
             """,
             instant(before),
         )
         units: dict[str, int] = {}
-        for row in late:
-            parcel = Parcel.model_validate_json(row["body"])
-            to_come = 0
-            if parcel.closed_at is None:
-                lines = [(rma.seller, rma.number, line.no) for rma in self._rmas(parcel.rmas) for line in rma.lines]
-                to_come = sum(self.open_count(*line) for line in lines if line not in parcel.missing)
-            units[parcel.id] = max(units.get(parcel.id, 0), to_come, row["drafts"])
+        for row in (*to_come, *begun):
+            units[row["id"]] = max(units.get(row["id"], 0), row["units"])
         return sum(units.values())
 
     # ── What is being inspected ─────────────────────────────────────────────────────────────────────────────
@@ -217,7 +246,8 @@ class Reader:
         if not code:
             return None
         return self._inspection(
-            "SELECT body FROM draft WHERE ?1 IN (rma, gtin, serial) ORDER BY updated_at DESC, id DESC LIMIT 1",
+            "SELECT body FROM draft WHERE rma = ?1 OR gtin = ?1 OR serial = ?1 "
+            "ORDER BY updated_at DESC, id DESC LIMIT 1",
             code,
         )
 
@@ -230,7 +260,8 @@ class Reader:
         drafts = self._inspections(
             """
             SELECT body FROM draft WHERE seller = ? AND rma = ? AND line_no = ?
-                AND NOT EXISTS (SELECT 1 FROM inspection i WHERE i.id = draft.id AND i.current AND i.voided_at IS NULL)
+                AND NOT EXISTS (SELECT 1 FROM inspection i
+                    WHERE i.id = draft.id AND i.rma = draft.rma AND i.current AND i.voided_at IS NULL)
             ORDER BY updated_at DESC, id DESC
             """,
             seller,
@@ -275,15 +306,27 @@ class Reader:
         )
         units = self._inspections(
             f"SELECT body FROM inspection WHERE serial <> '' AND serial = ? AND gtin = ? AND {LIVE} "
-            "ORDER BY rowid DESC",
+            "ORDER BY rowid DESC LIMIT ?",
             serial,
             gtin,
+            SEVERAL,
         )
         return (*drafts, *units)
 
     def last_units(self, n: int) -> tuple[Inspection, ...]:
         """The units finished last that stand, the newest commit first, whatever the clock said."""
         return self._inspections(f"SELECT body FROM inspection WHERE {LIVE} ORDER BY rowid DESC LIMIT ?", n)
+
+    def claims(self, limit: int = 50) -> tuple[Inspection, ...]:
+        """Units that nobody had announced and that are not matched to an RMA yet, the oldest first."""
+        return self._inspections(
+            f"""
+            SELECT body FROM inspection WHERE {LIVE} AND kind = '{Kind.UNKNOWN}'
+                AND NOT EXISTS (SELECT 1 FROM draft WHERE draft.id = inspection.id)
+            ORDER BY finished_at LIMIT ?
+            """,
+            limit,
+        )
 
     def last_finished(self) -> Inspection | None:
         """The unit that an undo would take back."""
@@ -336,50 +379,61 @@ class Reader:
             after = (rows[-1]["finished_at"], rows[-1]["id"])
 
     def search(self, text: str, limit: int = 20) -> tuple[Rma | Inspection, ...]:
-        """Drafts and units, then RMAs, that contain the text.
+        """Drafts and units, then RMAs, that contain the text; of more than the limit, the newest.
 
-        By LPN, serial, RMA, order or tracking number; by all words of a title or SKU only RMAs not closed.
+        By LPN, serial, RMA, order or tracking number; by all words of a title or SKU only RMAs with an open line.
+        A text of one or two signs, which every other code contains, is looked for among the newest only.
         """
-        words = folded(text).split()
+        code, words = text.strip(), folded(text).split()
         if not words:
             return ()
-        lpns = self._rows(
-            f"""
-            SELECT lpn FROM draft WHERE lpn {_CONTAINS} OR serial {_CONTAINS}
-            UNION SELECT lpn FROM inspection WHERE lpn {_CONTAINS}
-            UNION SELECT lpn FROM inspection WHERE serial <> '' AND serial {_CONTAINS}
-            ORDER BY lpn DESC LIMIT ?2
-            """,
-            _pattern(text.strip()),
+        drafts = self._rows(
+            rf"SELECT lpn FROM draft WHERE lpn {_CONTAINS} OR serial {_CONTAINS} ORDER BY id DESC LIMIT ?",
+            _pattern(code),
+            _pattern(code),
             limit,
         )
-        numbers = self._rows(
+        units = self._containing("inspection", ("lpn", "serial"), [code], "inspection.lpn", limit)
+        lpns = sorted({row["lpn"] for row in (*drafts, *units)}, reverse=True)[:limit]
+        found = [unit for lpn in lpns if (unit := self.draft(lpn) or self.inspection(lpn)) is not None]
+        room = limit - len(found)
+        numbers = self._containing("rma", ("number", "order_no", "tracking"), [code], "rma.seller, rma.number", room)
+        serials = self._containing("rma_line", ("serial",), [code], "rma_line.seller, rma_line.number", room)
+        titles = self._containing(
+            "product",
+            ("words",),
+            words,
+            "DISTINCT l.seller, l.number",
+            room,
+            also="CROSS JOIN rma_line l ON l.gtin = product.gtin AND l.seller = product.seller AND l.open > 0",
+        )
+        keys = dict.fromkeys((*sorted(map(tuple, (*numbers, *serials))), *map(tuple, titles)))
+        return (*found, *self._rmas(islice(keys, room)))
+
+    def _containing(
+        self, table: str, columns: Sequence[str], parts: Sequence[str], wanted: str, limit: int, also: str = ""
+    ) -> list[sqlite3.Row]:
+        """Rows in which each part is contained in one of the columns, the newest first.
+
+        The full-text index names those that have all threes of the parts' signs, nearly always the right ones; it knows
+        no shorter parts. So many of them are looked at that the answer takes a few milliseconds.
+        """
+        threes = dict.fromkeys(part[n : n + 3] for part in parts for n in range(len(part) - 2))
+        if threes:
+            those, match = f"{table}_find WHERE {table}_find MATCH ?", [" AND ".join(map(_quoted, threes))]
+        else:
+            those, match = table, []
+        contained = " AND ".join(f"({' OR '.join(f'{table}.{each} {_CONTAINS}' for each in columns)})" for _ in parts)
+        return self._rows(
+            # The cross join keeps the order of those that are looked at.
             f"""
-            SELECT seller, number FROM rma WHERE number {_CONTAINS}
-            UNION SELECT seller, number FROM rma WHERE order_no {_CONTAINS}
-            UNION SELECT seller, number FROM rma WHERE tracking {_CONTAINS}
-            UNION SELECT seller, number FROM rma_line WHERE serial <> '' AND serial {_CONTAINS}
-            ORDER BY seller, number LIMIT ?2
+            SELECT {wanted} FROM (SELECT rowid AS candidate FROM {those} ORDER BY rowid DESC LIMIT {NEWEST})
+            CROSS JOIN {table} ON {table}.rowid = candidate {also} WHERE {contained} LIMIT ?
             """,
-            _pattern(text.strip()),
+            *match,
+            *(_pattern(part) for part in parts for _ in columns),
             limit,
         )
-        every_word = " AND ".join(r"words LIKE ? ESCAPE '\'" for _ in words)
-        titles = self._rows(
-            f"""
-            SELECT DISTINCT r.seller, r.number
-            FROM (SELECT seller, gtin FROM product WHERE {every_word} LIMIT 1000) p
-            JOIN rma_line l ON l.seller = p.seller AND l.gtin = p.gtin
-            JOIN rma r ON r.seller = l.seller AND r.number = l.number
-            WHERE NOT r.closed ORDER BY r.seller, r.number LIMIT ?
-            """,
-            *map(_pattern, words),
-            limit,
-        )
-        units = (self.draft(row["lpn"]) or self.inspection(row["lpn"]) for row in lpns)
-        rmas = self._rmas(dict.fromkeys((row["seller"], row["number"]) for row in (*numbers, *titles)))
-        found: list[Rma | Inspection] = [unit for unit in units if unit is not None]
-        return (*found, *rmas)[:limit]
 
     # ── What goes to the hub ────────────────────────────────────────────────────────────────────────────────
 
@@ -389,8 +443,10 @@ class Reader:
             (row["what"], row["state"]): row["n"]
             for row in self._rows(
                 """
-                SELECT iif(type LIKE 'inspection.%', 'unit', 'event') AS what, state, count(*) AS n FROM event
-                WHERE state IN ('pending', 'sent', 'rejected', 'conflict', 'suspect') GROUP BY what, state
+                SELECT iif(type LIKE 'inspection.%', 'unit', 'event') AS what, state, sum(n) AS n FROM (
+                    SELECT state, type, count(*) AS n FROM event
+                    WHERE state IN ('pending', 'sent', 'rejected', 'conflict', 'suspect') GROUP BY state, type)
+                GROUP BY what, state
                 UNION ALL SELECT 'photo', state, count(*) FROM photo
                 WHERE state IN ('waiting', 'owed') GROUP BY state
                 UNION ALL SELECT 'label', state, count(*) FROM label
@@ -479,7 +535,7 @@ class Reader:
 
     def labels_of(self, lpn: str) -> tuple[LabelJob, ...]:
         """All labels of one plate, void copies included."""
-        return self._labels("lpn = ? ORDER BY id", lpn)
+        return self._labels(f"{OF_PLATE} ORDER BY id", lpn)
 
     def label(self, id: int) -> LabelJob | None:
         """One label of the queue."""
@@ -487,12 +543,12 @@ class Reader:
 
     def next_print_no(self, lpn: str) -> int:
         """The number of this plate's next label, from 1."""
-        row = self._row("SELECT coalesce(max(print_no), 0) + 1 AS n FROM label WHERE lpn = ?", lpn)
+        row = self._row(f"SELECT coalesce(max(print_no), 0) + 1 AS n FROM label WHERE {OF_PLATE}", lpn)
         return row["n"] if row else 1
 
     def copies(self, lpn: str, kind: str) -> int:
         """How many labels of this kind the unit may bear already: printed, being printed, or perhaps printed."""
-        row = self._row(f"SELECT count(*) AS n FROM label WHERE lpn = ? AND kind = ? AND {MAYBE_OUT}", lpn, kind)
+        row = self._row(f"SELECT count(*) AS n FROM label WHERE {OF_PLATE} AND kind = ? AND {MAYBE_OUT}", lpn, kind)
         return row["n"] if row else 0
 
     def _labels(self, where: str, *values: object) -> tuple[LabelJob, ...]:
@@ -520,7 +576,11 @@ def folded(text: str) -> str:
     return "".join(sign for sign in spelt if not unicodedata.combining(sign)).casefold()
 
 
-_CONTAINS = r"LIKE ?1 ESCAPE '\'"
+_CONTAINS = r"LIKE ? ESCAPE '\'"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _pattern(text: str) -> str:

@@ -5,9 +5,12 @@ is the JSON of its record in ``body``, and what is searched or reported has a co
 Importing this costs about a second; the doors do so only when a store has to be made or migrated.
 
 Times are texts by `records.instant`, which sort as times do. Flags are booleans, never null.
+
+Beside them stand the full-text indexes of the search, ``rma_find`` and its like, which SQLModel cannot say: revision
+0003 makes them, and triggers keep them.
 """
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, TextClause, text
 from sqlmodel import Field, SQLModel
 
 NAMES = {
@@ -20,7 +23,7 @@ NAMES = {
 """Every constraint has a name, from the first revision: a batch migration cannot drop one without."""
 
 
-def _partial(name: str | None, *columns: str, where: str, unique: bool = False) -> Index:
+def _partial(name: str | None, *columns: str | TextClause, where: str, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
@@ -49,7 +52,10 @@ class Seller(Row, table=True):
 class Product(Row, table=True):
     """An article of one seller."""
 
-    __table_args__ = (Index(None, "words", "seller", "gtin"),)
+    __table_args__ = (
+        _partial(None, "sku", "gtin", where="sku <> ''"),
+        _partial(None, "asin", "gtin", where="asin <> ''"),
+    )
 
     seller: str = Field(primary_key=True)
     gtin: str = Field(primary_key=True, index=True)
@@ -84,6 +90,10 @@ class Rma(Row, table=True):
     body: str
 
 
+SINCE = "coalesce(requested_on, delivered_on, '9')"
+"""By which the lines of an article are in the order of their requests; undated ones last."""
+
+
 class RmaLine(Row, table=True):
     """A line of an RMA, to find it by its article or serial."""
 
@@ -91,16 +101,19 @@ class RmaLine(Row, table=True):
     __table_args__ = (
         ForeignKeyConstraint(["seller", "number"], ["rma.seller", "rma.number"], ondelete="CASCADE"),
         _partial(None, "serial", "seller", "number", where="serial <> ''"),
+        _partial("ix_rma_line_open", "gtin", text(SINCE), "seller", "number", "no", where="open > 0"),
     )
 
     seller: str = Field(primary_key=True)
     number: str = Field(primary_key=True)
     no: int = Field(primary_key=True)
-    gtin: str = Field(index=True)
+    gtin: str
     quantity: int
     serial: str
     requested_on: str | None
     delivered_on: str | None
+    open: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Units still to come, less than none where too many came; kept by triggers."""
 
 
 class Parcel(Row, table=True):
@@ -132,14 +145,16 @@ class ParcelRma(Row, table=True):
 class Draft(Row, table=True):
     """An inspection that is not finished: saved at every answer, resumed at the same question."""
 
+    __table_args__ = (Index(None, "rma", "seller", "line_no"),)
+
     id: str = Field(primary_key=True)
     lpn: str = Field(unique=True)
-    parcel: str
+    parcel: str = Field(index=True)
     seller: str
     rma: str
     line_no: int | None
-    gtin: str
-    serial: str
+    gtin: str = Field(index=True)
+    serial: str = Field(index=True)
     aside: bool
     updated_at: str
     operator: str
@@ -155,8 +170,9 @@ class Inspection(Row, table=True):
     __table_args__ = (
         Index(None, "lpn", "id", "revision"),
         Index(None, "seller", "rma", "line_no"),
-        _partial(None, "serial", "lpn", where="serial <> ''"),
+        _partial(None, "serial", "gtin", where="serial <> ''"),
         _partial("ix_inspection_live", "finished_at", "id", where=_LIVE),
+        _partial("ix_inspection_claim", "finished_at", where=f"{_LIVE} AND kind = 'unknown'"),
     )
 
     id: str = Field(primary_key=True)

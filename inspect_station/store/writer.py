@@ -27,7 +27,7 @@ from inspect_station.core.records import (
 )
 from inspect_station.message import Message
 from inspect_station.store.lines import numbered
-from inspect_station.store.reader import MAYBE_OUT, Reader, folded
+from inspect_station.store.reader import MAYBE_OUT, OF_PLATE, Reader, folded
 from inspect_station.store.values import (
     EventSpec,
     LabelSpec,
@@ -268,14 +268,14 @@ class Writer(Reader):
         if unit.voided_at is None:
             raise ValueError(f"{unit.lpn} is not void")
         self._add_revision(unit, event)
-        out = self._rows(f"SELECT 1 FROM label WHERE lpn = ? AND {MAYBE_OUT}", unit.lpn)
+        out = self._rows(f"SELECT 1 FROM label WHERE {OF_PLATE} AND {MAYBE_OUT}", unit.lpn)
         self._cancel_labels(unit.lpn)
         return bool(out)
 
     def _cancel_labels(self, lpn: str) -> None:
         """Also one that is being printed: if it turns out not to have come out, it stays so."""
         self._do(
-            "UPDATE label SET state = 'cancelled' WHERE lpn = ? AND state IN ('queued', 'printing', 'parked')", lpn
+            f"UPDATE label SET state = 'cancelled' WHERE {OF_PLATE} AND state IN ('queued', 'printing', 'parked')", lpn
         )
 
     def _add_revision(self, unit: Inspection, spec: EventSpec) -> Event:
