@@ -73,6 +73,10 @@ class Several:
 
     scan: Scan
     lines: tuple[LineSeen, ...]
+    total: int = 0
+    """How many there are, where these are only the oldest."""
+    article: bool = False
+    """An article was scanned: its unit begins with the choice, not only its parcel."""
 
 
 @dataclass(frozen=True)

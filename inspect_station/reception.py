@@ -1,10 +1,13 @@
 """Scans and parcels: what a code means, whose carton it is, and which unit comes onto the bench."""
 
-import re
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+
+from stdnum import imei
 
 from inspect_station.config import Config
 from inspect_station.core import barcode
@@ -44,8 +47,7 @@ from inspect_station.outcomes import (
 )
 from inspect_station.store import Reader, Store, Writer, space
 
-if TYPE_CHECKING:
-    pass
+log = logging.getLogger(__name__)
 
 
 class Reception(Dock, ABC):
@@ -53,10 +55,10 @@ class Reception(Dock, ABC):
 
     def __init__(self, config: Config, store: Store, *, clock: Clock, training: bool = False) -> None:
         super().__init__(config, store, clock=clock, training=training)
-        self._patterns = barcode.Patterns(
-            rma={seller.code: re.compile(seller.rma_pattern) for seller in config.sellers if seller.rma_pattern},
-            badge=config.scanner.badge_prefix,
-        )
+        self._forms: Mapping[str, str] = {}
+        self._patterns = barcode.Patterns(badge=config.scanner.badge_prefix)
+        with store.read() as reader:
+            self._learn_patterns(reader)
 
     @abstractmethod
     def finish(self, bench: Bench, unit: Inspection) -> Finished | Opened:
@@ -67,6 +69,20 @@ class Reception(Dock, ABC):
         """Let the unit wait (`Station.set_aside`): another one comes first."""
 
     # ── Scans ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _learn_patterns(self, reader: Reader) -> None:
+        """What RMA numbers look like, from the settings, an import or the hub; one that is no pattern is left out."""
+        sellers = {each.code: each for each in (*reader.sellers(), *self.config.sellers)}
+        forms = {code: each.rma_pattern for code, each in sellers.items() if each.rma_pattern}
+        if forms == self._forms:
+            return
+        known: dict[str, barcode.Expression] = {}
+        for code, form in forms.items():
+            try:
+                known[code] = barcode.expression(form)
+            except ValueError as error:
+                log.warning("rma_pattern of seller %s: %s", code, error)
+        self._forms, self._patterns = forms, replace(self._patterns, rma=known)
 
     def read(self, raw: str) -> Scan:
         """What a scanned or typed text looks like; the store decides what it is."""
@@ -87,35 +103,92 @@ class Reception(Dock, ABC):
         with self.store.read() as reader:
             if current is not None:
                 return self._scan_in_unit(reader, scan, current)
-            return self._scan_at_desk(reader, scan, on_parcel)
+            return self._with_serial(reader, scan, self._scan_at_desk(reader, scan, on_parcel))
+
+    def _with_serial(self, reader: Reader, scan: Scan, seen: Seen) -> Seen:
+        """An article whose code also holds its serial number: one scan for both."""
+        if not isinstance(seen, Opened) or seen.inspection.serial:
+            return seen
+        unit, product = seen.inspection, seen.inspection.product
+        serial = self._serial_in(scan, unit)
+        if not serial or product is None or product.gtin not in scan.articles:
+            return seen
+        read = self._serial(reader, serial, unit, opens=False)
+        if isinstance(read, Said):
+            return replace(seen, said=read.title)
+        step = life.step(seen.bench, unit, read.given, by=self.by, at=self.clock())
+        self.keep(step.inspection)
+        return Opened(step.inspection, seen.bench, step.said or seen.said)
+
+    def _serial_in(self, scan: Scan, unit: Inspection) -> str:
+        """The serial number that the code holds beside the article, where one is looked for. One that may have
+        swallowed what follows it is believed where it was sold, or proves itself by its check digit."""
+        sold = unit.line.serial if unit.line else ""
+        checklist = self.rules.checklist(unit.product)
+        if not sold and not (checklist and checklist.serial):
+            return ""
+        sure = scan.doubtful.casefold() == sold.casefold()
+        sure = sure or (checklist is not None and checklist.serial == "imei" and imei.is_valid(scan.doubtful))
+        return scan.serial or (scan.doubtful if sure else "")
 
     def _scan_in_unit(self, reader: Reader, scan: Scan, current: Inspection) -> Seen:
-        if current.product is not None and scan.gtin and scan.gtin == current.product.gtin:
+        sold = current.line.serial if current.line else ""
+        checklist = self.rules.checklist(current.product)
+        wanted = current.page in ("condition", "test") and bool(sold or (checklist and checklist.serial))
+        if wanted and sold and sold.casefold() in (key.casefold() for key in scan.keys):
+            return self._serial(reader, sold, current)
+        articles = self._articles(reader, scan)
+        if current.product is not None and current.product.gtin in (*scan.articles, *articles):
+            if wanted and (serial := self._serial_in(scan, current)):
+                # Article and serial in one code: it may stand on a box that is still sealed.
+                return self._serial(reader, serial, current, opens=current.page == "test")
             return Said(
                 msg("{title} is on the bench already", title=current.product.title),
                 msg("go on grading; Esc sets it aside"),
             )
-        if scan.text.partition("/")[0] == current.lpn:
+        if scan.text == current.lpn:
             return Said(msg("{lpn} is this unit's own label", lpn=current.lpn), msg("go on"))
-        rmas = self._rmas(reader, scan)
-        lpn = scan.text.partition("/")[0]
-        plate = scan.kind is ScanKind.LPN and (reader.draft(lpn) or reader.inspection(lpn))
-        if rmas or plate:
-            return Proposed(
-                Offer.SWITCH,
-                msg("{code}: Enter sets {lpn} aside and opens it, Esc stays", code=scan.text, lpn=current.lpn),
-                scan,
-            )
-        checklist = self.rules.checklist(current.product)
-        other = scan.gtin or scan.kind in (ScanKind.LPN, ScanKind.TRACKING, ScanKind.ORDER, ScanKind.SSCC, ScanKind.RMA)
-        if current.page in ("condition", "test") and checklist and checklist.serial and not other:
-            return self._serial(reader, scan.serial or scan.text, current)
-        return Said(
-            scan.problem or msg("{code} does not belong to {lpn}", code=scan.text, lpn=current.lpn),
-            msg("w = wrong item in the box; Esc sets this unit aside first"),
+        switch = Proposed(
+            Offer.SWITCH,
+            msg("{code}: Enter sets {lpn} aside and opens it, Esc stays", code=scan.text, lpn=current.lpn),
+            scan,
         )
+        rmas = self._rmas(reader, scan)
+        plate = scan.kind is ScanKind.LPN and (reader.draft(scan.text) or reader.inspection(scan.text))
+        if rmas or plate:
+            return self._own_parcel(rmas, current) or switch
+        # A label of ours or a GS1 string that was read wrongly is no serial number; digits may be one.
+        garbled = scan.problem is not None and not scan.text.isdecimal()
+        if wanted and not scan.gtin and not articles and not garbled and scan.kind not in NO_SERIAL:
+            return self._serial(reader, scan.serial or scan.text, current)
+        rmas = self._rmas_by(reader, scan)
+        if wanted and any(line.serial in scan.keys for rma in rmas for line in rma.lines if line.serial):
+            return self._serial(reader, scan.text, current)
+        if rmas:
+            return self._own_parcel(rmas, current) or switch
+        stranger = msg("{code} does not belong to {lpn}", code=scan.text, lpn=current.lpn)
+        hint = msg("w = wrong item in the box; Esc sets this unit aside first")
+        if wanted and scan.gtin and not scan.elements and not articles:
+            # One number in ten ends in a digit that makes an article code of it.
+            answers = (
+                Answerable(msg("the serial number of the article"), "", partial(self._as_serial, scan.text, current)),
+                Answerable(msg("another article"), "", lambda: Said(stranger, hint)),
+            )
+            return Question(msg("{code}: what is it?", code=scan.text), answers)
+        return Said(scan.problem or stranger, hint)
 
-    def _serial(self, reader: Reader, serial: str, current: Inspection) -> Given | Said:
+    @staticmethod
+    def _own_parcel(rmas: Sequence[Rma], current: Inspection) -> Said | None:
+        """The carton's own number, scanned once more, changes nothing."""
+        if (current.seller, current.rma) not in {(rma.seller, rma.number) for rma in rmas}:
+            return None
+        return Said(msg("{rma} is on the bench already", rma=current.rma), msg("go on grading; Esc sets it aside"))
+
+    def _as_serial(self, text: str, current: Inspection) -> Seen:
+        with self.store.read() as reader:
+            return self._serial(reader, text, current)
+
+    def _serial(self, reader: Reader, serial: str, current: Inspection, *, opens: bool = True) -> Given | Said:
         """A serial is inspected once; one that came back before is asked about (domain.md §5)."""
         serial = serial.upper()
         gtin = current.product.gtin if current.product else ""
@@ -126,35 +199,107 @@ class Reception(Dock, ABC):
                 msg("serial {serial} is on the bench or inspected already, as {lpn}", serial=serial, lpn=now[0].lpn),
                 msg("scan that label to see it; if this is another article, look at its serial again"),
             )
-        return Given(life.Serial(serial, others[0].lpn if others else ""))
+        return Given(
+            life.Serial(serial, others[0].lpn if others else "", self._sold_elsewhere(reader, serial, current), opens)
+        )
+
+    @staticmethod
+    def _sold_elsewhere(reader: Reader, serial: str, current: Inspection) -> str:
+        """The other RMA under which exactly this article was sold, where this one does not say what was."""
+        if current.line is None or current.line.serial or current.product is None:
+            return ""
+        sold = (
+            rma.number
+            for rma in reader.rmas_by(serial)
+            if (rma.seller, rma.number) != (current.seller, current.rma)
+            and any(line.gtin == current.product.gtin and line.serial == serial for line in rma.lines)
+        )
+        return next(sold, "")
 
     def _scan_at_desk(self, reader: Reader, scan: Scan, on_parcel: Parcel | None) -> Seen:
+        """What the store knows the code as. Where that is more than one thing, one question."""
         if scan.kind is ScanKind.LPN:
             return self._lpn(reader, scan)
-        rmas = self._rmas(reader, scan)
+        articles = self._articles(reader, scan)
+        parcel = on_parcel or reader.open_parcel()
+        if parcel is not None:
+            announced = {each.line.gtin for each in self._parcel_lines(reader, parcel) if each.open}
+            own = [gtin for gtin in articles if gtin in announced]
+            if len(own) == 1:
+                return self._ean(reader, replace(scan, gtin=own[0]), on_parcel)
+        if scan.gtin and scan.elements:
+            # A code that says what it holds is no number of a return.
+            sold = self._sold(reader, scan) if on_parcel is None else None
+            return self._pick(reader, sold) if sold else self._ean(reader, scan, on_parcel)
+        numbers = self._rmas(reader, scan)
+        if not numbers and not articles and (draft := self._draft_of(reader, scan)) is not None:
+            return self._opened(reader, draft)
+        rmas = tuple({(rma.seller, rma.number): rma for rma in (*numbers, *self._rmas_by(reader, scan))}.values())
+        if len(articles) > 1 or (articles and rmas):
+            return self._which(reader, scan, rmas, articles, on_parcel)
         if rmas:
             return self._rma(reader, scan, rmas, on_parcel)
-        if scan.gtin:
-            return self._ean(reader, scan, on_parcel)
+        if articles or scan.gtin:
+            return self._ean(reader, replace(scan, gtin=(*articles, scan.gtin)[0]), on_parcel)
         if scan.problem is not None:
             return Said(scan.problem, msg("nothing was entered: scan again, or type the code"))
-        draft = reader.draft_of(scan.text)
-        if draft is not None:
-            return self._opened(reader, draft)
-        lines = self._lines_by(reader, scan)
-        if len({line.rma.number for line in lines}) == 1:
-            return self._rma(reader, scan, (lines[0].rma,), on_parcel)
-        if lines:
-            return Several(scan, lines)
         return self._unknown(reader, scan)
 
-    def _rmas(self, reader: Reader, scan: Scan) -> tuple[Rma, ...]:
-        return reader.rmas(scan.text)
+    def _sold(self, reader: Reader, scan: Scan) -> LineSeen | None:
+        """The open line of exactly this article with exactly this serial."""
+        serial = scan.serial or scan.doubtful
+        for rma in reader.rmas_by(serial):
+            for line in rma.lines:
+                if line.gtin == scan.gtin and line.serial == serial:
+                    seen = self._line(reader, rma, line)
+                    return seen if seen.open else None
+        return None
 
-    def _lines_by(self, reader: Reader, scan: Scan) -> tuple[LineSeen, ...]:
-        """Lines found by order, tracking or serial; exact matches only."""
-        found = [(rma, line) for rma in reader.rmas_by(scan.text) for line in rma.lines]
-        return tuple(self._line(reader, rma, line) for rma, line in found)
+    @staticmethod
+    def _rmas(reader: Reader, scan: Scan) -> tuple[Rma, ...]:
+        """RMAs with this number; the first spelling that the store knows counts."""
+        return next((found for key in scan.keys if (found := reader.rmas(key))), ())
+
+    @staticmethod
+    def _rmas_by(reader: Reader, scan: Scan) -> tuple[Rma, ...]:
+        """RMAs with this order, tracking or serial number; exact matches only."""
+        return next((found for key in scan.keys if (found := reader.rmas_by(key))), ())
+
+    @staticmethod
+    def _draft_of(reader: Reader, scan: Scan) -> Inspection | None:
+        return next((found for key in scan.keys if (found := reader.draft_of(key)) is not None), None)
+
+    @staticmethod
+    def _articles(reader: Reader, scan: Scan) -> tuple[str, ...]:
+        """Of the articles that the code may name, those that the store knows; else those that a seller calls so."""
+        known = tuple(gtin for gtin in scan.articles if reader.products(gtin) or reader.open_lines(gtin, most=1))
+        return known or next((found for key in scan.keys if (found := reader.gtins_of(key))), ())
+
+    def _which(
+        self, reader: Reader, scan: Scan, rmas: Sequence[Rma], articles: Sequence[str], on_parcel: Parcel | None
+    ) -> Question:
+        """The same digits name an article and a return, or two articles: only who holds the box can tell."""
+
+        def article(gtin: str) -> Callable[[], Seen]:
+            def then() -> Seen:
+                with self.store.read() as fresh:
+                    return self._ean(fresh, replace(scan, gtin=gtin), on_parcel)
+
+            return then
+
+        def rma(chosen: Rma) -> Callable[[], Seen]:
+            def then() -> Seen:
+                with self.store.read() as fresh:
+                    return self._rma(fresh, scan, (chosen,), on_parcel)
+
+            return then
+
+        answers = [Answerable(msg("the return {rma}", rma=each.number), each.seller, rma(each)) for each in rmas]
+        for gtin in articles:
+            products = reader.products(gtin)
+            title = products[0].title if products else gtin.lstrip("0")
+            answers.append(Answerable(msg("the article {title}", title=title), "", article(gtin)))
+        return Question(msg("{code} means more than one thing. Which?", code=scan.text), tuple(answers))
 
     def _unknown(self, reader: Reader, scan: Scan) -> Proposed:
         products = reader.products(scan.gtin) if scan.gtin else ()
@@ -168,7 +313,7 @@ class Reception(Dock, ABC):
         return Proposed(Offer.UNKNOWN, said, scan, product=products[0] if products else None)
 
     def _lpn(self, reader: Reader, scan: Scan) -> Seen:
-        lpn = scan.text.partition("/")[0].upper()
+        lpn = scan.text
         draft = reader.draft(lpn)
         if draft is not None:
             return self._opened(reader, draft)
@@ -263,7 +408,7 @@ class Reception(Dock, ABC):
         """A product that no open parcel expects: any open line of any seller, else nothing announces it."""
         lines = tuple(self._line(reader, rma, line) for rma, line, _ in reader.lines_of_gtin(scan.gtin))
         if len(lines) > 1:
-            return Several(scan, lines)
+            return Several(scan, lines, reader.open_lines(scan.gtin), article=True)
         if lines:
             return self._pick(reader, lines[0])
         drafts = self._drafts_of_gtin(reader, scan)
@@ -410,29 +555,35 @@ class Reception(Dock, ABC):
         with self.store.write() as writer:
             if before is not None and not shares:
                 self._close_parcel(writer, before)
-            if shares and held is not None:
-                parcel = held.but(rmas=(*held.rmas, key))
-            else:
-                parcel = Parcel(
-                    id=writer.new_id(),
-                    station=self.config.station.name,
-                    rmas=(key,),
-                    received_at=now,
-                    received_on=self.today(now),
-                )
-            writer.save_parcel(parcel)
-            body = {
-                "parcel": parcel.id,
-                "seller": rma.seller,
-                "rma": rma.number,
-                "received_at": parcel.received_at.isoformat(),
-                "received_on": parcel.received_on.isoformat(),
-            }
-            self._event(writer, "parcel.received", body)
-            said = None
-            if shares:
-                said = msg("{n} RMAs share this carton", n=len(parcel.rmas))
-            return self._arrived(writer, parcel, said)
+            if held is None or not shares:
+                return self._arrived(writer, self._received(writer, rma, now))
+            parcel = held.but(rmas=(*held.rmas, key))
+            self._told(writer, parcel, rma)
+            return self._arrived(writer, parcel, msg("{n} RMAs share this carton", n=len(parcel.rmas)))
+
+    def _received(self, writer: Writer, rma: Rma, at: datetime) -> Parcel:
+        """A new parcel of this RMA."""
+        parcel = Parcel(
+            id=writer.new_id(),
+            station=self.config.station.name,
+            rmas=((rma.seller, rma.number),),
+            received_at=at,
+            received_on=self.today(at),
+        )
+        self._told(writer, parcel, rma)
+        return parcel
+
+    def _told(self, writer: Writer, parcel: Parcel, rma: Rma) -> None:
+        """Keep the parcel, and tell that this RMA arrived in it."""
+        writer.save_parcel(parcel)
+        body = {
+            "parcel": parcel.id,
+            "seller": rma.seller,
+            "rma": rma.number,
+            "received_at": parcel.received_at.isoformat(),
+            "received_on": parcel.received_on.isoformat(),
+        }
+        self._event(writer, "parcel.received", body)
 
     def _arrived(self, reader: Reader, parcel: Parcel, said: Message | None = None) -> Arrived:
         lines = self._parcel_lines(reader, parcel)
@@ -450,9 +601,22 @@ class Reception(Dock, ABC):
 
     def _parcel_lines(self, reader: Reader, parcel: Parcel) -> tuple[LineSeen, ...]:
         rmas = [rma for seller, number in parcel.rmas if (rma := reader.rma(seller, number)) is not None]
-        return tuple(self._line(reader, rma, line, parcel) for rma in rmas for line in rma.lines)
+        return tuple(each for rma in rmas for each in self._lines_of(reader, rma, parcel))
 
-    def _line(self, reader: Reader, rma: Rma, line: Line, parcel: Parcel | None = None) -> LineSeen:
+    def _lines_of(self, reader: Reader, rma: Rma, parcel: Parcel | None = None) -> tuple[LineSeen, ...]:
+        """All lines of an RMA."""
+        units = reader.units(rma.seller, rma.number)
+        return tuple(self._line(reader, rma, line, parcel, units) for line in rma.lines)
+
+    def _line(
+        self,
+        reader: Reader,
+        rma: Rma,
+        line: Line,
+        parcel: Parcel | None = None,
+        units: Sequence[Inspection] | None = None,
+    ) -> LineSeen:
+        """One line as it stands now; ``units`` are those of its RMA, where they were read already."""
         product = reader.product(rma.seller, line.gtin) or Product(
             seller=rma.seller, gtin=line.gtin, title=line.gtin.lstrip("0")
         )
@@ -468,8 +632,9 @@ class Reception(Dock, ABC):
             findings=findings,
             defect_found=life.shows_defect(self.rules, findings),
         )
-        units = tuple(unit for unit in reader.units(rma.seller, rma.number) if unit.line and unit.line.no == line.no)
-        return LineSeen(rma, line, product, verdict, reader.open_count(rma.seller, rma.number, line.no), units)
+        units = reader.units(rma.seller, rma.number) if units is None else units
+        own = tuple(unit for unit in units if unit.line and unit.line.no == line.no)
+        return LineSeen(rma, line, product, verdict, reader.open_count(rma.seller, rma.number, line.no), own)
 
     def _close_parcel(self, writer: Writer, parcel: Parcel) -> None:
         """The next RMA closes it: lines not found are marked and stay open."""
@@ -585,10 +750,11 @@ class Reception(Dock, ABC):
             lone = parcel is not None and rma is not None and len(rma.lines) == 1
             expected = line.line if line else (rma.lines[0] if rma and lone else None)
             product = proposed.product if proposed else None
+            owner = product.seller if product else self._pattern_of(proposed.scan) if proposed else ""
             if kind in (Kind.EMPTY_BOX, Kind.DANGER) and rma is not None and expected is not None:
                 product = reader.product(rma.seller, expected.gtin)
             unit = self._new(parcel, kind).but(
-                seller=rma.seller if rma else (product.seller if product else ""),
+                seller=rma.seller if rma else owner,
                 rma=rma.number if rma else "",
                 channel=rma.channel if rma else "",
                 line=expected,
@@ -604,6 +770,11 @@ class Reception(Dock, ABC):
             unit = unit.but(verdict=life.judge(bench, unit.but(product=announced)))
         self.keep(unit)
         return Opened(unit, bench)
+
+    def _pattern_of(self, scan: Scan) -> str:
+        """The one seller whose RMA numbers look like this; empty where none does, or several do."""
+        sellers = [seller for seller, form in self._patterns.rma.items() if any(map(form.fullmatch, scan.keys))]
+        return sellers[0] if len(sellers) == 1 else ""
 
     def _announcing(self, reader: Reader, parcel: Parcel) -> Rma | None:
         """The RMA that a thing of this parcel is booked on: the first of which something is still to come."""
@@ -701,5 +872,8 @@ class Reception(Dock, ABC):
                 return Said(msg("this unit is not waiting any more"), msg("scan its label to see where it is"))
             return self._opened(reader, draft)
 
+
+NO_SERIAL = (ScanKind.LPN, ScanKind.TRACKING, ScanKind.ORDER, ScanKind.SSCC, ScanKind.RMA)
+"""What is surely no serial number."""
 
 EXTRA_UNIT = Reason(code="extra_unit", message=msg("more units than the RMA announces"), met=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from threading import Timer
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from inspect_station import imports, stickers
@@ -40,6 +40,7 @@ from inspect_station.outcomes import (
     Opened,
     Photographed,
     Said,
+    Several,
     Synced,
     Waiting,
 )
@@ -51,6 +52,7 @@ from inspect_station.words import Voice
 
 if TYPE_CHECKING:
     from inspect_station.camera import Camera
+    from inspect_station.scanners import Scanner
 
 
 class Station(Reception):
@@ -63,13 +65,16 @@ class Station(Reception):
         *,
         clock: Clock,
         camera: "Camera | None",
+        scanner: "Scanner | None",
         training: bool = False,
     ) -> None:
         super().__init__(config, store, clock=clock, training=training)
         self._camera = camera
+        self._scanner = scanner
         self._outbox: Outbox | None = None
         self._notify: Callable[[], None] = lambda: None
         self._rules_hash = config.rules.sha256
+        self._stop_looking = Event()
 
     def __enter__(self) -> Self:
         return self
@@ -77,24 +82,42 @@ class Station(Reception):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self, notify: Callable[[], None]) -> None:
-        """Begin to print and to send in the background; ``notify`` is called, from any thread, when that changed
-        something that the desk shows."""
+    def start(self, notify: Callable[[], None], code: Callable[[str], None] = lambda _: None) -> None:
+        """Begin to print and to send in the background, and to listen to a scanner that does not type.
+
+        Called from any thread: ``notify`` when something that the desk shows has changed, ``code`` with each code.
+        """
         self._notify = notify
         self.outbox.start()
+        if self._scanner is not None:
+            self._scanner.start(code, notify)
+        # Behind the first paint, and before the first photo.
+        timer = Timer(1.0, self._warm_up)
+        timer.daemon = True
+        timer.start()
+
+    def _warm_up(self) -> None:
+        """Load what the first GS1 code and the first picture need, while nobody waits for it."""
+        barcode.read("]C101", barcode.Patterns())
         if self._camera is not None:
             from inspect_station.camera import warm_up
 
-            # Behind the first paint, and before the first photo.
-            timer = Timer(1.0, warm_up)
-            timer.daemon = True
-            timer.start()
+            warm_up()
 
     def close(self) -> None:
         """Stop printing and sending, let go of the store and its lock; drafts and queues stay for the next start."""
+        self.stop_looking()
+        if self._scanner is not None:
+            self._scanner.stop()
         if self._outbox is not None:
             self._outbox.stop()
         self.store.close()
+
+    @property
+    def scanner_trouble(self) -> Said | None:
+        """Why the scanner gives no codes; None where all is well, and for one that types. Any thread may ask."""
+        state = self._scanner.state if self._scanner is not None else None
+        return Said(*state.trouble) if state and state.trouble else None
 
     @property
     def outbox(self) -> Outbox:
@@ -160,6 +183,42 @@ class Station(Reception):
         shot = self._camera.grab(slot)
         return self.store.blobs.put(shot.jpeg), next(iter(shot.warnings), None)
 
+    def look(self) -> str | Said | None:
+        """Read a code with the camera; None where it was stopped. Beside the lane: it may take long."""
+        from inspect_station.camera import look_for_code
+
+        self.stop_looking()
+        stop = self._stop_looking = Event()
+        if self._camera is None:
+            return Said(
+                msg("No camera is set up."),
+                msg("set [camera] in station.toml; `inspect-station doctor` lists devices"),
+            )
+        giving_up = Timer(LOOK_S, stop.set)
+        giving_up.daemon = True
+        giving_up.start()
+        try:
+            code = look_for_code(self._camera, stop)
+        except DeviceError as error:
+            return Said(error.title, error.hint)
+        finally:
+            in_time = giving_up.is_alive()
+            giving_up.cancel()
+        if code is not None:
+            return code.text
+        return (
+            None
+            if in_time
+            else Said(
+                msg("the camera saw no code in {n} seconds", n=LOOK_S),
+                msg("F5 tries again: closer, straight, with more light; or type the code"),
+            )
+        )
+
+    def stop_looking(self) -> None:
+        """The camera need not look for a code any more. Any thread may call this."""
+        self._stop_looking.set()
+
     def carton_photo(self, parcel: Parcel) -> Arrived | Said:
         """A picture of the carton as it arrived."""
         try:
@@ -217,7 +276,7 @@ class Station(Reception):
         if unit.kind is not Kind.UNIT or unit.line is None or not unit.rma or unit.warnings:
             return False
         standing = reader.inspection(unit.lpn)
-        if standing is not None and standing.voided_at is None:
+        if standing is not None and standing.voided_at is None and standing.rma == unit.rma:
             return False  # refurbished and back: it has its place on the line already
         return reader.open_count(unit.seller, unit.rma, unit.line.no) < unit.count
 
@@ -350,6 +409,53 @@ class Station(Reception):
         with self.store.read() as reader:
             return replace(self._opened(reader, draft), said=said)
 
+    def claimants(self, text: str) -> Several | Said:
+        """Lines that an unannounced unit may belong to: by RMA, order, tracking or serial number, by EAN, or by what
+        the search finds."""
+        scan = self.read(text)
+        with self.store.read() as reader:
+            rmas = (*self._rmas(reader, scan), *self._rmas_by(reader, scan))
+            lines = [each for rma in rmas for each in self._lines_of(reader, rma)]
+            for gtin in scan.articles:
+                lines += [self._line(reader, each.rma, each.line) for each in reader.lines_of_gtin(gtin)]
+        lines = lines or [hit for hit in self.search(text) if isinstance(hit, LineSeen)]
+        unique = {(each.rma.seller, each.rma.number, each.line.no): each for each in lines}
+        if unique:
+            return Several(scan, tuple(unique.values()))
+        return Said(
+            msg("nothing announced answers to {code}", code=scan.text),
+            msg("try another number, or a word of the title; the unit stays on hold"),
+        )
+
+    def match(self, lpn: str, line: LineSeen) -> Opened | Said:
+        """What came unannounced is a unit of this line: it comes onto the bench to be graded, under the same plate.
+
+        The parcel counts as received when the unit was; a supervisor decides.
+        """
+        if self.operator is None or self.operator.role is not Role.SUPERVISOR:
+            return Said(
+                msg("only a supervisor matches {lpn} to an RMA", lpn=lpn),
+                msg("scan a supervisor's badge, then the label"),
+            )
+        if not self._here(line.rma):
+            return Said(
+                msg("{rma} belongs to site {site}", rma=line.rma.number, site=line.rma.site),
+                msg("scan it at the desk: Enter prints a forwarding slip"),
+            )
+        with self.store.write() as writer:
+            unit = writer.inspection(lpn)
+            if unit is None or unit.voided_at is not None or unit.kind is not Kind.UNKNOWN or writer.draft(lpn):
+                return Said(msg("{lpn} does not wait for its RMA", lpn=lpn), msg("scan its label to see where it is"))
+            parcel = self._received(writer, line.rma, unit.started_at)
+            draft = life.matched(unit, rma=line.rma, line=line.line, product=line.product, parcel=parcel.id, by=self.by)
+            if self._to_come(writer, line) <= 0:
+                draft = draft.but(warnings=(EXTRA_UNIT,))
+            bench = self._bench(writer, draft)
+            draft = draft.but(verdict=life.judge(bench, draft))
+            writer.save_draft(draft)
+            self._close_parcel(writer, parcel)
+        return Opened(draft, bench, msg("{lpn} belongs to {rma}: grade it", lpn=lpn, rma=line.rma.number))
+
     def reprint(self, lpn: str = "") -> Message:
         """F3: the label of this, or the last finished, unit once more, marked as a copy."""
         with self.store.write() as writer:
@@ -456,7 +562,7 @@ class Station(Reception):
                 if isinstance(hit, Inspection):
                     hits.append(hit)
                 else:
-                    hits += [self._line(reader, hit, line) for line in hit.lines]
+                    hits += self._lines_of(reader, hit)
             return tuple(hits)
 
     def desk(self) -> Desk:
@@ -464,6 +570,7 @@ class Station(Reception):
         now = self.clock()
         start = self.day_start(now)
         with self.store.read() as reader:
+            self._learn_patterns(reader)
             tally = reader.tally(start, start + timedelta(days=1))
             counts = reader.waiting()
             parcel = reader.open_parcel()
@@ -471,13 +578,14 @@ class Station(Reception):
             doubtful = tuple(_doubtful(job) for job in reader.labels("parked"))
             doubtful += tuple(_parked(event) for event in reader.parked_events())
             drafts = tuple(_waiting(draft) for draft in reader.drafts())
+            claims = tuple(_claimed(unit) for unit in reader.claims())
             return Desk(
                 units=tally.units,
                 by_disposition=tally.by_disposition,
                 defective=tally.defective,
                 average_s=tally.average_s,
                 last=reader.last_units(8),
-                waiting=(*doubtful, *drafts),
+                waiting=(*doubtful, *drafts, *claims),
                 overdue=reader.overdue(now - timedelta(hours=self.rules.grade_hours)),
                 events_waiting=counts.events,
                 events_parked=counts.events_parked,
@@ -506,7 +614,7 @@ class Station(Reception):
                 parcel = reader.parcel_of(rma.seller, rma.number)
                 if parcel is None and on is not None:
                     parcel = Parcel(id="", station="", received_at=self.clock(), received_on=on)
-                lines += [self._line(reader, rma, line, parcel) for line in rma.lines]
+                lines += self._lines_of(reader, rma, parcel)
             return tuple(lines)
 
     def label(self, lpn: str, kind: str = "") -> LabelSpec:
@@ -594,6 +702,9 @@ class Station(Reception):
                 return "parked"
 
 
+LOOK_S = 30
+"""Seconds that the camera looks for a code, unless somebody stops it."""
+
 PAGE = 200
 """Rows written in one go: the running station is never kept waiting longer (design.md §3)."""
 
@@ -610,6 +721,12 @@ def _waiting(draft: Inspection) -> Waiting:
     page = life.PAGES[draft.page.partition(".")[0]]
     text = msg("{title}, {page:word}", title=title, page=page.text)
     return Waiting(lpn=draft.lpn, sign="▶", text=text, draft=draft.id)
+
+
+def _claimed(unit: Inspection) -> Waiting:
+    """An unannounced unit that waits for its RMA; its label opens it."""
+    text = msg("{code}: not announced, waits for its RMA", code=unit.product.title if unit.product else unit.scanned)
+    return Waiting(lpn=unit.lpn, sign="?", text=text)
 
 
 def _doubtful(job: LabelJob) -> Waiting:
@@ -645,4 +762,9 @@ def open_station(
         from inspect_station.camera import camera
 
         device = camera(config.camera)
-    return Station(config, store, clock=clock, camera=device, training=training)
+    listening = None
+    if running and config.scanner.kind != "keyboard":
+        from inspect_station.scanners import scanner
+
+        listening = scanner(config.scanner)
+    return Station(config, store, clock=clock, camera=device, scanner=listening, training=training)

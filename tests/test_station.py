@@ -6,14 +6,18 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from inspect_station import config
+from inspect_station.camera import FolderCamera
 from inspect_station.core import inspection as life
-from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Money, Role
+from inspect_station.core.barcode import ScanKind
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Money, Role, Seller
 from inspect_station.demo import build, goods
 from inspect_station.demo.build import Demo
 from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound, StoreLocked
@@ -284,7 +288,9 @@ def test_finishing_after_setting_aside_prints_a_label_with_a_new_number(station)
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from threading import Timer
 from inspect_station import config
+from inspect_station.camera import FolderCamera
 from inspect_station.core import inspection as life
 from inspect_station.station import Arrived, open_station
 station = open_station(config.load(Path(sys.argv[1])), running=True)
@@ -999,3 +1005,321 @@ def test_the_doctor_names_what_is_missing_and_how_to_mend_it(station):
     assert checks["printer"].ok is False
     assert checks["store"].ok is True
     assert checks["camera"].ok is True
+
+
+# ── What a code means ────────────────────────────────────────────────────────────────────────────────────────────────
+
+GS = "\x1d"
+TWELVE = "036000291452"
+"""Twelve digits with an article's check digit, as a tracking or serial number may have."""
+
+
+@pytest.mark.parametrize(
+    ("number", "scanned"),
+    [
+        ("ML-40001", "ml-40001"),
+        ("402-1234567-7654321", "402-1234567-7654321"),
+        ("6A00000000042", "6a00000000042"),
+        (TWELVE, TWELVE),
+        (TWELVE[:-1] + "3", TWELVE[:-1] + "3"),
+        ("12345670", "12345670"),
+    ],
+    ids=["RMA in small letters", "order", "tracking in small letters", "looks like a UPC", "UPC with a wrong digit",
+         "looks like an EAN-8"],
+)  # fmt: skip
+@pytest.mark.parametrize("column", ["order", "tracking", "serial", "rma"])
+def test_a_number_that_the_store_knows_is_what_the_store_knows_it_as(station, column, number, scanned):
+    more = {column: number} if column != "rma" else {}
+    announce(station, number if column == "rma" else "ML-40009", (LAMP, 1), **more)
+    seen = station.scan(scanned)
+    assert isinstance(seen, Arrived), seen
+    assert seen.lines[0].rma.number == (number if column == "rma" else "ML-40009")
+
+
+@pytest.mark.parametrize("code", ["B0CK3L5QXZ", "LU-LAMP", "lu-lamp"], ids=["ASIN", "SKU", "SKU in small letters"])
+def test_an_article_is_known_by_its_sku_and_asin_too(station, code):
+    station.import_products(f"gtin,seller,title,sku,asin\n{LAMP},lumo,Oak desk lamp,LU-LAMP,B0CK3L5QXZ\n".encode())
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = station.scan(code)
+    assert isinstance(unit, Opened) and unit.inspection.rma == "ML-40001"
+    again = station.scan(code, unit.inspection)
+    assert isinstance(again, Said) and "on the bench" in text(again.title)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["LTEST00001B", f"]d201{PHONE.zfill(14)}21{GS}10", "B0CK3L5QXZ"],
+    ids=["a label of ours with a wrong sign", "a GS1 string that cannot be read", "another article's ASIN"],
+)
+def test_what_is_surely_no_serial_is_not_taken_for_one(station, code):
+    station.import_products(f"gtin,seller,title,asin\n{LAMP},lumo,Oak desk lamp,B0CK3L5QXZ\n".encode())
+    announce(station, "NT-40001", (PHONE, 1))
+    unit = opened(station, "NT-40001", PHONE)
+    assert isinstance(station.scan(code, unit.inspection), Said)
+
+
+def test_digits_that_are_an_article_and_a_number_of_a_return_are_asked_about(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1), tracking=LAMP)
+    asked = station.scan(LAMP)
+    assert isinstance(asked, Question)
+    assert [text(answer.label) for answer in asked.answers] == ["the return ML-40002", "the article Oak desk lamp"]
+    as_number, as_article = (answer.then() for answer in asked.answers)
+    assert isinstance(as_number, Arrived) and as_number.lines[0].line.gtin.endswith(VASE)
+    assert isinstance(as_article, Opened | Question)
+
+
+def test_on_its_parcel_an_article_is_an_article(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1), tracking=LAMP)
+    assert opened(station, "ML-40001", LAMP).inspection.rma == "ML-40001"
+
+
+def test_the_same_number_at_two_sellers_is_asked_about(station):
+    announce(station, "7000123", (LAMP, 1))
+    announce(station, "NT-40001", (PHONE, 1), order="7000123")
+    seen = station.scan("7000123")
+    assert isinstance(seen, Several)
+    assert {line.rma.number for line in seen.lines} == {"7000123", "NT-40001"}
+
+
+def test_one_code_with_article_and_serial_opens_the_very_line_and_keeps_the_serial(station):
+    announce(station, "NT-40001", (PHONE, 1), serial="490154203237518")
+    announce(station, "NT-40002", (PHONE, 1), serial=IMEI)
+    unit = station.scan(f"]d201{PHONE.zfill(14)}21{IMEI}")
+    assert isinstance(unit, Opened), unit
+    assert unit.inspection.rma == "NT-40002" and unit.inspection.serial == IMEI
+    assert unit.inspection.page == "condition", "it may stand on a box that is still sealed"
+    assert unit.inspection.verdict.outcome == "eligible"
+    assert press(station, unit, life.Digit(1)).done
+
+
+def test_a_serial_on_the_box_that_was_not_sold_to_this_customer_is_seen_at_once(station):
+    announce(station, "NT-40001", (PHONE, 1), serial=IMEI)
+    arrived = station.scan("NT-40001")
+    assert isinstance(arrived, Arrived)
+    unit = station.scan(f"]d201{PHONE.zfill(14)}21490154203237518", None, arrived.parcel)
+    assert isinstance(unit, Opened) and unit.said is not None
+    assert unit.inspection.found("serial_mismatch") and unit.inspection.verdict.outcome == "consult"
+
+
+def test_a_serial_that_looks_like_an_article_is_believed_where_it_was_sold_and_asked_about_elsewhere(station):
+    laptop = goods.product("laptop").ean
+    announce(station, "NT-40001", (laptop, 1), serial=TWELVE)
+    sold = opened(station, "NT-40001", laptop)
+    given = station.scan(TWELVE, sold.inspection)
+    assert isinstance(given, Given) and given.given == life.Serial(TWELVE)
+    station.set_aside(sold.inspection)
+    announce(station, "NT-40002", (laptop, 1))
+    unknown = opened(station, "NT-40002", laptop)
+    other = "614141000036"
+    asked = station.scan(other, unknown.inspection)
+    assert isinstance(asked, Question)
+    yes, no = (answer.then() for answer in asked.answers)
+    assert isinstance(no, Said)
+    assert isinstance(yes, Given) and yes.given == life.Serial(other)
+
+
+def test_a_serial_that_was_sold_to_somebody_else_is_asked_about(station):
+    announce(station, "NT-40001", (PHONE, 1), serial=IMEI)
+    announce(station, "NT-40002", (PHONE, 1))
+    unit = opened(station, "NT-40002", PHONE)
+    given = station.scan(IMEI, unit.inspection)
+    assert isinstance(given, Given)
+    step = station.step(unit.bench, unit.inspection, given.given)
+    assert step.said is not None and "NT-40001" in text(step.said)
+    assert step.inspection.found("serial_mismatch") and step.inspection.verdict.outcome == "consult"
+
+
+def test_an_article_without_tests_has_its_serial_compared_all_the_same(station):
+    announce(station, "ML-40001", (LAMP, 1), serial="LAMP-0042")
+    unit = opened(station, "ML-40001", LAMP)
+    given = station.scan("lamp-0042", unit.inspection)
+    assert isinstance(given, Given)
+    step = station.step(unit.bench, unit.inspection, given.given)
+    assert step.inspection.serial == "LAMP-0042" and step.inspection.verdict.outcome == "eligible"
+    other = station.scan("LAMP-0043", unit.inspection)
+    assert isinstance(other, Given)
+    step = station.step(unit.bench, unit.inspection, other.given)
+    assert step.inspection.found("serial_mismatch") and step.inspection.verdict.outcome == "consult"
+
+
+@pytest.mark.parametrize("code", ["ML-40001", "6A00000000042"], ids=["its RMA", "its tracking number"])
+def test_the_cartons_own_number_changes_nothing_on_a_unit(station, code):
+    announce(station, "ML-40001", (LAMP, 1), tracking="6A00000000042")
+    unit = opened(station, "ML-40001", LAMP)
+    said = station.scan(code, unit.inspection)
+    assert isinstance(said, Said) and "ML-40001" in text(said.title)
+
+
+@pytest.mark.parametrize("code", ["ML-40002", "6A00000000042"], ids=["RMA", "tracking number"])
+def test_another_cartons_number_offers_to_set_the_unit_aside(station, code):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1), tracking="6A00000000042")
+    unit = opened(station, "ML-40001", LAMP)
+    offer = station.scan(code, unit.inspection)
+    assert isinstance(offer, Proposed) and offer.offer is Offer.SWITCH
+    assert isinstance(station.accept(offer, unit.inspection), Arrived)
+
+
+def test_an_rma_of_a_known_form_that_nobody_announced_names_its_seller(station):
+    seen = station.scan("NT-49999")
+    assert isinstance(seen, Proposed) and seen.offer is Offer.UNKNOWN
+    claim = station.accept(seen)
+    assert isinstance(claim, Opened) and claim.inspection.seller == "nord"
+
+
+# ── Claims ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def claimed(station: Station, code: str = "SOMETHING-ELSE") -> Inspection:
+    """An unannounced unit, on hold."""
+    seen = station.scan(code)
+    assert isinstance(seen, Proposed)
+    claim = station.accept(seen)
+    assert isinstance(claim, Opened)
+    unit = claim.inspection
+    for _ in range(2):
+        unit = station.photograph(claim.bench, unit).step.inspection
+    return committed(station, claim, press(station, replace(claim, inspection=unit), life.Digit(2)).inspection)
+
+
+def supervise(station: Station, template: Demo) -> None:
+    asked = station.scan(template.badges["supervisor"])
+    assert isinstance(asked, PinNeeded)
+    assert isinstance(station.enter_pin(asked.operator, build.PIN), SignedIn)
+
+
+@pytest.mark.parametrize(
+    "by",
+    ["ML-40001", "402-1234567-7654321", "6A00000000042", "SN-77", LAMP, "oak desk"],
+    ids=["RMA", "order", "tracking", "serial", "EAN", "title"],
+)
+def test_a_claim_is_matched_by_a_supervisor_and_graded_under_its_own_plate(station, template, by):
+    claim = claimed(station)
+    assert claim.lpn in {each.lpn for each in station.desk().waiting}
+    station.clock.at += timedelta(days=3)
+    announce(station, "ML-40001", (LAMP, 1), order="402-1234567-7654321", tracking="6A00000000042", serial="SN-77")
+    supervise(station, template)
+    found = station.claimants(by)
+    assert isinstance(found, Several)
+    matched = station.match(claim.lpn, found.lines[0])
+    assert isinstance(matched, Opened), matched
+    assert matched.bench.received_on.isoformat() == "2026-11-22", "it arrived when it was taken in"
+    assert claim.lpn not in {each.lpn for each in station.desk().waiting if not each.draft}
+    step = press(station, matched, life.Digit(1))
+    assert step.done
+    unit = committed(station, matched, step.inspection)
+    assert (unit.lpn, unit.rma, unit.disposition) == (claim.lpn, "ML-40001", Disposition.RESTOCK)
+    with station.store.read() as reader:
+        assert reader.open_count("lumo", "ML-40001", 1) == 0
+        assert [each.kind for each in reader.history(claim.lpn)] == [Kind.UNKNOWN, Kind.UNIT]
+        event = reader.event(reader.event_of(unit.id))
+        kinds = [each.type for each in reader.pending_events(100)]
+    assert event is not None and event.type == "inspection.amended"
+    assert kinds.count("parcel.received") == kinds.count("parcel.closed") == 1
+    assert not station.desk().waiting
+
+
+def test_while_a_matched_claim_waits_its_place_on_the_line_is_taken(station, template):
+    claim = claimed(station)
+    announce(station, "ML-40001", (LAMP, 1))
+    supervise(station, template)
+    found = station.claimants("ML-40001")
+    assert isinstance(found, Several)
+    matched = station.match(claim.lpn, found.lines[0])
+    assert isinstance(matched, Opened)
+    station.set_aside(matched.inspection)
+    resumed = station.scan(LAMP)
+    assert isinstance(resumed, Opened) and resumed.inspection.lpn == claim.lpn
+    again = station.match(claim.lpn, found.lines[0])
+    assert isinstance(again, Said) and claim.lpn in text(again.title)
+
+
+def test_a_claim_on_a_full_line_is_one_unit_more_and_said_so(station, template):
+    claim = claimed(station)
+    announce(station, "ML-40001", (LAMP, 1))
+    sealed(station, "ML-40001", LAMP)
+    supervise(station, template)
+    found = station.claimants("ML-40001")
+    assert isinstance(found, Several)
+    matched = station.match(claim.lpn, found.lines[0])
+    assert isinstance(matched, Opened) and [each.code for each in matched.inspection.warnings] == ["extra_unit"]
+
+
+def test_an_undone_match_is_a_unit_of_the_rma_not_a_claim_again(station, template):
+    claim = claimed(station)
+    announce(station, "ML-40001", (LAMP, 1))
+    supervise(station, template)
+    found = station.claimants("ML-40001")
+    assert isinstance(found, Several)
+    matched = station.match(claim.lpn, found.lines[0])
+    assert isinstance(matched, Opened)
+    committed(station, matched, press(station, matched, life.Digit(1)).inspection)
+    undone = station.undo()
+    assert isinstance(undone, Opened) and undone.inspection.rma == "ML-40001" and undone.inspection.revision == 4
+    assert press(station, undone, life.Digit(1)).done
+
+
+def test_only_a_supervisor_matches_and_only_a_claim_of_this_site(station, template):
+    claim = claimed(station)
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (LAMP, 1), site="LYS2")
+    here, there = (station.claimants(number) for number in ("ML-40001", "ML-40002"))
+    assert isinstance(here, Several) and isinstance(there, Several)
+    refused = station.match(claim.lpn, here.lines[0])
+    assert isinstance(refused, Said) and "supervisor" in text(refused.title)
+    supervise(station, template)
+    elsewhere = station.match(claim.lpn, there.lines[0])
+    assert isinstance(elsewhere, Said) and "LYS2" in text(elsewhere.title)
+    finished = sealed(station, "ML-40001", LAMP)
+    no_claim = station.match(finished.lpn, here.lines[0])
+    assert isinstance(no_claim, Said) and finished.lpn in text(no_claim.title)
+
+
+def test_nothing_answers_to_a_number_that_nobody_announced(station):
+    said = station.claimants("NOWHERE-1")
+    assert isinstance(said, Said) and "NOWHERE-1" in text(said.title)
+
+
+# ── Codes by camera ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_camera_reads_the_code_that_is_held_before_it(station, template):
+    announce(station, template.parcels[0].scans[0], (LAMP, 1))
+    code = station.look()
+    assert code == template.parcels[0].scans[0]
+    assert isinstance(station.scan(code), Arrived)
+
+
+def test_looking_ends_when_somebody_stops_it_and_says_when_it_saw_nothing(station, template, tmp_path, monkeypatch):
+    for picture in (Path(template.dir) / "camera").glob("state*"):
+        (tmp_path / picture.name).write_bytes(picture.read_bytes())
+    monkeypatch.setattr(station, "_camera", FolderCamera(tmp_path))
+    Timer(0.3, station.stop_looking).start()
+    assert station.look() is None
+    monkeypatch.setattr("inspect_station.station.LOOK_S", 0.3)
+    said = station.look()
+    assert isinstance(said, Said) and "no code" in text(said.title)
+
+
+def test_without_a_camera_looking_says_how_to_set_one_up(station, monkeypatch):
+    monkeypatch.setattr(station, "_camera", None)
+    said = station.look()
+    assert isinstance(said, Said) and "station.toml" in text(said.hint)
+    monkeypatch.setattr(station, "_camera", FolderCamera(Path("absent")))
+    assert isinstance(station.look(), Said)
+
+
+def test_what_an_imported_sellers_rmas_look_like_is_known_too_and_no_pattern_breaks_or_stalls_the_station(station):
+    station.import_products(
+        b"gtin,seller,title\n3760311300165,late,Lamp\n3760311300165,bad,Lamp\n3760311300165,slow,Lamp\n"
+    )
+    with station.store.write() as writer:
+        for code, form in (("late", r"LT-\d{5}"), ("bad", "("), ("slow", "(a+)+$")):
+            writer.put_seller(Seller(code=code, name=code, rma_pattern=form))
+    station.desk()
+    assert station.read("LT-00001").kind is ScanKind.RMA
+    claim = station.accept(station.scan("LT-00001"))
+    assert isinstance(claim, Opened) and claim.inspection.seller == "late"
+    assert station.read("a" * 100 + "!").kind is ScanKind.UNKNOWN

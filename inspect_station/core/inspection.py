@@ -23,9 +23,11 @@ from inspect_station.core.records import (
     Grade,
     Inspection,
     Kind,
+    Line,
     Mark,
     Outcome,
     Photo,
+    Product,
     Reason,
     Rma,
     Role,
@@ -89,6 +91,10 @@ class Serial:
     text: str
     before: str = ""
     """The plate of a unit with this serial that was inspected before."""
+    sold: str = ""
+    """The other RMA under which the article with this serial was sold."""
+    opens: bool = True
+    """Whether the tests open by it; not by the code on a box, which may be sealed."""
 
 
 @dataclass(frozen=True)
@@ -471,8 +477,8 @@ def step(bench: Bench, inspection: Inspection, given: Input, *, by: str, at: dat
             return _all_pass(act)
         case Typed(text):
             return _typed(act, text)
-        case Serial(text, before):
-            return _serial(act, text, before)
+        case Serial():
+            return _serial(act, given)
         case Found(code, note):
             return Step(_judged(bench, act.found(inspection, code, note)))
         case Unfound(code) if _proven(bench, inspection, code):
@@ -729,7 +735,7 @@ def _typed(act: _Act, text: str) -> Step:
         return Step(inspection, msg("nothing to enter here"))
     row = _row_rule(act.bench, inspection, field.id)
     if row is None or row.kind == "serial":
-        return _serial(act, text)
+        return _serial(act, Serial(text))
     value = text.strip().replace(",", ".").removesuffix("%").strip()
     try:
         number = float(value)
@@ -753,30 +759,33 @@ def _typed(act: _Act, text: str) -> Step:
     return _page_done(act, entered)
 
 
-def _serial(act: _Act, text: str, before: str = "") -> Step:
+def _serial(act: _Act, given: Serial) -> Step:
     """A serial scanned: it must be the one sold and never have come back before; then the tests open."""
     inspection = act.before
-    serial = text.strip().upper()
+    serial, before = given.text.strip().upper(), given.before
     checklist = act.bench.rules.checklist(inspection.product)
     if checklist is not None and checklist.serial == "imei" and not imei.is_valid(serial):
         return Step(inspection, msg("{code} is no IMEI: its check digit is wrong. Scan it again", code=serial))
     sold = inspection.line.serial if inspection.line else ""
-    same = (not sold or serial.casefold() == sold.casefold()) and not before
+    same = (not sold or serial.casefold() == sold.casefold()) and not before and not given.sold
     scanned = inspection.but(serial=serial)
     said = None
     if before:
         scanned = act.found(scanned, "serial_mismatch", f"{serial} = {before}")
         said = msg("serial {serial} came back before, as {lpn}: the seller is asked", serial=serial, lpn=before)
+    elif given.sold:
+        scanned = act.found(scanned, "serial_mismatch", f"{serial} = {given.sold}")
+        said = msg("serial {serial} was sold under {rma}: the seller is asked", serial=serial, rma=given.sold)
     elif not same:
         scanned = act.found(scanned, "serial_mismatch", f"{serial} ≠ {sold}")
         said = msg("serial {serial} read, {sold} was sold: the seller is asked", serial=serial, sold=sold)
     else:
         scanned = scanned.but(findings=tuple(each for each in scanned.findings if each.code != "serial_mismatch"))
-    for row in checklist.test if checklist else ():
+    for row in checklist.test if checklist and given.opens else ():
         if row.kind == "serial":
             scanned = act.answered(scanned, f"test.{row.id}", Mark.PASS if same else Mark.FAIL, serial)
     scanned = _judged(act.bench, scanned)
-    if inspection.page == "condition" and checklist is not None and checklist.test:
+    if inspection.page == "condition" and given.opens and checklist is not None and checklist.test:
         return Step(_go(scanned, "test", act.at), said)
     if inspection.page == "test":
         done = _page_done(_Act(act.bench, scanned, act.by, act.at), scanned)
@@ -1020,7 +1029,7 @@ def _condition_view(bench: Bench, inspection: Inspection) -> View:
     more = ("wrong", "empty", "count", "postmark", "criteria") if start else ()
     checklist = bench.rules.checklist(inspection.product)
     title = TITLES[inspection.page]
-    if start and checklist is not None and checklist.serial and not inspection.serial:
+    if start and checklist is not None and checklist.serial and not _serial_read(checklist, inspection):
         title = TITLES[checklist.serial]
     return View(
         page=inspection.page,
@@ -1031,6 +1040,12 @@ def _condition_view(bench: Bench, inspection: Inspection) -> View:
         keys=_keys(bench, inspection, "grade", "questions", *more),
         path=path(bench, inspection),
     )
+
+
+def _serial_read(checklist: Checklist, inspection: Inspection) -> bool:
+    """Whether the article's own serial number was read, not only the one on its box."""
+    rows = [inspection.answer(f"test.{row.id}") for row in checklist.test if row.kind == "serial"]
+    return any(row is not None and row.mark is not Mark.OPEN for row in rows) if rows else bool(inspection.serial)
 
 
 def _question_view(bench: Bench, inspection: Inspection) -> View:
@@ -1214,4 +1229,20 @@ def refurbished(unit: Inspection, *, by: str) -> Inspection:
     again = reopened(unit, by=by)
     return again.but(
         answers=rows, earlier_grades=earlier, page="finish", chosen=unit.chosen, revision=unit.revision + 1
+    )
+
+
+def matched(unit: Inspection, *, rma: Rma, line: Line, product: Product, parcel: str, by: str) -> Inspection:
+    """What nobody had announced is a unit of this line: graded like any other, with the plate and photos it has."""
+    return reopened(unit, by=by).but(
+        kind=Kind.UNIT,
+        seller=rma.seller,
+        rma=rma.number,
+        channel=rma.channel,
+        line=line,
+        product=product,
+        parcel=parcel,
+        page="condition",
+        answers=tuple(answer for answer in unit.answers if not answer.id.startswith("claim.")),
+        revision=unit.revision + 1,
     )

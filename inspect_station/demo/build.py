@@ -122,6 +122,8 @@ def _build(folder: Path, today: date) -> Demo:
     pictures.draw(folder / "camera")
     following = [number for _, number in numbered[1:]] + [""]
     parcels = tuple(_parcel(play, number, after) for (play, number), after in zip(numbered, following, strict=True))
+    # What F5 reads: the RMA of the first parcel.
+    pictures.draw_label(folder / "camera", parcels[0].scans[0])
     with open_station(configuration.load(path)) as station:
         station.import_products((folder / "products.csv").read_bytes())
         station.import_rmas((folder / "rmas.csv").read_bytes())

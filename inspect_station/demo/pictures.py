@@ -13,6 +13,8 @@ BOX = (176, 132, 84)
 INK = (38, 38, 44)
 RED = (190, 44, 40)
 SCREEN = (32, 62, 110)
+MODULE = 4
+"""Pixels of a barcode's thinnest bar."""
 
 
 def draw(folder: Path) -> None:
@@ -30,6 +32,24 @@ def draw(folder: Path) -> None:
         pen.rectangle([0, 880, SIZE[0], SIZE[1]], fill=INK)
         pen.text((40, 888), caption, font=font, fill="white")
         image.save(folder / f"{name}.jpg", quality=88)
+
+
+def draw_label(folder: Path, code: str) -> None:
+    """Draw what the camera sees when a parcel's label is held in front of it: ``code`` as Code 128."""
+    from barcode import Code128
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", SIZE, TABLE)
+    pen = ImageDraw.Draw(image)
+    _carton(pen)
+    bits = Code128(code).build()[0]
+    left, module = (SIZE[0] - len(bits) * MODULE) // 2, MODULE
+    pen.rectangle([left - 60, 400, left + len(bits) * module + 60, 720], fill="white")
+    for n, bit in enumerate(bits):
+        if bit == "1":
+            pen.rectangle([left + n * module, 430, left + (n + 1) * module - 1, 640], fill=INK)
+    pen.text((left, 652), code, font=ImageFont.load_default(size=40), fill=INK)
+    image.rotate(3, fillcolor=TABLE).save(folder / "scan.jpg", quality=88)
 
 
 def _device(pen: "ImageDraw.ImageDraw", screen: tuple[int, int, int] = SCREEN) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from inspect_station.core import barcode, wire
-from inspect_station.core.records import Event, Inspection, Kind, Product, Rma, compact, instant
+from inspect_station.core.records import Event, EventType, Inspection, Kind, Product, Rma, compact, instant
 from inspect_station.core.wire import Receipt, Status
 from inspect_station.hub.intake import Arrival, Voided
 from inspect_station.store import EventSpec, Reader, Writer
@@ -300,7 +300,8 @@ class Ledger(Writer):
         return _CLASHES[clash(mine, earlier, quantity)]
 
     def _standing(self, tenant: str, unit: Inspection) -> list[Unit]:
-        """The units on this one's line that stand, and of which the hub heard before it heard of this one."""
+        """The units on this one's line that stand, and of which the hub heard before it heard of this one; as long as
+        a unit was a claim, it was on no line."""
         assert unit.line is not None
         rows = self._rows(
             f"""
@@ -308,8 +309,10 @@ class Ledger(Writer):
             JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id AND e.subject = i.id
             WHERE i.seller = ?2 AND i.rma = ?3 AND i.line_no = ?4 AND i.id <> ?5
                 AND i.current AND i.voided_at IS NULL AND i.kind NOT IN ({_CONSUMES_NOTHING})
-                AND (SELECT min(f.received_at || f.id) FROM hub_event f WHERE f.subject = i.id)
-                    < coalesce((SELECT min(f.received_at || f.id) FROM hub_event f WHERE f.subject = ?5), '~')
+                AND (SELECT min(f.received_at || f.id) FROM hub_event f
+                    WHERE f.subject = i.id AND f.type <> '{EventType.CLAIM_OPENED}')
+                    < coalesce((SELECT min(f.received_at || f.id) FROM hub_event f
+                    WHERE f.subject = ?5 AND f.type <> '{EventType.CLAIM_OPENED}'), '~')
             """,
             tenant,
             unit.seller,

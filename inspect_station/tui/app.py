@@ -16,9 +16,8 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message as Note
 from textual.theme import Theme
-from textual.timer import Timer
 
-from inspect_station.core.barcode import GS, clean
+from inspect_station.core.barcode import GS, LOST, clean
 from inspect_station.core.records import Inspection
 from inspect_station.core.wedge import Doubled, Out, Press, Retract, Scanned, Wedge
 from inspect_station.errors import Exit, StationError
@@ -30,7 +29,8 @@ from inspect_station.tui import desk, overlay, parcel, unit
 from inspect_station.tui.hands import Hands
 from inspect_station.tui.keymap import Keymap
 from inspect_station.tui.paper import Paper, Part, ink
-from inspect_station.tui.scene import AtDesk, Banner, OnParcel, OnUnit, Photos, Scene, SignIn, Turn
+from inspect_station.tui.scene import AtDesk, Banner, Effect, OnParcel, OnUnit, Photos, Scene, SignIn, Turn
+from inspect_station.tui.terminal import Silence, Terminal
 from inspect_station.tui.widgets import Block, Picture, Sheet
 
 log = logging.getLogger(__name__)
@@ -79,21 +79,20 @@ THEMES = (
     ),
 )
 
-NAMED = frozenset({"enter", "tab", "escape", "backspace", "delete", "up", "down", "left", "right", "home", "end"})
-"""Keys that come with a control character but are keys all the same."""
+SIGNS = {"escape": "\x1b", "backspace": "\x7f"}
+"""Keys that are characters in a scan."""
+NAMES = {"\r": "enter", "\n": "enter", "\t": "tab"}
+"""Characters that are keys everywhere: they end a scan."""
+PRESSED = {sign: name for name, sign in SIGNS.items()} | {"\b": "backspace"}
+"""Characters that are keys again once it is clear that they are no scan's."""
+CTRL = {"ctrl+right_square_bracket": GS} | {f"ctrl+{chr(96 + n)}": chr(n) for n in range(1, 27)}
+"""Control characters, which come without a character under some terminals' protocols."""
 
 
 def key_name(event: events.Key) -> str:
     """A key of the terminal as the wedge knows it: one character, or a name."""
-    match event.key:
-        case "ctrl+j":  # LF, as some scanners end
-            return "enter"
-        case "ctrl+right_square_bracket":  # the GS1 separator, which has no character under some protocols
-            return GS
-        case name if name in NAMED:
-            return name
-        case name:
-            return event.character or name
+    sign = event.character or CTRL.get(event.key) or SIGNS.get(event.key) or event.key
+    return NAMES.get(sign, sign)
 
 
 class StationApp(App[int]):
@@ -106,11 +105,19 @@ class StationApp(App[int]):
         """Background work has changed what the desk shows."""
 
     class Code(Note):
-        """A whole code came in, by another way than the keyboard."""
+        """A whole code came in, by another way than the keyboard, at this time by the clock of the keys."""
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, at: float, text: str) -> None:
             super().__init__()
+            self.at = at
             self.text = text
+
+    class Beside(Note):
+        """Work beside the lane is done."""
+
+        def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+            super().__init__()
+            self.work = work
 
     class Looked(Note):
         """The desk's numbers are there."""
@@ -133,18 +140,23 @@ class StationApp(App[int]):
 
     def __init__(self, station: Station, *, now: Callable[[], float] = monotonic, theme: str = "") -> None:
         """``now`` is the clock of the keys (seconds, the terminal's own by default)."""
-        super().__init__()
         scanner = station.config.scanner
+        self._wedge = Wedge(
+            prefix=scanner.prefix if scanner.kind == "keyboard" else "",
+            suffix=scanner.suffix if scanner.kind == "keyboard" else "",
+            hold_ms=scanner.hold_ms,
+            double_ms=scanner.double_ms,
+            remote="SSH_CONNECTION" in os.environ,
+        )
+        super().__init__(driver_class=Terminal.telling(self._wedge.waits))
         self.station = station
         self.keymap = Keymap(station.config.keys)
         self.hands = Hands(station, self.keymap)
         self.scene = Scene()
         self._now = now
-        self._wedge = Wedge(
-            prefix=scanner.prefix, suffix=scanner.suffix, hold_ms=scanner.hold_ms, double_ms=scanner.double_ms
-        )
         self._inbox: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
         self._lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane")
+        self._beside = ThreadPoolExecutor(max_workers=2, thread_name_prefix="beside")
         self._sellers = {seller.code: seller.name for seller in station.config.sellers}
         self._before: list[Scene] = []
         """The scene before each press that a scan may still take back."""
@@ -152,10 +164,13 @@ class StationApp(App[int]):
         """What the last press started; it is done once it cannot be taken back."""
         self._later: deque[str] = deque()
         """Presses behind it."""
+        self._after: deque[Callable[[], Coroutine[Any, Any, None]]] = deque()
+        """What waits until nothing can be taken back."""
         self._kept: Inspection | None = None
         self._looking = False
         self._touched = now()
-        self._timer: Timer | None = None
+        self._stale = False
+        """The screen does not show the scene yet."""
         self._server: asyncio.Task[None] | None = None
         for each in THEMES:
             self.register_theme(each)
@@ -197,16 +212,27 @@ class StationApp(App[int]):
         """Let the lane finish what was promised."""
         if self._server is not None:
             self._server.cancel()
+            self._server = None  # codes and news that still come have nowhere to go
+        self.station.stop_looking()
+        await asyncio.to_thread(self._beside.shutdown, wait=True)
         await asyncio.to_thread(self._lane.shutdown, wait=True)
 
     def _show(self, scene: Scene) -> None:
+        """From now on this is the scene. While keys wait, as those of a scan do, it is painted once, behind them."""
         if scene is not self.scene:
             self.scene = scene
+            self._stale = True
+            if self._inbox.empty():
+                self._fresh()
+
+    def _fresh(self) -> None:
+        if self._stale:
             self._paint()
 
     def _paint(self) -> None:
         if self._server is None:
             return  # not on the screen yet
+        self._stale = False
         voice, rules, scene = self.station.voice(), self.station.rules, self.scene
         beside = self.size.width >= WIDE and scene.unit is not None
         width = PAGE if beside else self.size.width
@@ -278,8 +304,10 @@ class StationApp(App[int]):
         match event:
             case events.Key():
                 self.key(event.time, key_name(event))
+            case Silence(until=until):
+                self.tick(until)
             case events.Paste(text=text):
-                self._queue(partial(self._pasted, text))
+                self._queue(partial(self._pasted, event.time, text))
             case _:
                 await super().on_event(event)
 
@@ -289,8 +317,8 @@ class StationApp(App[int]):
         self._queue(partial(self._feed, at, name))
 
     def tick(self, due: float) -> None:
-        """No key came until ``due``: the wedge may know more. A scan's next keys may already wait behind this, so it is
-        asked about then, not about now."""
+        """The terminal was silent until ``due``: the wedge may know more. It is asked about then, not about now: a
+        scan's next keys may already wait behind this."""
         self._queue(partial(self._tick, due))
 
     async def _tick(self, due: float) -> None:
@@ -311,6 +339,8 @@ class StationApp(App[int]):
             work = await self._inbox.get()
             try:
                 await work()
+                if self._inbox.empty():
+                    self._fresh()
             except Exception as error:
                 self._complain(error)
             finally:
@@ -323,19 +353,22 @@ class StationApp(App[int]):
     def code(self, text: str) -> None:
         """A whole code from a scanner that does not type. Any thread may call this."""
         if self._server is not None:
-            self.post_message(self.Code(text))
+            self.post_message(self.Code(self._now(), text))
 
     @on(Code)
     def _coded(self, note: Code) -> None:
-        self._touched = max(self._touched, note.time)
-        self._queue(partial(self._whole, note.time, note.text))
+        self._touched = max(self._touched, note.at)
+        self._queue(partial(self._whole, note.at, note.text))
 
     async def _whole(self, at: float, text: str) -> None:
         await self._act(self._wedge.whole(at, text))
 
-    async def _pasted(self, text: str) -> None:
-        """Text from the clipboard goes where text is typed, and nowhere else."""
-        if self.scene.writes:
+    async def _pasted(self, at: float, text: str) -> None:
+        """Text from the clipboard goes where text is typed, and nowhere else; amid a scan, it spoils the scan."""
+        await self._act(self._wedge.tick(at))
+        if self._wedge.due is not None:
+            await self._feed(at, LOST)
+        elif self.scene.writes:
             for sign in clean(text):
                 self._show(self.hands.press(self.scene, sign).scene)
 
@@ -354,20 +387,16 @@ class StationApp(App[int]):
                 case Doubled(text):
                     await self._commit()
                     await self._do(self.hands.doubled(self.scene, text))
-        due = self._wedge.due
-        if due is None:
+        if self._wedge.due is None:
             await self._commit()
-        self._wake(due)
-
-    def _wake(self, due: float | None) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-        if due is not None:
-            self._timer = self.set_timer(max(0.001, due - self._now()), partial(self.tick, due))
+            while self._after:
+                await self._after.popleft()()
 
     def _press(self, key: str) -> None:
         self._before.append(self.scene)
-        turn = self.hands.press(self.scene, key)
+        if key == LOST:
+            return  # bytes that were no text, and no scan's
+        turn = self.hands.press(self.scene, PRESSED.get(key, key))
         self._show(turn.scene)
         if turn.effect is not None or turn.quit:
             self._pending = turn
@@ -381,7 +410,7 @@ class StationApp(App[int]):
             scene = self._before[-count]
             del self._before[-count:]
             self._pending = None
-            self._show(scene.but(desk=self.scene.desk, states=self.scene.states))
+            self._show(scene.but(desk=self.scene.desk, states=self.scene.states, scanner=self.scene.scanner))
 
     async def _commit(self) -> None:
         """Nothing can take the presses back any more: do what they started, in their order."""
@@ -403,6 +432,9 @@ class StationApp(App[int]):
         try:
             while turn.effect is not None:
                 self._show(turn.scene)
+                if turn.effect.beside:
+                    self._aside(turn.effect)
+                    return
                 result = await self._in_lane(turn.effect.work, turn.effect.busy)
                 turn = turn.effect.then(self.scene, result)
             self._show(turn.scene)
@@ -418,12 +450,36 @@ class StationApp(App[int]):
         if isinstance(self.scene.place, AtDesk | SignIn):
             self._look()
 
+    def _aside(self, effect: Effect) -> None:
+        """Work that the lane does not wait for; its result comes in its turn, like a key."""
+
+        async def finished(done: "Future[Any]") -> None:
+            await self._commit()
+            await self._do(Turn(self.scene, Effect(done.result, effect.then, effect.busy)))
+
+        def report(done: "Future[Any]") -> None:
+            self.post_message(self.Beside(partial(finished, done)))
+
+        self._beside.submit(effect.work).add_done_callback(report)
+
+    @on(Beside)
+    def _finished(self, note: Beside) -> None:
+        self._queue(partial(self._between, note.work))
+
+    async def _between(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Work that must not fall between the keys of what may become a scan: they could not be taken back."""
+        if self._wedge.due is None:
+            await work()
+        else:
+            self._after.append(work)
+
     async def _in_lane(self, work: Callable[[], Any], busy: Message) -> Any:
         """Wait for work in the lane; it is never cancelled, only waited for."""
         done = asyncio.wrap_future(self._lane.submit(work))
         finished, _ = await asyncio.wait({done}, timeout=BUSY_AFTER)
         if not finished:
             self._show(self.scene.but(banner=Banner("info", busy)))
+            self._fresh()
             await asyncio.wait({done})
             self._show(self.scene.but(banner=None))
         return done.result()
@@ -457,6 +513,7 @@ class StationApp(App[int]):
     def _looked(self, note: Looked) -> None:
         self._looking = False
         self._show(self.scene.but(desk=note.seen, states=note.states))
+        self._heed_scanner()
 
     @on(Kept)
     def _saved(self) -> None:
@@ -479,7 +536,17 @@ class StationApp(App[int]):
 
     @on(Changed)
     def _changed(self) -> None:
+        self._heed_scanner()
         self._look()
+
+    def _heed_scanner(self) -> None:
+        """Say once that the scanner is gone, or back; the lamp stays while it is gone."""
+        said = self.station.scanner_trouble
+        trouble = Banner("look", said.title, said.hint) if said else None
+        if trouble != self.scene.scanner:
+            banner = trouble or Banner("ok", msg("the scanner is back"))
+            self._show(self.scene.but(scanner=trouble, banner=banner))
+            self._sound(banner)
 
     def _complain(self, error: BaseException) -> None:
         if isinstance(error, StationError):
@@ -535,5 +602,5 @@ def run(station: Station) -> int:
     wanted = station.config.station.theme
     theme = os.environ.get("TEXTUAL_THEME", "") if wanted == "auto" else f"station-{wanted}"
     app = StationApp(station, theme=theme)
-    station.start(app.notify_changed)
+    station.start(app.notify_changed, app.code)
     return app.run(mouse=False) or int(Exit.OK)

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from inspect_station.core import inspection as life
-from inspect_station.core.barcode import ScanKind, clean
+from inspect_station.core.barcode import Scan, ScanKind, clean
 from inspect_station.core.inspection import Step
 from inspect_station.core.records import Grade, Inspection, Kind, Outcome, Role
 from inspect_station.message import Message, msg, msgn
@@ -25,6 +25,7 @@ from inspect_station.outcomes import (
     Proposed,
     Question,
     Said,
+    Seen,
     Several,
     SignedIn,
     Waiting,
@@ -39,6 +40,7 @@ from inspect_station.tui.scene import (
     Effect,
     Entry,
     Help,
+    Looking,
     OnParcel,
     OnUnit,
     Page,
@@ -102,13 +104,55 @@ class Hands:
         if scan.kind is ScanKind.COMMAND:
             key = self.keymap.command(scan.text)
             return self.press(scene, key) if key else self._nothing(scene, scan.text)
+        if isinstance(scene.over, Type) and scene.over.asks_code and scan.kind is not ScanKind.BADGE:
+            return scene.over.submit(scene.but(over=None, banner=None), clean(text, LONGEST))
         unit = scene.unit
         current = unit.inspection if unit else None
         parcel = scene.place.arrived.parcel if isinstance(scene.place, OnParcel) else None
+        looking = isinstance(scene.over, Looking)
+
+        def work() -> Seen:
+            if looking:
+                self.station.stop_looking()
+            return self.station.scan(text, current, parcel)
+
         return Turn(
-            scene.but(banner=None, picture=""),
-            Effect(lambda: self.station.scan(text, current, parcel), self.arrive, msg("{code}…", code=clean(text, 40))),
+            scene.but(banner=None, picture="", over=None if looking else scene.over),
+            Effect(
+                work, lambda now, seen: self._noted(scan, self.arrive(now, seen)), msg("{code}…", code=clean(text, 40))
+            ),
         )
+
+    @staticmethod
+    def _noted(scan: Scan, turn: Turn) -> Turn:
+        """What was wrong with the code although it was understood; a scanner set wrongly is told about once."""
+        scene = turn.scene
+        if scene.banner is not None:
+            return turn
+        if scan.problem is not None:
+            return replace(turn, scene=scene.but(banner=Banner("look", scan.problem)))
+        if scan.repaired and not scene.layout_told:
+            title = msg(
+                "this computer's keyboard is {layout}, the scanner's is not: codes are put right", layout=scan.repaired
+            )
+            hint = msg("set the scanner to the same keyboard: its manual has a code for it; see docs/setup.md")
+            return replace(turn, scene=scene.but(banner=Banner("info", title, hint), layout_told=True))
+        return turn
+
+    def _look(self, scene: Scene) -> Turn:
+        """The camera reads a code; keys and scanner go on meanwhile."""
+        return Turn(
+            scene.but(over=Looking(), banner=None),
+            Effect(self.station.look, self._looked, msg("the camera looks…"), beside=True),
+        )
+
+    def _looked(self, scene: Scene, result: str | Said | None) -> Turn:
+        if not isinstance(scene.over, Looking):
+            return Turn(scene)  # a key or another scan came first
+        scene = scene.but(over=None)
+        if isinstance(result, str):
+            return self.scanned(scene, result)
+        return self.arrive(scene, result) if result else Turn(scene)
 
     def doubled(self, scene: Scene, text: str) -> Turn:
         """The same code twice at once: dropped, with a sign."""
@@ -142,8 +186,8 @@ class Hands:
                 return self._given(clear, clear.unit, given)
             case Proposed():
                 return Turn(clear.but(over=Ask(result.said, self._accepting(result))))
-            case Several(scan, lines):
-                return Turn(clear.but(over=self._lines(lines, unit=bool(scan.gtin))))
+            case Several():
+                return Turn(clear.but(over=self._lines(result)))
             case Question(said, answers):
                 entries = tuple(Entry(answer.label, answer.then, detail=answer.detail) for answer in answers)
                 return Turn(clear.but(over=Choose(said, entries, self._do)))
@@ -179,7 +223,9 @@ class Hands:
     def _do(self, scene: Scene, work: Callable[[], Any], then: Callable[[Scene, Any], Turn] | None = None) -> Turn:
         return Turn(scene.but(banner=None), Effect(work, then or self.arrive, msg("working…")))
 
-    def _lines(self, lines: tuple[LineSeen, ...], *, unit: bool) -> Choose:
+    def _lines(self, several: Several) -> Choose:
+        shown = len(several.lines)
+        more = msg("the oldest {n} of {total}: the RMA or / finds the others", n=shown, total=several.total)
         return Choose(
             msg("Several returns answer to this code: which one?"),
             tuple(
@@ -189,9 +235,10 @@ class Hands:
                     detail=msgn("{n} open", "{n} open", n=line.open),
                     sign=SIGNS[line.verdict.outcome],
                 )
-                for line in lines
+                for line in several.lines
             ),
-            lambda scene, line: self._do(scene, lambda: self.station.pick(line, unit=unit)),
+            lambda scene, line: self._do(scene, lambda: self.station.pick(line, unit=several.article)),
+            notes=(more,) if several.total > shown else (),
         )
 
     # ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,6 +247,11 @@ class Hands:
         """One key, as the wedge lets it through."""
         scene = scene.but(picture="")
         match scene.over:
+            case Looking():
+                if not self.keymap.find(key, possible(scene)):
+                    return Turn(scene)
+                stop = Effect(self.station.stop_looking, lambda now, _: Turn(now), msg("working…"))
+                return Turn(scene.but(over=None), stop)
             case Ask() as ask:
                 return self._in_ask(scene, ask, key)
             case Choose() as choose:
@@ -273,6 +325,8 @@ class Hands:
             return Turn(scene.but(place=replace(place, typed=""), banner=None))
         if not place.typed or len(key) > 1:
             match self.keymap.find(key, possible(scene)):
+                case "camera":
+                    return self._look(scene)
                 case "help":
                     return Turn(scene.but(over=Help()))
                 case "quit":
@@ -314,6 +368,10 @@ class Hands:
             case "resume":
                 last = len(waiting(scene))
                 return Turn(scene.but(place=replace(desk, picked=min(desk.picked + 1, last))))
+            case "camera":
+                return self._look(scene)
+            case "match" if desk.card:
+                return Turn(scene.but(over=self._match(desk.card.lpn), banner=None))
             case "printer":
                 return Turn(scene.but(over=self._printer(), banner=None))
             case "search":
@@ -330,6 +388,28 @@ class Hands:
             case "quit":
                 return _quitting(scene)
         return None
+
+    def _match(self, lpn: str) -> Type:
+        """Whose an unannounced unit is: a supervisor names its return, by any number or word."""
+
+        def found(scene: Scene, result: Several | Said) -> Turn:
+            if not isinstance(result, Several):
+                return self.arrive(scene, result)
+            lines = self._lines(result)
+
+            def pick(now: Scene, line: LineSeen) -> Turn:
+                return self._do(now, lambda: self.station.match(lpn, line))
+
+            return Turn(
+                scene.but(over=replace(lines, title=msg("Which return does {lpn} belong to?", lpn=lpn), pick=pick))
+            )
+
+        return Type(
+            msg("Which return does {lpn} belong to?", lpn=lpn),
+            lambda scene, text: self._do(scene, lambda: self.station.claimants(text), found),
+            msg("RMA, order, tracking, serial, EAN or title: scan or type it"),
+            asks_code=True,
+        )
 
     def _printer(self) -> Choose:
         """The roll is changed: hold the queue, try the new roll, go on."""
@@ -475,6 +555,8 @@ class Hands:
                 )
             case "carton_photo":
                 return self._do(scene, lambda: self.station.carton_photo(parcel), self._carton_photo)
+            case "camera":
+                return self._look(scene)
             case "help":
                 return Turn(scene.but(over=Help()))
             case "to_desk":
@@ -567,6 +649,8 @@ class Hands:
                 return Turn(scene.but(over=Photos(len(unit.inspection.photos) - 1), banner=None))
             case "help":
                 return Turn(scene.but(over=Help()))
+            case "camera":
+                return self._look(scene)
             case "criteria":
                 return Turn(scene.but(over=self._criteria(unit)))
             case "override":

@@ -11,6 +11,7 @@ from inspect_station.tui.scene import (
     Choose,
     Entry,
     Help,
+    Looking,
     Page,
     Scene,
     Type,
@@ -41,6 +42,11 @@ def part(paper: Paper, scene: Scene, keymap: Keymap) -> Part | None:
             return _choose(paper, choose)
         case Type() as field:
             return _field(paper, field)
+        case Looking():
+            said = msg("Hold the code in front of the camera, straight and near. The first that is read counts.")
+            return Part(
+                stack(paper.wrap(ink(paper.say(said), "bold"))), "ask", paper.say(msg("The camera looks for a code"))
+            )
         case Help(page):
             return _help(paper, scene, keymap, page)
         case Page(title, lines):

@@ -119,6 +119,8 @@ class Type:
     masked: bool = False
     numeric: bool = False
     """Digits may come from the top row of an AZERTY keyboard."""
+    asks_code: bool = False
+    """A scan is an answer like any other, not a new parcel."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,12 @@ class Photos:
     index: int = 0
 
 
-Over = Ask | Choose | Type | Help | Page | Photos
+@dataclass(frozen=True)
+class Looking:
+    """The camera looks for a code; Esc, or a scan that comes first, stops it."""
+
+
+Over = Ask | Choose | Type | Help | Page | Photos | Looking
 
 # ── The whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -169,8 +176,12 @@ class Scene:
     desk: Desk = field(default_factory=Desk)
     states: States | None = None
     """The lamps of hub and printer."""
+    scanner: Banner | None = None
+    """Why the scanner gives no codes, and what to do."""
     unsaved: bool = False
     """The last step could not be saved."""
+    layout_told: bool = False
+    """That the scanner's keyboard is not this computer's was said."""
     picture: str = ""
     """SHA-256 of the photo just taken, shown until the next key."""
 
@@ -204,6 +215,8 @@ class Effect:
     then: "Callable[[Scene, Any], Turn]"
     busy: Message
     """Said while it takes longer than a moment."""
+    beside: bool = False
+    """Done beside the lane, which goes on: for what may take long and touches neither store nor unit."""
 
 
 @dataclass(frozen=True)
@@ -233,21 +246,30 @@ def possible(scene: Scene) -> tuple[str, ...]:
             return ("close",)
         case Photos():
             return ("next", "close")
+        case Looking():
+            return ("close",)
     match scene.place:
         case SignIn():
-            return ("help", "quit")
+            return ("camera", "help", "quit")
         case AtDesk(card=card):
             waits = scene.desk.waiting or scene.desk.parcel
             done = card is not None or bool(scene.desk.last)
             keys = ("undo", "reprint") if done else ()
+            claim = ("match",) if card is not None and _is_claim(card) else ()
             waits_ = ("waiting", *(("resume",) if waits else ()))
-            return (*keys, *waits_, "printer", "search", "help", "sign_out", "quit")
+            return (*keys, *claim, *waits_, "camera", "printer", "search", "help", "sign_out", "quit")
         case OnParcel(arrived):
             some = any(line.open for line in arrived.lines)
             missing = ("line_missing",) if some else ()
-            return ("type", "empty", "wrong", "danger", "carton", "carton_photo", *missing, "help", "to_desk")
+            keys = ("type", "camera", "empty", "wrong", "danger", "carton", "carton_photo", *missing)
+            return (*keys, "help", "to_desk")
         case OnUnit() as unit:
             return _on_unit(unit)
+
+
+def _is_claim(unit: Inspection) -> bool:
+    """Whether it came unannounced and still waits for its RMA."""
+    return unit.kind is Kind.UNKNOWN and unit.finished_at is not None and unit.voided_at is None
 
 
 def helped(keymap: Keymap, scene: Scene) -> list[Key]:
@@ -270,4 +292,6 @@ def _on_unit(unit: OnUnit) -> tuple[str, ...]:
         keys += ["down", "up", "mark"]
     if unit.inspection.photos:
         keys.insert(keys.index("photo") + 1, "view")
+    if view.page in ("condition", "test"):
+        keys.append("camera")
     return tuple(keys)

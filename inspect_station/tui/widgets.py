@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -14,9 +15,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from inspect_station.tui.paper import Part
-
-if TYPE_CHECKING:
-    pass
 
 
 class Block(Static):
@@ -101,7 +99,13 @@ def _drawn(path: Path, columns: int, rows: int) -> Any:
         image: Image.Image = opened.convert("RGB")
     scale = min(columns / image.width, rows * 2 / image.height)
     width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale / 2))
-    return _renderable()(image, width, height)
+    with _ASKING:
+        kind = _renderable()
+    return kind(image, width, height)
+
+
+_ASKING = Lock()
+"""Two pictures may be drawn at once, each in a thread of its own."""
 
 
 @cache

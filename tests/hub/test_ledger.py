@@ -403,6 +403,15 @@ def test_whoever_came_first_may_correct_without_conflict(hub: Hub) -> None:
     assert there.told(there.voided(second), corrected) == [("accepted", ""), ("accepted", "duplicate_scan")]
 
 
+def test_a_claim_is_on_the_line_only_since_it_was_matched(hub: Hub) -> None:
+    here, there = Dock(hub, "DOCK-1"), Dock(hub, "DOCK-2")
+    claim = _unit(rma="", line=None, kind=Kind.UNKNOWN)
+    here.send(here.line("claim.opened", claim.model_dump(mode="json")))
+    assert there.told(there.finished(_unit(Grade.USED))) == [("accepted", "")]
+    matched = here.finished(_unit(id=claim.id, revision=2))
+    assert here.told(matched) == [("conflict_recorded", "line_conflict")], "the line was full by then"
+
+
 # ── Tenants ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
