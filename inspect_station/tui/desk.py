@@ -10,7 +10,7 @@ from inspect_station.outcomes import Arrived, Desk
 from inspect_station.station import Station
 from inspect_station.tui.hands import parcel_title, waiting
 from inspect_station.tui.paper import CALM, DIM, FATES, INKS, LOOK, OK, ROUTES, Paper, Part, ink, stack
-from inspect_station.tui.scene import AtDesk, Scene, SignIn
+from inspect_station.tui.scene import AtDesk, Scene, SignIn, is_claim
 
 CURSOR = ink("▌", CALM)
 WAITING_LINES = 4
@@ -83,6 +83,8 @@ def _card(paper: Paper, place: AtDesk) -> Part:
     again = ""
     if place.found:
         again = paper.say(msg("F2 reopens it, F3 prints its label"))
+        if is_claim(unit):
+            again = paper.say(msg("F12 matches it to its RMA"))
     return Part(stack([top, paper.spread(ink("  ") + where, ink(again, DIM))]), "card")
 
 

@@ -133,7 +133,8 @@ class Hands:
             return replace(turn, scene=scene.but(banner=Banner("look", scan.problem)))
         if scan.repaired and not scene.layout_told:
             title = msg(
-                "this computer's keyboard is {layout}, the scanner's is not: codes are put right", layout=scan.repaired
+                "this computer's keyboard is {layout}, the scanner's is not: codes are put right",
+                layout=scan.repaired.upper(),
             )
             hint = msg("set the scanner to the same keyboard: its manual has a code for it; see docs/setup.md")
             return replace(turn, scene=scene.but(banner=Banner("info", title, hint), layout_told=True))

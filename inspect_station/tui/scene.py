@@ -255,7 +255,7 @@ def possible(scene: Scene) -> tuple[str, ...]:
             waits = scene.desk.waiting or scene.desk.parcel
             done = card is not None or bool(scene.desk.last)
             keys = ("undo", "reprint") if done else ()
-            claim = ("match",) if card is not None and _is_claim(card) else ()
+            claim = ("match",) if card is not None and is_claim(card) else ()
             waits_ = ("waiting", *(("resume",) if waits else ()))
             return (*keys, *claim, *waits_, "camera", "printer", "search", "help", "sign_out", "quit")
         case OnParcel(arrived):
@@ -267,7 +267,7 @@ def possible(scene: Scene) -> tuple[str, ...]:
             return _on_unit(unit)
 
 
-def _is_claim(unit: Inspection) -> bool:
+def is_claim(unit: Inspection) -> bool:
     """Whether it came unannounced and still waits for its RMA."""
     return unit.kind is Kind.UNKNOWN and unit.finished_at is not None and unit.voided_at is None
 
