@@ -80,4 +80,8 @@ class ScannerPort(Rule):
         if self.kind != "keyboard" and not self.device.startswith("/"):
             links = {"serial": "/dev/serial/by-id", "evdev": "/dev/input/by-id"}[self.kind]
             raise ValueError(f"a scanner of kind {self.kind} needs device, its whole path, best one in {links}")
+        if self.kind == "keyboard" and self.suffix and not self.prefix:
+            raise ValueError("a scanner that types needs a prefix where it has a suffix")
+        if self.kind == "keyboard" and set(self.suffix) & set("\r\n\t"):
+            raise ValueError("Enter and Tab end a code by themselves: leave suffix empty")
         return self

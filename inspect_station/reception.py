@@ -103,10 +103,14 @@ class Reception(Dock, ABC):
         with self.store.read() as reader:
             if current is not None:
                 return self._scan_in_unit(reader, scan, current)
-            return self._with_serial(reader, scan, self._scan_at_desk(reader, scan, on_parcel))
+            seen = self._scan_at_desk(reader, scan, on_parcel)
+            return self._with_claims(reader, self._with_serial(reader, scan, seen))
 
     def _with_serial(self, reader: Reader, scan: Scan, seen: Seen) -> Seen:
-        """An article whose code also holds its serial number: one scan for both."""
+        """An article whose code also holds its serial number: one scan for both, also when a question comes first."""
+        if isinstance(seen, Question) and (scan.serial or scan.doubtful):
+            answers = (replace(each, then=partial(self._serial_then, scan, each.then)) for each in seen.answers)
+            return replace(seen, answers=tuple(answers))
         if not isinstance(seen, Opened) or seen.inspection.serial:
             return seen
         unit, product = seen.inspection, seen.inspection.product
@@ -119,6 +123,25 @@ class Reception(Dock, ABC):
         step = life.step(seen.bench, unit, read.given, by=self.by, at=self.clock())
         self.keep(step.inspection)
         return Opened(step.inspection, seen.bench, step.said or seen.said)
+
+    def _serial_then(self, scan: Scan, then: Callable[[], Seen | Finished]) -> Seen | Finished:
+        seen = then()
+        with self.store.read() as reader:
+            return seen if isinstance(seen, Finished) else self._with_serial(reader, scan, seen)
+
+    @staticmethod
+    def _with_claims(reader: Reader, seen: Seen) -> Seen:
+        """A unit whose article waits as a claim already: it may be the very same."""
+        if not isinstance(seen, Opened) or seen.said is not None or seen.inspection.product is None:
+            return seen
+        gtin = seen.inspection.product.gtin
+        waits = next((each for each in reader.claims() if each.product and each.product.gtin == gtin), None)
+        if waits is None:
+            return seen
+        said = msg(
+            "one that nobody announced waits as {lpn}: if it is this one, a supervisor matches it", lpn=waits.lpn
+        )
+        return replace(seen, said=said)
 
     def _serial_in(self, scan: Scan, unit: Inspection) -> str:
         """The serial number that the code holds beside the article, where one is looked for. One that may have
@@ -135,7 +158,8 @@ class Reception(Dock, ABC):
         sold = current.line.serial if current.line else ""
         checklist = self.rules.checklist(current.product)
         wanted = current.page in ("condition", "test") and bool(sold or (checklist and checklist.serial))
-        if wanted and sold and sold.casefold() in (key.casefold() for key in scan.keys):
+        keys = {key.casefold() for key in scan.keys}
+        if wanted and sold and sold.casefold() in keys:
             return self._serial(reader, sold, current)
         articles = self._articles(reader, scan)
         if current.product is not None and current.product.gtin in (*scan.articles, *articles):
@@ -153,26 +177,30 @@ class Reception(Dock, ABC):
             msg("{code}: Enter sets {lpn} aside and opens it, Esc stays", code=scan.text, lpn=current.lpn),
             scan,
         )
-        rmas = self._rmas(reader, scan)
+        rmas_by = self._rmas_by(reader, scan)
+        named = (rma for rma in rmas_by if {rma.order.casefold(), rma.tracking.casefold()} & keys)
+        rmas = self._rmas(reader, scan) or tuple(named)
         plate = scan.kind is ScanKind.LPN and (reader.draft(scan.text) or reader.inspection(scan.text))
         if rmas or plate:
             return self._own_parcel(rmas, current) or switch
         # A label of ours or a GS1 string that was read wrongly is no serial number; digits may be one.
         garbled = scan.problem is not None and not scan.text.isdecimal()
-        if wanted and not scan.gtin and not articles and not garbled and scan.kind not in NO_SERIAL:
-            return self._serial(reader, scan.serial or scan.text, current)
-        rmas = self._rmas_by(reader, scan)
-        if wanted and any(line.serial in scan.keys for rma in rmas for line in rma.lines if line.serial):
-            return self._serial(reader, scan.text, current)
-        if rmas:
-            return self._own_parcel(rmas, current) or switch
+        serials = {line.serial.casefold() for rma in rmas_by for line in rma.lines if line.serial}
+        if wanted and serials & keys:
+            return self._another(current, scan.text) or self._serial(reader, scan.text, current)
+        looks_else = bool(scan.gtin) or scan.kind in (ScanKind.RMA, ScanKind.TRACKING)
+        if wanted and not looks_else and not articles and not garbled and scan.kind not in NO_SERIAL:
+            serial = scan.serial or scan.text
+            return self._another(current, serial) or self._serial(reader, serial, current)
+        if rmas_by:
+            return self._own_parcel(rmas_by, current) or switch
         stranger = msg("{code} does not belong to {lpn}", code=scan.text, lpn=current.lpn)
         hint = msg("w = wrong item in the box; Esc sets this unit aside first")
-        if wanted and scan.gtin and not scan.elements and not articles:
-            # One number in ten ends in a digit that makes an article code of it.
+        if wanted and looks_else and not scan.elements and not articles:
+            # One number in ten ends in a digit that makes an article code of it; RMAs may look like anything.
             answers = (
                 Answerable(msg("the serial number of the article"), "", partial(self._as_serial, scan.text, current)),
-                Answerable(msg("another article"), "", lambda: Said(stranger, hint)),
+                Answerable(msg("something else"), "", lambda: Said(stranger, hint)),
             )
             return Question(msg("{code}: what is it?", code=scan.text), answers)
         return Said(scan.problem or stranger, hint)
@@ -183,6 +211,20 @@ class Reception(Dock, ABC):
         if (current.seller, current.rma) not in {(rma.seller, rma.number) for rma in rmas}:
             return None
         return Said(msg("{rma} is on the bench already", rma=current.rma), msg("go on grading; Esc sets it aside"))
+
+    def _another(self, current: Inspection, serial: str) -> Question | None:
+        """Whether another serial number was read before: a stray scan must not take its place."""
+        serial = serial.upper()
+        if not current.serial or current.serial == serial:
+            return None
+        stays = Said(msg("serial {serial} stays", serial=current.serial), msg("go on grading; Esc sets it aside"))
+        answers = (
+            Answerable(msg("{serial} stays", serial=current.serial), "", lambda: stays),
+            Answerable(
+                msg("{serial} stands on the article", serial=serial), "", partial(self._as_serial, serial, current)
+            ),
+        )
+        return Question(msg("another serial number was read before. Which is right?"), answers)
 
     def _as_serial(self, text: str, current: Inspection) -> Seen:
         with self.store.read() as reader:
@@ -212,7 +254,7 @@ class Reception(Dock, ABC):
             rma.number
             for rma in reader.rmas_by(serial)
             if (rma.seller, rma.number) != (current.seller, current.rma)
-            and any(line.gtin == current.product.gtin and line.serial == serial for line in rma.lines)
+            and any(line.gtin == current.product.gtin and line.serial.upper() == serial for line in rma.lines)
         )
         return next(sold, "")
 
@@ -221,6 +263,11 @@ class Reception(Dock, ABC):
         if scan.kind is ScanKind.LPN:
             return self._lpn(reader, scan)
         articles = self._articles(reader, scan)
+        numbers = self._rmas(reader, scan)
+        rmas = tuple({(rma.seller, rma.number): rma for rma in (*numbers, *self._rmas_by(reader, scan))}.values())
+        if scan.elements and rmas:
+            # A code that says what it holds names the parcel; its article is only what is inside.
+            return self._rma(reader, scan, rmas, on_parcel)
         parcel = on_parcel or reader.open_parcel()
         if parcel is not None:
             announced = {each.line.gtin for each in self._parcel_lines(reader, parcel) if each.open}
@@ -228,13 +275,10 @@ class Reception(Dock, ABC):
             if len(own) == 1:
                 return self._ean(reader, replace(scan, gtin=own[0]), on_parcel)
         if scan.gtin and scan.elements:
-            # A code that says what it holds is no number of a return.
             sold = self._sold(reader, scan) if on_parcel is None else None
             return self._pick(reader, sold) if sold else self._ean(reader, scan, on_parcel)
-        numbers = self._rmas(reader, scan)
         if not numbers and not articles and (draft := self._draft_of(reader, scan)) is not None:
             return self._opened(reader, draft)
-        rmas = tuple({(rma.seller, rma.number): rma for rma in (*numbers, *self._rmas_by(reader, scan))}.values())
         if len(articles) > 1 or (articles and rmas):
             return self._which(reader, scan, rmas, articles, on_parcel)
         if rmas:
@@ -250,9 +294,10 @@ class Reception(Dock, ABC):
         serial = scan.serial or scan.doubtful
         for rma in reader.rmas_by(serial):
             for line in rma.lines:
-                if line.gtin == scan.gtin and line.serial == serial:
+                if line.gtin == scan.gtin and line.serial.casefold() == serial.casefold():
                     seen = self._line(reader, rma, line)
-                    return seen if seen.open else None
+                    if seen.open:
+                        return seen
         return None
 
     @staticmethod
@@ -387,7 +432,12 @@ class Reception(Dock, ABC):
             own = [line for line in lines if line.line.gtin == scan.gtin]
             still = [line for line in own if line.open > 0 and self._here(line.rma)]
             if still:
-                return self._open_line(reader, parcel, still)
+                serial = (scan.serial or scan.doubtful).casefold()
+                begun = [each for each in self._drafts_of_gtin(reader, scan) if each.serial.casefold() == serial != ""]
+                if begun:
+                    return self._opened(reader, begun[0])
+                sold = [line for line in still if line.line.serial.casefold() == serial != ""]
+                return self._open_line(reader, parcel, sold or still)
             extras = [draft for draft in self._drafts_of_gtin(reader, scan) if draft.warnings]
             if own and (on_parcel is not None or extras):
                 extra = self._extra_unit(scan, parcel, own[0])
@@ -500,7 +550,8 @@ class Reception(Dock, ABC):
         label = msg("another one") if drafts and len(room) == 1 else None
         answers = [*self._resuming(drafts)]
         answers += [
-            Answerable(label or msg("one of RMA {rma}", rma=line.rma.number), "", another(line)) for line in room
+            Answerable(label or msg("one of RMA {rma}", rma=line.rma.number), line.line.serial, another(line))
+            for line in room
         ]
         title = lines[0].product.title
         said = msg("{title}: one was set aside. Which is this?", title=title)
@@ -679,11 +730,15 @@ class Reception(Dock, ABC):
 
     # ── Units ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def pick(self, line: LineSeen, *, unit: bool) -> Seen:
-        """One of several was picked: its unit begins (scanned by EAN) or its parcel opens (by order, tracking)."""
+    def pick(self, line: LineSeen, *, unit: bool, scan: Scan | None = None) -> Seen:
+        """One of several was picked: its unit begins (scanned by EAN) or its parcel opens (by order, tracking).
+
+        ``scan`` is the code that several answered to: it may hold a serial number, too.
+        """
         with self.store.read() as reader:
             if unit:
-                return self._pick(reader, line)
+                seen = self._pick(reader, line)
+                return self._with_claims(reader, self._with_serial(reader, scan, seen) if scan else seen)
             return self._rma(reader, self.read(line.rma.number), (line.rma,), None)
 
     def _pick(self, reader: Reader, line: LineSeen) -> Seen:
@@ -873,7 +928,7 @@ class Reception(Dock, ABC):
             return self._opened(reader, draft)
 
 
-NO_SERIAL = (ScanKind.LPN, ScanKind.TRACKING, ScanKind.ORDER, ScanKind.SSCC, ScanKind.RMA)
+NO_SERIAL = (ScanKind.LPN, ScanKind.ORDER, ScanKind.SSCC)
 """What is surely no serial number."""
 
 EXTRA_UNIT = Reason(code="extra_unit", message=msg("more units than the RMA announces"), met=False)

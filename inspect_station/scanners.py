@@ -148,8 +148,9 @@ class Framing:
 
     A code ends with the configured suffix; without one with CR, LF or Tab, of which several are one. A scanner that has
     never sent an end is one that sends none: then silence ends its codes. From any other, a code without its end is
-    half a code, and one without the configured prefix may be: such a code holds U+FFFD, so that `barcode.read` rejects
-    it. All else is kept, GS and other control characters too; `barcode.read` judges.
+    half a code, what follows it within half a second is the other half, and one without the configured prefix may be
+    half: such a code holds U+FFFD, so that `barcode.read` rejects it. All else is kept, GS and other control characters
+    too; `barcode.read` judges.
     """
 
     def __init__(self, prefix: str = "", suffix: str = "") -> None:
@@ -159,11 +160,15 @@ class Framing:
         """Whether this scanner ends its codes."""
         self._open = b""
         """The code that has begun."""
+        self._half = False
+        """The last code was half one, just now."""
 
     @property
     def patience(self) -> float | None:
-        """Seconds of silence after which `silence` must be called; None while no code has begun."""
-        return (STALL_S if self._ends else SILENCE_S) if self._open else None
+        """Seconds of silence after which `silence` must be called; None while nothing waits for it."""
+        if self._open:
+            return STALL_S if self._ends else SILENCE_S
+        return STALL_S if self._half else None
 
     def feed(self, data: bytes) -> list[str]:
         """The codes that these bytes complete."""
@@ -171,17 +176,26 @@ class Framing:
         # Of what never ends, only so much is kept.
         self._open = rest[-KEPT:]
         self._ends = self._ends or bool(whole)
-        return [code for each in whole if (code := self._text(each))]
+        return [code for each in whole if (code := self._whole(each))]
 
     def silence(self) -> list[str]:
         """The code that has begun, as nothing more comes."""
         code = self._text(self._open)
         self.forget()
+        self._half = bool(code) and self._ends
         return [code + LOST if self._ends else code] if code else []
 
     def forget(self) -> None:
         """Drop the code that has begun."""
-        self._open = b""
+        self._open, self._half = b"", False
+
+    def _whole(self, raw: bytes) -> str:
+        """A code up to its end; not where its beginning was given up."""
+        code = self._text(raw)
+        rest = self._half and not (self._prefix and raw.startswith(self._prefix.encode()))
+        if code:
+            self._half = False
+        return LOST + code if code and rest and not code.startswith(LOST) else code
 
     def _text(self, raw: bytes) -> str:
         raw = raw.lstrip(b"\r\n\t")

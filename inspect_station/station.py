@@ -183,12 +183,12 @@ class Station(Reception):
         shot = self._camera.grab(slot)
         return self.store.blobs.put(shot.jpeg), next(iter(shot.warnings), None)
 
-    def look(self) -> str | Said | None:
-        """Read a code with the camera; None where it was stopped. Beside the lane: it may take long."""
+    def look(self, stop: Event) -> str | Said | None:
+        """Read a code with the camera; None where ``stop`` was set. Beside the lane: it may take long."""
         from inspect_station.camera import look_for_code
 
         self.stop_looking()
-        stop = self._stop_looking = Event()
+        self._stop_looking = stop
         if self._camera is None:
             return Said(
                 msg("No camera is set up."),
@@ -216,7 +216,7 @@ class Station(Reception):
         )
 
     def stop_looking(self) -> None:
-        """The camera need not look for a code any more. Any thread may call this."""
+        """The camera need not look for a code any more."""
         self._stop_looking.set()
 
     def carton_photo(self, parcel: Parcel) -> Arrived | Said:
@@ -388,10 +388,15 @@ class Station(Reception):
             return Said(msg("reopening needs a reason"), msg("type why, then Enter"))
         return self._void(unit, reason.strip())
 
-    def _void(self, unit: Inspection, reason: str) -> Opened:
+    def _void(self, unit: Inspection, reason: str) -> Opened | Said:
         draft = life.reopened(unit, by=self.by)
         voided = unit.but(revision=unit.revision + 1, voided_at=self.clock(), void_reason=reason)
         with self.store.write() as writer:
+            if writer.draft(unit.lpn) is not None:
+                return Said(
+                    msg("{lpn} is being worked on again: nothing was taken back", lpn=unit.lpn),
+                    msg("scan its label to go on with it"),
+                )
             body = {
                 "inspection": unit.id,
                 "lpn": unit.lpn,
@@ -444,10 +449,16 @@ class Station(Reception):
             )
         with self.store.write() as writer:
             unit = writer.inspection(lpn)
-            if unit is None or unit.voided_at is not None or unit.kind is not Kind.UNKNOWN or writer.draft(lpn):
+            before = writer.draft(lpn)
+            wrongly = before is not None and before.was is Kind.UNKNOWN and before.kind is Kind.UNIT
+            if unit is None or unit.voided_at is not None or unit.kind is not Kind.UNKNOWN or (before and not wrongly):
                 return Said(msg("{lpn} does not wait for its RMA", lpn=lpn), msg("scan its label to see where it is"))
+            if before is not None:
+                self._not_in(writer, before)
             parcel = self._received(writer, line.rma, unit.started_at)
-            draft = life.matched(unit, rma=line.rma, line=line.line, product=line.product, parcel=parcel.id, by=self.by)
+            draft = life.matched(
+                unit, rma=line.rma, line=line.line, product=line.product, parcel=parcel.id, by=self.by
+            ).but(shown_at=self.clock())
             if self._to_come(writer, line) <= 0:
                 draft = draft.but(warnings=(EXTRA_UNIT,))
             bench = self._bench(writer, draft)
@@ -455,6 +466,21 @@ class Station(Reception):
             writer.save_draft(draft)
             self._close_parcel(writer, parcel)
         return Opened(draft, bench, msg("{lpn} belongs to {rma}: grade it", lpn=lpn, rma=line.rma.number))
+
+    def _not_in(self, writer: Writer, before: Inspection) -> None:
+        """A wrong match is taken back: its parcel did not hold that line after all."""
+        parcel = writer.parcel(before.parcel)
+        if parcel is None or before.line is None:
+            return
+        key = (before.seller, before.rma, before.line.no)
+        writer.save_parcel(parcel.but(missing=tuple(dict.fromkeys((*parcel.missing, key)))))
+        body = {
+            "parcel": parcel.id,
+            "rmas": [list(each) for each in parcel.rmas],
+            "missing": [list(key)],
+            "closed_at": self.clock().isoformat(),
+        }
+        self._event(writer, "parcel.closed", body)
 
     def reprint(self, lpn: str = "") -> Message:
         """F3: the label of this, or the last finished, unit once more, marked as a copy."""

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from inspect_station import config, scanners
 from inspect_station.core.barcode import LOST, MOST, Patterns, ScanKind, read
 from inspect_station.devices import ScannerPort
-from inspect_station.scanners import Framing, Scanner, UsKeyboard, present, probe, scanner
+from inspect_station.scanners import STALL_S, Framing, Scanner, UsKeyboard, present, probe, scanner
 
 GS = "\x1d"
 
@@ -102,6 +102,7 @@ def test_a_code_without_its_end_is_half_a_code(suffix: str, before: bytes) -> No
     assert framing.patience is not None and framing.patience > 0.1
     (half,) = framing.silence()
     assert read(half, Patterns()).kind is ScanKind.REJECTED
+    assert framing.silence() == []
     assert framing.feed(b"ML-4003\r" + suffix.encode())[0].strip("\r") == "ML-4003"
 
 
@@ -715,3 +716,29 @@ def test_config_check_says_in_one_line_what_is_wrong_with_the_scanner(
     (problem,) = config.problems(file)
     assert (problem.file, problem.line) == (file, line)
     assert said in str(problem)
+
+
+def patience(framing: Framing) -> float | None:
+    return framing.patience
+
+
+def test_the_rest_of_half_a_code_is_no_code_and_later_ones_are() -> None:
+    framing = Framing()
+    assert framing.feed(b"3700471002479\r") == ["3700471002479"], "this scanner ends its codes"
+    assert framing.feed(b"RMA-9") == []
+    assert framing.silence() == ["RMA-9" + LOST]
+    assert patience(framing) == STALL_S
+    assert framing.feed(b"3760311300165\r") == [LOST + "3760311300165"]
+    assert framing.feed(b"3760311300165\r") == ["3760311300165"]
+    assert framing.feed(b"RMA-9") == []
+    assert framing.silence() == ["RMA-9" + LOST]
+    assert framing.silence() == []
+    assert patience(framing) is None
+    assert framing.feed(b"3760311300165\r") == ["3760311300165"], "half a second later it is a code of its own"
+
+
+def test_a_code_with_its_prefix_behind_half_a_code_is_whole() -> None:
+    framing = Framing(prefix="~")
+    framing.feed(b"~A\r~RMA-9")
+    assert framing.silence() == ["RMA-9" + LOST]
+    assert framing.feed(b"~3760311300165\r") == ["3760311300165"]

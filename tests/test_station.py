@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 
 import pytest
+from stdnum import ean
 
 from inspect_station import config
 from inspect_station.camera import FolderCamera
@@ -531,8 +532,8 @@ def test_the_same_serial_twice_in_one_return_is_refused_and_later_asked_about(st
 def test_only_a_serial_counts_as_a_serial(station):
     announce(station, "NT-40001", (PHONE, 1))
     unit = opened(station, "NT-40001", PHONE)
-    for code in ("402-1234567-7654321", "1Z999AA10123456784"):
-        assert isinstance(station.scan(code, unit.inspection), Said), code
+    assert isinstance(station.scan("402-1234567-7654321", unit.inspection), Said)
+    assert isinstance(station.scan("1Z999AA10123456784", unit.inspection), Question), "it looks like a tracking number"
     given = station.scan("356938035643808", unit.inspection)
     assert isinstance(given, Given)
     step = station.step(unit.bench, unit.inspection, given.given)
@@ -1144,6 +1145,106 @@ def test_an_article_without_tests_has_its_serial_compared_all_the_same(station):
     assert step.inspection.found("serial_mismatch") and step.inspection.verdict.outcome == "consult"
 
 
+@pytest.mark.parametrize("code", ["JJD000390007777777", "1001"], ids=["tracking number", "a shop's order number"])
+def test_a_number_that_the_store_knows_is_no_serial(station, code):
+    announce(station, "NT-40001", (PHONE, 1))
+    announce(station, "NT-40003", (goods.product("laptop").ean, 1), tracking="6A00000000001")
+    announce(station, "ML-40002", (LAMP, 1), tracking="JJD000390007777777", order="1001")
+    for unit in (opened(station, "NT-40001", PHONE), opened(station, "NT-40003", goods.product("laptop").ean)):
+        offer = station.scan(code, unit.inspection)
+        assert isinstance(offer, Proposed) and offer.offer is Offer.SWITCH
+        assert isinstance(station.scan("6a00000000001", unit.inspection), Said | Proposed)
+
+
+def test_the_serial_in_a_code_is_not_forgotten_when_several_answer_to_it(station):
+    announce(station, "NT-40001", (PHONE, 1))
+    announce(station, "NT-40002", (PHONE, 1), serial="490154203237518")
+    several = station.scan(f"]d201{PHONE.zfill(14)}21{IMEI}")
+    assert isinstance(several, Several)
+    line = next(line for line in several.lines if line.rma.number == "NT-40002")
+    unit = station.pick(line, unit=several.article, scan=several.scan)
+    assert isinstance(unit, Opened) and unit.inspection.found("serial_mismatch")
+
+
+def test_the_serial_in_a_code_tells_two_lines_of_one_article_apart(station):
+    laptop = goods.product("laptop").ean
+    announce(station, "NT-40001", (laptop, 1), serial="SN-A")
+    header = "rma,seller,gtin,serial,delivered_on,postmarked_on"
+    rows = [f"NT-40001,nord,{laptop},{serial},2026-11-02,2026-11-18" for serial in ("SN-A", "SN-B")]
+    station.import_rmas("\n".join([header, *rows]).encode())
+    arrived = station.scan("NT-40001")
+    assert isinstance(arrived, Arrived)
+    unit = station.scan(f"]d201{laptop.zfill(14)}21SN-B{GS}", None, arrived.parcel)
+    assert isinstance(unit, Opened) and unit.inspection.line is not None
+    assert (unit.inspection.serial, unit.inspection.line.serial) == ("SN-B", "SN-B")
+    station.set_aside(unit.inspection)
+    resumed = station.scan(f"]d201{laptop.zfill(14)}21SN-B{GS}", None, arrived.parcel)
+    assert isinstance(resumed, Opened) and resumed.inspection.lpn == unit.inspection.lpn
+    asked = station.scan(laptop, None, arrived.parcel)
+    assert isinstance(asked, Question) and [each.detail for each in asked.answers][-1] == "SN-A"
+
+
+def test_a_serial_that_came_back_before_is_found_under_its_open_rma(station):
+    announce(station, "NT-40001", (PHONE, 1), serial=IMEI)
+    code = f"]d201{PHONE.zfill(14)}21{IMEI}"
+    first = station.scan(code)
+    assert isinstance(first, Opened)
+    committed(station, first, press(station, first, life.Digit(1)).inspection)
+    announce(station, "NT-40002", (PHONE, 1))
+    announce(station, "NT-40005", (PHONE, 1), serial=IMEI)
+    unit = station.scan(code)
+    assert isinstance(unit, Opened) and unit.inspection.rma == "NT-40005"
+    assert unit.inspection.verdict.outcome == "consult", "it came back before"
+
+
+def test_a_cartons_own_label_is_the_parcel_not_the_article_in_it(station):
+    sscc = "003456789012345675"[:18]
+    sscc = sscc[:17] + ean.calc_check_digit(sscc[:17])
+    announce(station, "ML-40001", (VASE, 1))
+    announce(station, "ML-40003", (VASE, 1), tracking=sscc)
+    seen = station.scan(f"]C100{sscc}02{VASE.zfill(14)}3701")
+    assert isinstance(seen, Arrived) and seen.lines[0].rma.number == "ML-40003"
+
+
+@pytest.mark.parametrize("sold", ["SN-ABC8", "sn-abc8"], ids=["capitals", "small letters"])
+@pytest.mark.parametrize("scanned", ["SN-ABC8", "sn-abc8"], ids=["scanned in capitals", "scanned in small letters"])
+def test_a_serial_is_the_same_in_capitals_and_small_letters(station, sold, scanned):
+    laptop = goods.product("laptop").ean
+    announce(station, "NT-40001", (laptop, 1), serial=sold)
+    announce(station, "NT-40002", (laptop, 1))
+    unit = opened(station, "NT-40002", laptop)
+    given = station.scan(scanned, unit.inspection)
+    assert isinstance(given, Given) and given.given == life.Serial("SN-ABC8", sold="NT-40001")
+    station.set_aside(unit.inspection)
+    assert isinstance(station.scan(scanned), Arrived)
+
+
+def test_a_stray_scan_does_not_take_a_serials_place(station):
+    laptop = goods.product("laptop").ean
+    announce(station, "NT-40001", (laptop, 1))
+    unit = opened(station, "NT-40001", laptop)
+    given = station.scan("PF0ABC12", unit.inspection)
+    assert isinstance(given, Given)
+    read = press(station, unit, given.given).inspection
+    asked = station.scan("CHARGER-45W-77", read)
+    assert isinstance(asked, Question)
+    stays, other = (each.then() for each in asked.answers)
+    assert isinstance(stays, Said) and isinstance(other, Given)
+    assert isinstance(station.scan("PF0ABC12", read), Given), "the same again is no question"
+
+
+def test_a_sellers_broad_pattern_keeps_no_serial_out(station):
+    laptop = goods.product("laptop").ean
+    with station.store.write() as writer:
+        writer.put_seller(Seller(code="late", name="late", rma_pattern="[A-Z0-9]{7,12}"))
+    station.desk()
+    announce(station, "NT-40001", (laptop, 1))
+    unit = opened(station, "NT-40001", laptop)
+    asked = station.scan("PF0ABC12", unit.inspection)
+    assert isinstance(asked, Question)
+    assert isinstance(asked.answers[0].then(), Given)
+
+
 @pytest.mark.parametrize("code", ["ML-40001", "6A00000000042"], ids=["its RMA", "its tracking number"])
 def test_the_cartons_own_number_changes_nothing_on_a_unit(station, code):
     announce(station, "ML-40001", (LAMP, 1), tracking="6A00000000042")
@@ -1232,8 +1333,55 @@ def test_while_a_matched_claim_waits_its_place_on_the_line_is_taken(station, tem
     station.set_aside(matched.inspection)
     resumed = station.scan(LAMP)
     assert isinstance(resumed, Opened) and resumed.inspection.lpn == claim.lpn
-    again = station.match(claim.lpn, found.lines[0])
-    assert isinstance(again, Said) and claim.lpn in text(again.title)
+
+
+def test_a_wrong_match_is_mended_by_matching_again(station, template):
+    claim = claimed(station)
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1))
+    supervise(station, template)
+    lines = [station.claimants(number).lines[0] for number in ("ML-40001", "ML-40002")]
+    wrong = station.match(claim.lpn, lines[0])
+    assert isinstance(wrong, Opened)
+    press(station, wrong, life.Digit(4))
+    right = station.match(claim.lpn, lines[1])
+    assert isinstance(right, Opened) and right.inspection.rma == "ML-40002" and right.inspection.chosen is None
+    with station.store.read() as reader:
+        assert reader.open_count("lumo", "ML-40001", 1) == 1
+        first = reader.parcel_of("lumo", "ML-40001")
+    assert first is not None and first.missing == (("lumo", "ML-40001", 1),)
+    assert isinstance(station.scan("ML-40001"), Arrived), "it is still expected"
+
+
+def test_undo_takes_no_matched_claim_from_under_the_hands(station, template):
+    claim = claimed(station)
+    announce(station, "ML-40001", (LAMP, 1))
+    supervise(station, template)
+    matched = station.match(claim.lpn, station.claimants("ML-40001").lines[0])
+    assert isinstance(matched, Opened)
+    press(station, matched, life.Digit(4), life.Found("scratch_deep"))
+    for undone in (station.undo(), station.reopen(claim.lpn, "why")):
+        assert isinstance(undone, Said) and claim.lpn in text(undone.title)
+    assert station.show(claim.lpn).found("scratch_deep")
+
+
+def test_a_matched_claims_time_on_the_bench_counts_from_its_match(station, template):
+    claim = claimed(station)
+    station.clock.at += timedelta(days=3)
+    announce(station, "ML-40001", (LAMP, 1))
+    supervise(station, template)
+    matched = station.match(claim.lpn, station.claimants("ML-40001").lines[0])
+    assert isinstance(matched, Opened)
+    station.clock.at += timedelta(seconds=40)
+    unit = committed(station, matched, press(station, matched, life.Digit(1)).inspection)
+    assert 40_000 <= unit.dwell_ms["condition"] < 60_000
+
+
+def test_an_announced_article_whose_like_waits_as_a_claim_is_said_so(station, template):
+    claim = claimed(station, LAMP)
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = station.scan(LAMP)
+    assert isinstance(unit, Opened) and unit.said is not None and claim.lpn in text(unit.said)
 
 
 def test_a_claim_on_a_full_line_is_one_unit_more_and_said_so(station, template):
@@ -1287,7 +1435,7 @@ def test_nothing_answers_to_a_number_that_nobody_announced(station):
 
 def test_the_camera_reads_the_code_that_is_held_before_it(station, template):
     announce(station, template.parcels[0].scans[0], (LAMP, 1))
-    code = station.look()
+    code = station.look(Event())
     assert code == template.parcels[0].scans[0]
     assert isinstance(station.scan(code), Arrived)
 
@@ -1296,19 +1444,22 @@ def test_looking_ends_when_somebody_stops_it_and_says_when_it_saw_nothing(statio
     for picture in (Path(template.dir) / "camera").glob("state*"):
         (tmp_path / picture.name).write_bytes(picture.read_bytes())
     monkeypatch.setattr(station, "_camera", FolderCamera(tmp_path))
+    stop = Event()
+    Timer(0.3, stop.set).start()
+    assert station.look(stop) is None
     Timer(0.3, station.stop_looking).start()
-    assert station.look() is None
+    assert station.look(Event()) is None
     monkeypatch.setattr("inspect_station.station.LOOK_S", 0.3)
-    said = station.look()
+    said = station.look(Event())
     assert isinstance(said, Said) and "no code" in text(said.title)
 
 
 def test_without_a_camera_looking_says_how_to_set_one_up(station, monkeypatch):
     monkeypatch.setattr(station, "_camera", None)
-    said = station.look()
+    said = station.look(Event())
     assert isinstance(said, Said) and "station.toml" in text(said.hint)
     monkeypatch.setattr(station, "_camera", FolderCamera(Path("absent")))
-    assert isinstance(station.look(), Said)
+    assert isinstance(station.look(Event()), Said)
 
 
 def test_what_an_imported_sellers_rmas_look_like_is_known_too_and_no_pattern_breaks_or_stalls_the_station(station):

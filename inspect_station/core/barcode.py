@@ -200,6 +200,11 @@ def _refusal(raw: str) -> Message | None:
         )
     foreign = [sign for sign in raw if unicodedata.category(sign) in ("Cc", "Cs") or sign == LOST]
     points = ", ".join(dict.fromkeys(f"U+{ord(sign):04X}" for sign in foreign if sign != GS))
+    if points == "U+FFFD":
+        return msg(
+            "A part of this code did not come through (U+FFFD): not used. Scan it again; if that comes often, set the "
+            "scanner to send a prefix."
+        )
     if points:
         return msg("This code holds characters that are not text ({points}): not used. Scan it again.", points=points)
     return None

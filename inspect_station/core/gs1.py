@@ -95,7 +95,8 @@ _FOLLOWERS: Mapping[str, str] = {
     **dict.fromkeys(("410", "411", "412", "413", "414"), "[0-9]{13}"),
     **{"00": "[0-9]{18}", "01": "[0-9]{14}", "02": "[0-9]{14}", "8008": _DATE, "3[1-6][0-9]{2}": "[0-9]{6}"},
 }
-"""Elements that stand beside others on articles and parcels, and how each begins."""
+"""Elements that stand beside others on articles and parcels, and how each begins. Not a company's own (90 to 99): two
+digits that may begin anything would put two serials of three in doubt."""
 
 
 def _may_hold_another(found: Mapping[str, str]) -> bool:

@@ -1236,6 +1236,7 @@ def matched(unit: Inspection, *, rma: Rma, line: Line, product: Product, parcel:
     """What nobody had announced is a unit of this line: graded like any other, with the plate and photos it has."""
     return reopened(unit, by=by).but(
         kind=Kind.UNIT,
+        was=Kind.UNKNOWN,
         seller=rma.seller,
         rma=rma.number,
         channel=rma.channel,

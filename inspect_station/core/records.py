@@ -356,7 +356,7 @@ class Inspection(Record):
     parcel: str
     kind: Kind = Kind.UNIT
     was: Kind | None = None
-    """What it was before it turned out to be dangerous."""
+    """What it was before it turned out to be dangerous, or before its RMA was found."""
     seller: str = ""
     rma: str = ""
     line: Line | None = None

@@ -58,7 +58,7 @@ _PACKET = 0.0005
 _STALL = 0.500
 """Seconds that a scanner, or the line to it, may pause inside a code. With a prefix the rest is waited for; without
 one it is known by coming so soon behind half a code."""
-_LEAST: Mapping[Mode, int] = {"keys": 4, "text": 6}
+_LEAST: Mapping[Mode, int] = {"keys": 4, "text": 5}
 """Characters of the shortest scan that a hand could have typed; see `Wedge`."""
 _AIM = re.compile(r"\](?:[A-Za-z](?:[0-9A-Za-z].*)?)?", re.DOTALL)
 """What may become a code behind its AIM identifier (ISO/IEC 15424)."""
@@ -75,7 +75,9 @@ class Wedge:
     `due` is None: until then a `Retract` can take it back.
 
     **With a prefix** set on the scanner it is certain: a scan is what stands between prefix and suffix
-    (without a suffix: Enter, Tab or silence), and all other keys act at once. A burst whose configured suffix
+    (without a suffix: Enter, Tab or silence), and all other keys act as soon as nothing follows at a machine's pace
+    (12 ms). Three and more at that pace are a scanner that does not send the prefix: they come out as one code
+    behind U+FFFD. A burst whose configured suffix
     never came ends in U+FFFD, which `read` rejects: half a code is no code. A prefix that ends in ``]`` is the
     AIM identifier that the scanner sends (``]C1``, ``]d2``, ``]E0``, ``]Q3``…): it stays in the text, for `read`.
 
@@ -85,10 +87,10 @@ class Wedge:
     on average). Four, not three: ``8`` ``7`` ``Enter`` or ``1`` ``0`` ``0`` ``Enter`` from a quick hand must
     reach the measure field, while no code at the dock has three characters. The price is that a hand's fourth
     key under 150 ms, followed by Enter as quickly, is taken for a scan. In mode ``text`` (all printable keys
-    are text) keys act at once, and only six or more at that pace all along (any two gaps together under 180 ms),
+    are text) keys act at once, and only five or more at that pace all along (any two gaps together under 180 ms),
     *and* an Enter or Tab as close, are pulled back as a scan: quick typists reach single gaps like that, not
-    seven in a row; a scan into a text field without its Enter stays there. In both, fewer characters are a scan too
-    where no gap is a hand's (12 ms).
+    six in a row; a scan into a text field without its Enter stays there. In both, fewer characters are a scan too
+    where no gap is a hand's (12 ms): three, or one and its Enter.
 
     A hand's key shortly before a scan stays a press if its gap shows it: at least 90 ms, and twice the
     largest gap of the scan. Closer than that it becomes part of the code, which is then unknown: seen, and
@@ -120,6 +122,8 @@ class Wedge:
         """Keys, with their times, that may still turn out to be (part of) a scan."""
         self._acted = 0
         """How many of them have been pressed already."""
+        self._strays: _Run = []
+        """With a prefix: keys outside of it, until it is clear that a hand pressed them."""
         self._last = ""
         self._ended = -inf
         """Text and end of the last scan, a dropped one included: a scanner that repeats stays dropped."""
@@ -134,11 +138,13 @@ class Wedge:
     def waits(self) -> tuple[float, ...]:
         """Seconds of silence that mean something, ascending: what `tick` should be told of, and what a key must not
         seem to have taken unless so much silence was seen."""
-        return tuple(sorted({self._hold, _SLOWEST, _GAP, _STALL}))
+        return tuple(sorted({_FINGERS, self._hold, _SLOWEST, _GAP, _STALL}))
 
     @property
     def due(self) -> float | None:
         """When `tick` must be called if no key comes before; None when nothing is open."""
+        if self._strays:
+            return self._strays[-1][0] + (_GAP if _machine(_gaps(self._strays)) else _FINGERS)
         if not self._run:
             return None
         return self._run[-1][0] + (self._hold if self._holds_first else self._patience)
@@ -153,12 +159,13 @@ class Wedge:
         """
         outs = [*self.tick(at)]
         if key in _ENDS:
-            if self._run:
-                closed = self._settle(at, ended=True)
+            if self._run or self._strays:
+                closed = [*self._astray(at, ended=True), *self._settle(at, ended=True)]
                 outs += closed
                 belongs = any(isinstance(out, Scanned | Doubled) for out in closed)
             else:
                 belongs = at - self._ended < (_STALL if self._half else _GAP)
+                self._half = self._half and not belongs
             if not belongs:
                 outs.append(Press(key))
         elif self._prefix:
@@ -180,17 +187,19 @@ class Wedge:
         """
         if self.due is None or at < self.due:
             return ()
+        if self._strays:
+            return tuple(self._astray(self._strays[-1][0], ended=False))
         if self._holds_first and at < self._run[0][0] + self._patience:
             self._acted = 1
             return tuple(_presses(self._run))
         return tuple(self._settle(self._run[-1][0], ended=False))
 
     def whole(self, at: float, text: str) -> tuple[Out, ...]:
-        """A code that came in one piece, from a scanner that does not type or from the camera.
+        """A code that came in one piece, from a scanner that does not type; not while `due` is set.
 
         What a hand has pressed is settled first; the same code again at once is a double read, whichever way it came.
         """
-        outs = [*self.tick(at), *self._settle(at, ended=False)]
+        outs = [*self.tick(at), *self._astray(at, ended=False), *self._settle(at, ended=False)]
         self._half = False
         return (*outs, self._once(text, at, at))
 
@@ -213,15 +222,31 @@ class Wedge:
         self._run.append((at, key))
 
     def _frame(self, at: float, key: str) -> list[Out]:
-        """One key where a prefix is configured: what cannot be part of a prefixed burst acts at once."""
+        """One key where a prefix is configured: what cannot be part of a prefixed burst is astray."""
         outs: list[Out] = []
         self._append(at, key)
         while self._run and not self._may_open(_text(self._run)):
-            outs += _presses([self._run.pop(0)])
+            stray = self._run.pop(0)
+            if len(stray[1]) > 1 and not _machine(_gaps(self._strays)):
+                outs += [*self._astray(at, ended=False), *_presses([stray])]
+            elif len(self._strays) < self._most:
+                self._strays.append(stray)
+            else:
+                self._strays[-1] = stray
+        if self._run:
+            outs += self._astray(self._run[0][0], ended=False)
         body = _text(self._run)[len(self._prefix) :]
         if self._suffix and body.endswith(self._suffix):
             outs += self._settle(at, ended=True)
         return outs
+
+    def _astray(self, at: float, *, ended: bool) -> list[Out]:
+        """What came without the prefix: a hand's keys, or the code of a scanner that does not send it."""
+        run, self._strays = self._strays, []
+        gaps = _gaps(run) + ([at - run[-1][0]] if run and ended else [])
+        if not _machine(gaps, least=1 if ended else 2):
+            return _presses(run)
+        return [self._once(LOST + _text(run), run[0][0], at)]
 
     def _may_open(self, text: str) -> bool:
         """Whether a prefixed burst can begin so."""
@@ -292,7 +317,7 @@ class Wedge:
 
     def _told(self, count: int, gaps: Sequence[float], *, ended: bool) -> bool:
         """Whether so many characters are a scan by the gaps behind them, that to the end among them."""
-        sure = len(gaps) > 1 and max(gaps) < _FINGERS
+        sure = _machine(gaps, least=1 if ended else 2)
         enough = count >= _LEAST[self.mode]
         if self.mode == "keys":
             return sure or (enough and (ended or sum(gaps) < _SLOWEST * len(gaps)))
@@ -307,6 +332,11 @@ def _presses(run: Iterable[tuple[float, str]]) -> list[Out]:
 
 def _gaps(run: Sequence[tuple[float, str]]) -> list[float]:
     return [later - earlier for (earlier, _), (later, _) in pairwise(run)]
+
+
+def _machine(gaps: Sequence[float], least: int = 2) -> bool:
+    """Whether so many gaps and more are all shorter than any hand's."""
+    return len(gaps) >= least and max(gaps) < _FINGERS
 
 
 def _text(run: Sequence[tuple[float, str]]) -> str:

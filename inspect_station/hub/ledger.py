@@ -23,6 +23,8 @@ OVERLAP = timedelta(hours=24)
 """The old token lives so long beside a new one that was never used (sync.md §2.3)."""
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
+_ON_NO_LINE = f"'{EventType.CLAIM_OPENED}', '{EventType.INSPECTION_VOIDED}'"
+"""What puts no unit on a line: a claim has none yet, and what is taken back was told before."""
 _CONSUMES_NOTHING = f"'{Kind.WRONG_ITEM}', '{Kind.EMPTY_BOX}'"
 
 
@@ -310,9 +312,9 @@ class Ledger(Writer):
             WHERE i.seller = ?2 AND i.rma = ?3 AND i.line_no = ?4 AND i.id <> ?5
                 AND i.current AND i.voided_at IS NULL AND i.kind NOT IN ({_CONSUMES_NOTHING})
                 AND (SELECT min(f.received_at || f.id) FROM hub_event f
-                    WHERE f.subject = i.id AND f.type <> '{EventType.CLAIM_OPENED}')
+                    WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE}))
                     < coalesce((SELECT min(f.received_at || f.id) FROM hub_event f
-                    WHERE f.subject = ?5 AND f.type <> '{EventType.CLAIM_OPENED}'), '~')
+                    WHERE f.subject = ?5 AND f.type NOT IN ({_ON_NO_LINE})), '~')
             """,
             tenant,
             unit.seller,

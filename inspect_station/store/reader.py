@@ -134,7 +134,7 @@ class Reader:
             UNION
             SELECT * FROM (SELECT seller, number FROM rma WHERE tracking = ?1 ORDER BY seller, number LIMIT ?2)
             UNION
-            SELECT * FROM (SELECT seller, number FROM rma_line WHERE serial <> '' AND serial = ?1
+            SELECT * FROM (SELECT seller, number FROM rma_line WHERE serial <> '' AND serial = upper(?1)
                 ORDER BY seller, number LIMIT ?2)
             ORDER BY 1, 2 LIMIT ?2
             """,

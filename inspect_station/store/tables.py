@@ -110,6 +110,7 @@ class RmaLine(Row, table=True):
     gtin: str
     quantity: int
     serial: str
+    """In capitals, as scanners and people spell it in either case."""
     requested_on: str | None
     delivered_on: str | None
     open: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

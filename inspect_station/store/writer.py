@@ -147,7 +147,7 @@ class Writer(Reader):
             self._do("DELETE FROM rma_line WHERE seller = ? AND number = ?", rma.seller, rma.number)
             self._connection.executemany(
                 "INSERT INTO rma_line (seller, number, no, gtin, quantity, serial, requested_on, delivered_on) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "VALUES (?, ?, ?, ?, ?, upper(?), ?, ?)",
                 [
                     (
                         rma.seller,

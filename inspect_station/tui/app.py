@@ -17,7 +17,7 @@ from textual.content import Content
 from textual.message import Message as Note
 from textual.theme import Theme
 
-from inspect_station.core.barcode import GS, LOST, clean
+from inspect_station.core.barcode import GS, LOST
 from inspect_station.core.records import Inspection
 from inspect_station.core.wedge import Doubled, Out, Press, Retract, Scanned, Wedge
 from inspect_station.errors import Exit, StationError
@@ -358,7 +358,7 @@ class StationApp(App[int]):
     @on(Code)
     def _coded(self, note: Code) -> None:
         self._touched = max(self._touched, note.at)
-        self._queue(partial(self._whole, note.at, note.text))
+        self._queue(partial(self._between, partial(self._whole, note.at, note.text)))
 
     async def _whole(self, at: float, text: str) -> None:
         await self._act(self._wedge.whole(at, text))
@@ -368,9 +368,8 @@ class StationApp(App[int]):
         await self._act(self._wedge.tick(at))
         if self._wedge.due is not None:
             await self._feed(at, LOST)
-        elif self.scene.writes:
-            for sign in clean(text):
-                self._show(self.hands.press(self.scene, sign).scene)
+        else:
+            self._show(self.hands.pasted(self.scene, text))
 
     async def _act(self, outs: Sequence[Out]) -> None:
         for out in outs:

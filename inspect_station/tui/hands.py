@@ -6,6 +6,7 @@ Because a key only makes the next scene, a key that turns out to begin a scan is
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from threading import Event
 from typing import Any
 
 from inspect_station.core import inspection as life
@@ -53,6 +54,9 @@ from inspect_station.tui.scene import (
     possible,
 )
 
+NO_ANSWER = (ScanKind.BADGE, ScanKind.REJECTED)
+"""What is no answer where a code is asked for: it is what it is everywhere."""
+
 LONGEST = 128
 """Characters in a field; longer codes are not read either."""
 
@@ -89,6 +93,12 @@ def _day(text: str, latest: date) -> date | None:
     return None
 
 
+def _fits(unit: OnUnit, sign: str) -> bool:
+    """Whether the page's field takes this sign, or key."""
+    field = unit.view.field
+    return field is not None and (field.text or sign in "0123456789.," or sign == "backspace")
+
+
 @dataclass(frozen=True)
 class Hands:
     """Keys and scans of one station."""
@@ -104,16 +114,16 @@ class Hands:
         if scan.kind is ScanKind.COMMAND:
             key = self.keymap.command(scan.text)
             return self.press(scene, key) if key else self._nothing(scene, scan.text)
-        if isinstance(scene.over, Type) and scene.over.asks_code and scan.kind is not ScanKind.BADGE:
+        if isinstance(scene.over, Type) and scene.over.asks_code and scan.kind not in NO_ANSWER:
             return scene.over.submit(scene.but(over=None, banner=None), clean(text, LONGEST))
         unit = scene.unit
         current = unit.inspection if unit else None
         parcel = scene.place.arrived.parcel if isinstance(scene.place, OnParcel) else None
-        looking = isinstance(scene.over, Looking)
+        looking = scene.over if isinstance(scene.over, Looking) else None
 
         def work() -> Seen:
-            if looking:
-                self.station.stop_looking()
+            if looking is not None:
+                looking.stop.set()
             return self.station.scan(text, current, parcel)
 
         return Turn(
@@ -125,11 +135,12 @@ class Hands:
 
     @staticmethod
     def _noted(scan: Scan, turn: Turn) -> Turn:
-        """What was wrong with the code although it was understood; a scanner set wrongly is told about once."""
+        """What was wrong with the code although it was understood; a scanner set wrongly is told about once. Of a text
+        that only the store knows nothing is wrong."""
         scene = turn.scene
         if scene.banner is not None:
             return turn
-        if scan.problem is not None:
+        if scan.problem is not None and scan.kind is not ScanKind.UNKNOWN:
             return replace(turn, scene=scene.but(banner=Banner("look", scan.problem)))
         if scan.repaired and not scene.layout_told:
             title = msg(
@@ -142,23 +153,40 @@ class Hands:
 
     def _look(self, scene: Scene) -> Turn:
         """The camera reads a code; keys and scanner go on meanwhile."""
-        return Turn(
-            scene.but(over=Looking(), banner=None),
-            Effect(self.station.look, self._looked, msg("the camera looks…"), beside=True),
-        )
+        looking = Looking(Event())
 
-    def _looked(self, scene: Scene, result: str | Said | None) -> Turn:
-        if not isinstance(scene.over, Looking):
-            return Turn(scene)  # a key or another scan came first
-        scene = scene.but(over=None)
-        if isinstance(result, str):
-            return self.scanned(scene, result)
-        return self.arrive(scene, result) if result else Turn(scene)
+        def looked(now: Scene, result: str | Said | None) -> Turn:
+            if now.over is not looking:
+                return Turn(now)  # a key or another scan came first
+            now = now.but(over=None)
+            if isinstance(result, str):
+                return self.scanned(now, result)
+            return self.arrive(now, result) if result else Turn(now)
+
+        work = Effect(lambda: self.station.look(looking.stop), looked, msg("the camera looks…"), beside=True)
+        return Turn(scene.but(over=looking, banner=None), work)
 
     def doubled(self, scene: Scene, text: str) -> Turn:
         """The same code twice at once: dropped, with a sign."""
         said = msg("double read of {code}: dropped", code=clean(text, 40))
+        banner = scene.banner
+        if banner is not None and banner.tone in ("look", "bad"):
+            return Turn(scene.but(banner=replace(banner, hint=said)))  # why the first was refused stays
         return Turn(scene.but(banner=Banner("info", said)))
+
+    def pasted(self, scene: Scene, text: str) -> Scene:
+        """Text from the clipboard goes where text is typed, and nowhere else."""
+        for sign in clean(text):
+            match scene.over, scene.place:
+                case Type() as field, _:
+                    typed = _edited(field.text, sign)
+                    scene = scene if typed is None else scene.but(over=replace(field, text=typed))
+                case None, (SignIn() | AtDesk()) as place:
+                    typed = _edited(place.typed, sign)
+                    scene = scene if typed is None else scene.but(place=replace(place, typed=typed))
+                case None, OnUnit() as unit if unit.view.field is not None and _fits(unit, sign):
+                    scene = scene.but(place=replace(unit, typed=_edited(unit.typed, sign) or unit.typed))
+        return scene
 
     def _nothing(self, scene: Scene, key: str) -> Turn:
         shown = written(clean(key, 20) or key, self.station.voice()) if key.isprintable() else "?"
@@ -238,7 +266,9 @@ class Hands:
                 )
                 for line in several.lines
             ),
-            lambda scene, line: self._do(scene, lambda: self.station.pick(line, unit=several.article)),
+            lambda scene, line: self._do(
+                scene, lambda: self.station.pick(line, unit=several.article, scan=several.scan)
+            ),
             notes=(more,) if several.total > shown else (),
         )
 
@@ -248,11 +278,10 @@ class Hands:
         """One key, as the wedge lets it through."""
         scene = scene.but(picture="")
         match scene.over:
-            case Looking():
+            case Looking(stop):
                 if not self.keymap.find(key, possible(scene)):
                     return Turn(scene)
-                stop = Effect(self.station.stop_looking, lambda now, _: Turn(now), msg("working…"))
-                return Turn(scene.but(over=None), stop)
+                return Turn(scene.but(over=None), Effect(stop.set, lambda now, _: Turn(now), msg("working…")))
             case Ask() as ask:
                 return self._in_ask(scene, ask, key)
             case Choose() as choose:
@@ -601,8 +630,7 @@ class Hands:
         view = unit.view
         if view.field is not None:
             sign = DIGITS.get(key, key)
-            belongs = view.field.text or sign in "0123456789.," or key == "backspace"
-            text = _edited(unit.typed, sign) if belongs else None
+            text = _edited(unit.typed, sign) if _fits(unit, sign) else None
             if text is not None:
                 return Turn(scene.but(place=replace(unit, typed=text), banner=None))
         id = self.keymap.find(key, possible(scene))
@@ -656,6 +684,8 @@ class Hands:
                 return Turn(scene.but(over=self._criteria(unit)))
             case "override":
                 return Turn(scene.but(over=self._override(), banner=None))
+            case "match":
+                return Turn(scene.but(over=self._match(unit.inspection.lpn), banner=None))
             case "count" | "postmark" | "edit" | "note" | "hold":
                 return Turn(scene.but(over=self._field(unit, id), banner=None))
         return self._nothing(scene, key)

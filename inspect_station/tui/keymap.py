@@ -197,14 +197,17 @@ class Keymap:
             if key.id not in NEEDLESS:
                 for name in key.keys:
                     keys.setdefault(name, []).append(key)
-        found = [self._coded(name, does) for name, does in keys.items()]
+        coded = (self._coded(name, does) for name, does in keys.items())
+        found = [each for each in coded if each is not None]
         for place in COMMAND_PLACES:
             yield from (each for each in found if each.place == place)
 
-    def _coded(self, name: str, does: Sequence[Key]) -> Command:
+    def _coded(self, name: str, does: Sequence[Key]) -> Command | None:
         places = [key.place for key in does]
-        if name.isdecimal():
-            place = "danger" if name in self["danger"].keys else "grade"
+        if name in self["danger"].keys:
+            place = "danger"
+        elif name.isdecimal():
+            place = "grade"
         elif name in CAPS.values() or "list" in places:
             place = "list"
         else:
@@ -212,7 +215,9 @@ class Keymap:
         does = sorted(does, key=lambda key: key.place != place)
         names = (name, *(cap for cap, key in CAPS.items() if key == name), *(key.id for key in does))
         codes = (COMMAND + each.upper().replace("_", "-") for each in names)
-        return Command(next(code for code in codes if self.command(code) == name), name, tuple(does), place)
+        code = next((code for code in codes if self.command(code) == name), "")
+        # A key that does nothing any more, and whose code means the one that took its place.
+        return Command(code, name, tuple(does), place) if code else None
 
 
 def table(voice: Voice) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from threading import Event
 from typing import Any, Literal
 
 from inspect_station.core import inspection as life
@@ -149,6 +150,8 @@ class Photos:
 class Looking:
     """The camera looks for a code; Esc, or a scan that comes first, stops it."""
 
+    stop: Event
+
 
 Over = Ask | Choose | Type | Help | Page | Photos | Looking
 
@@ -294,4 +297,6 @@ def _on_unit(unit: OnUnit) -> tuple[str, ...]:
         keys.insert(keys.index("photo") + 1, "view")
     if view.page in ("condition", "test"):
         keys.append("camera")
+    if unit.inspection.was is Kind.UNKNOWN:
+        keys.append("match")
     return tuple(keys)

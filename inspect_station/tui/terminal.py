@@ -19,7 +19,8 @@ from math import nextafter
 from time import monotonic
 from typing import ClassVar, Self
 
-from textual import events
+from textual import constants, events
+from textual._keyboard_protocol import MODIFIER_FUNCTIONAL_KEYS
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
@@ -48,6 +49,11 @@ class Terminal(LinuxDriver):
     """Textual's driver with a reader of ours."""
 
     waits: ClassVar[tuple[float, ...]] = (0.0,)
+
+    def start_application_mode(self) -> None:
+        """Without kitty's keyboard protocol, which sends every key as a sequence, and Shift as a key of its own."""
+        constants.DISABLE_KITTY_KEY = True  # type: ignore[misc]
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     @classmethod
     def telling(cls, waits: tuple[float, ...]) -> type[Self]:
@@ -81,6 +87,13 @@ class Terminal(LinuxDriver):
             self.process_message(event)
 
 
+_MODIFIERS = MODIFIER_FUNCTIONAL_KEYS | {"caps_lock", "num_lock", "scroll_lock"}
+
+
+def _is_modifier(event: Message) -> bool:
+    return isinstance(event, events.Key) and event.key.rpartition("+")[2] in _MODIFIERS
+
+
 class Reader:
     """What a terminal sent, as events: keys, pastes and the terminal's own reports."""
 
@@ -91,7 +104,11 @@ class Reader:
         """What came of a paste that has not ended."""
 
     def read(self, data: bytes) -> Iterable[Message]:
-        """The events of what one read brought; bytes that are no text become U+FFFD."""
+        """The events of what one read brought; bytes that are no text become U+FFFD. Shift and its like, which some
+        terminals report, are no keys here: a capital letter would tear a code."""
+        return (event for event in self._events(data) if not _is_modifier(event))
+
+    def _events(self, data: bytes) -> Iterable[Message]:
         text = self._decode(data)
         if self._pasted is None and text.startswith(BRACKETED_PASTE_START):
             self._pasted, text = "", text.removeprefix(BRACKETED_PASTE_START)

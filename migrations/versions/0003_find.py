@@ -26,7 +26,7 @@ def _index(name: str, table: str, *columns: str, where: str = "") -> None:
 
 def upgrade() -> None:
     op.add_column("rma_line", sa.Column("open", sa.Integer(), nullable=False, server_default="0"))
-    op.execute(f"UPDATE rma_line SET open = {OPEN}")
+    op.execute(f"UPDATE rma_line SET open = {OPEN}, serial = upper(serial)")
     op.drop_index("ix_rma_line_gtin", "rma_line")
     op.drop_index("ix_product_words_seller_gtin", "product")
     requested = "coalesce(requested_on, delivered_on, '9')"

@@ -298,7 +298,18 @@ def test_with_a_prefix_a_scan_is_certain_at_any_pace(gap_ms: float, mode: Mode) 
 @pytest.mark.parametrize(
     ("prefix", "suffix", "keys", "outs"),
     [
-        pytest.param("~", "", typed("123456", 5), presses([*"123456", "enter"]), id="without it, keys are keys"),
+        pytest.param("~", "", typed("123456", 15), presses([*"123456", "enter"]), id="without it, keys are keys"),
+        pytest.param("~", "", typed("123456", 5), [Scanned(LOST + "123456")], id="a scanner that does not send it"),
+        pytest.param("~", "", typed("123456", 5, end=""), [Scanned(LOST + "123456")], id="nor an end"),
+        pytest.param("~", "", typed("12", 5, end=""), presses("12"), id="two keys in one stroke"),
+        pytest.param("~", "", typed("1", 5), [Scanned(LOST + "1")], id="one sign and its Enter, from no hand"),
+        pytest.param(
+            "~",
+            "",
+            typed("123", 5, end="") + typed("~AB", 5, 30),
+            [Scanned(LOST + "123"), Scanned("AB")],
+            id="a prefix behind it",
+        ),
         pytest.param("\x02", "\x03", typed(f"\x02{CODE}\x03", 5), [Scanned(CODE)], id="STX and ETX, then Enter"),
         pytest.param("#!", "", typed("##!AB", 5), [Press("#"), Scanned("AB")], id="the prefix begins late"),
         pytest.param("#!", "", typed("#1", 200, end=""), presses("#1"), id="a hand types its first character"),
@@ -316,12 +327,15 @@ def test_with_a_prefix(prefix: str, suffix: str, keys: Keys, outs: list[Out]) ->
     assert run(Wedge(prefix=prefix, suffix=suffix), keys) == outs
 
 
-def test_with_a_prefix_keys_act_at_once() -> None:
+def test_with_a_prefix_keys_act_when_nothing_follows_at_a_machines_pace() -> None:
     wedge = Wedge(prefix="#!")
-    assert wedge.feed(0.00, "1") == (Press("1"),)
-    assert wedge.feed(0.01, "f2") == (Press("f2"),)
-    assert wedge.feed(0.02, "#") == (), "it may begin a scan"
-    assert wedge.feed(0.03, "2") == (Press("#"), Press("2"))
+    assert wedge.feed(0.000, "1") == ()
+    assert wedge.due == pytest.approx(0.012)
+    assert wedge.tick(0.012) == (Press("1"),)
+    assert wedge.feed(0.020, "f2") == (Press("f2"),)
+    assert wedge.feed(0.040, "#") == (), "it may begin a scan"
+    assert wedge.feed(0.060, "2") == ()
+    assert wedge.tick(0.072) == (Press("#"), Press("2"))
     assert wedge.due is None
 
 

@@ -412,6 +412,19 @@ def test_a_claim_is_on_the_line_only_since_it_was_matched(hub: Hub) -> None:
     assert here.told(matched) == [("conflict_recorded", "line_conflict")], "the line was full by then"
 
 
+def test_a_claim_that_was_taken_back_in_between_is_on_the_line_no_sooner(hub: Hub) -> None:
+    here, there = Dock(hub, "DOCK-1"), Dock(hub, "DOCK-2")
+    claim = _unit(rma="", line=None, kind=Kind.UNKNOWN)
+    again = claim.but(revision=3)
+    for unit, line in ((claim, "claim.opened"), (again, "claim.opened")):
+        here.send(here.line(line, unit.model_dump(mode="json")))
+        if unit is claim:
+            here.send(here.voided(claim))
+    assert there.told(there.finished(_unit(Grade.USED))) == [("accepted", "")]
+    matched = here.finished(_unit(id=claim.id, revision=4))
+    assert here.told(matched) == [("conflict_recorded", "line_conflict")]
+
+
 # ── Tenants ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

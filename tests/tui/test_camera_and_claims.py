@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,24 @@ async def test_looking_twice_stops_the_first_look(dock: Dock, blind: list[str]) 
         assert isinstance(over(operator), Looking)
         await operator.press("Esc")
         await until(operator, lambda: blind == ["stopped", "stopped"])
+
+
+async def test_a_look_that_ends_late_does_not_end_the_next_one(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[threading.Event] = []
+
+    def look(camera: object, stop: threading.Event) -> None:
+        stop.wait(10)
+        time.sleep(0.3)  # a slow camera
+        ended.append(stop)
+
+    monkeypatch.setattr("inspect_station.camera.look_for_code", look)
+    async with dock() as operator:
+        await operator.press("F5", "Esc", "F5")
+        second = over(operator)
+        assert isinstance(second, Looking)
+        await until(operator, lambda: len(ended) == 1)
+        await operator.rest()
+        assert over(operator) is second and not second.stop.is_set()
 
 
 async def test_the_program_ends_while_the_camera_looks(dock: Dock, blind: list[str]) -> None:

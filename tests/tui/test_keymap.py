@@ -92,10 +92,16 @@ def test_what_a_command_code_stands_for(code: str, key: str) -> None:
 
 def test_danger_has_a_place_of_its_own() -> None:
     assert [command.code for command in Keymap().commands() if command.place == "danger"] == ["CMD-0"]
-    assert {command.code for command in Keymap({"danger": "k"}).commands() if command.key in "0k"} == {
-        "CMD-0",
-        "CMD-DANGER",
-    }
+    moved = {command.code: command.place for command in Keymap({"danger": "k"}).commands() if command.key in "0k"}
+    assert moved == {"CMD-0": "grade", "CMD-DANGER": "danger"}
+
+
+@pytest.mark.parametrize("moved", [{"up": "k"}, {"down": "j", "resume": "j"}, {"down": "j", "resume": "j", "up": "k"}])
+def test_an_arrow_that_does_nothing_any_more_has_no_code(moved: dict[str, str]) -> None:
+    keymap = Keymap(moved)
+    codes = {command.code: command.key for command in keymap.commands()}
+    assert set(moved.values()) <= set(codes.values())
+    assert all(keymap.command(code) == key for code, key in codes.items())
 
 
 @pytest.mark.parametrize("locale", ["en", "fr"])

@@ -247,7 +247,7 @@ async def test_a_paste_inside_a_scan_is_no_text(dock: Dock) -> None:
         assert "U+FFFD" in await operator.screen()
 
 
-async def test_with_a_prefix_a_scan_is_certain_and_keys_act_at_once(
+async def test_with_a_prefix_a_scan_is_certain_and_a_scanner_without_it_presses_nothing(
     dock: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from inspect_station.core.wedge import Wedge
@@ -257,8 +257,13 @@ async def test_with_a_prefix_a_scan_is_certain_and_keys_act_at_once(
         await operator.scan("\x06]E0ML-4001", 0.3)
         assert isinstance(operator.app.scene.place, OnParcel)
         operator.key("?", after=1.0)
-        await operator.app.settled()
+        await operator.rest(0.012)
         assert isinstance(operator.app.scene.over, Help)
+        await operator.press("Esc")
+        before = seen(operator.app.scene)
+        await operator.scan("xpf13")
+        assert seen(operator.app.scene) == before
+        assert "U+FFFD" in await operator.screen()
 
 
 async def test_a_supervisors_pin_typed_quickly_is_no_scan(dock: Dock) -> None:
@@ -269,3 +274,90 @@ async def test_a_supervisors_pin_typed_quickly_is_no_scan(dock: Dock) -> None:
         await operator.rest()
         assert operator.station.operator is not None
         assert operator.station.operator.code == "sup"
+
+
+# ── What a review found ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("gap", [0.004, 0.015, 0.04, 0.08])
+async def test_a_measure_and_a_pin_are_scanned_from_the_command_sheet_at_any_pace(dock: Dock, gap: float) -> None:
+    async with dock() as operator:
+        await at_measure(operator)
+        await operator.press("backspace")
+        for code in ("CMD-8", "CMD-7"):
+            await operator.scan(code, gap)
+        assert isinstance(operator.app.scene.place, OnUnit)
+        assert operator.app.scene.place.typed == "87"
+        await operator.scan(BADGES["supervisor"], gap)
+        for code in (*(f"CMD-{digit}" for digit in PIN), "CMD-ENTER"):
+            await operator.scan(code, gap)
+        assert operator.station.by == "sup"
+
+
+async def test_a_rejected_code_is_no_answer_where_a_code_is_asked_for(dock: Dock) -> None:
+    async with dock() as operator:
+        await operator.scan("SOMETHING-ELSE")
+        await operator.press("Enter", "p", "p", "1", "Enter")
+        place = operator.app.scene.place
+        assert isinstance(place, AtDesk) and place.card is not None
+        await operator.scan(place.card.lpn)
+        await operator.press("F12")
+        await operator.scan("ML-40\x1101")
+        assert isinstance(operator.app.scene.over, Type)
+        assert "U+0011" in await operator.screen()
+
+
+async def test_nothing_is_wrong_with_a_number_that_the_store_knows(dock: Dock) -> None:
+    async with dock() as operator:
+        rows = "rma,seller,gtin,tracking\nML-9001,lumo,3760311300165,1234567890123\n"
+        operator.station.import_rmas(rows.encode())
+        await operator.scan("1234567890123")
+        assert isinstance(operator.app.scene.place, OnParcel)
+        assert operator.app.scene.banner is None
+
+
+async def test_a_double_read_does_not_hide_why_the_first_was_refused(dock: Dock) -> None:
+    async with dock() as operator:
+        operator.burst("9999\x112222")
+        operator.clock.s -= 0.9  # the burst begins a second later: nearly at once
+        operator.burst("9999\x112222")
+        await operator.rest()
+        said = await operator.screen()
+        assert "U+0011" in said and "double read" in said
+
+
+@pytest.mark.parametrize(("pasted", "typed"), [("f1", "1"), ("b", ""), ("8 7x", "87")])
+async def test_a_paste_on_a_measure_is_text_and_presses_nothing(dock: Dock, pasted: str, typed: str) -> None:
+    async with dock() as operator:
+        await at_measure(operator)
+        await operator.press("backspace")
+        before = operator.app.scene.place
+        assert isinstance(before, OnUnit)
+        operator.clock.s += 1
+        await operator.app._pasted(operator.clock.s, pasted)
+        after = operator.app.scene.place
+        assert isinstance(after, OnUnit)
+        assert (after.typed, after.inspection) == (typed, before.inspection)
+
+
+async def test_a_code_from_another_scanner_waits_for_the_one_that_is_being_typed(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with dock() as operator:
+        await on_unit(operator)
+        before = operator.app.scene.place
+        asked = scans(operator, monkeypatch)
+        operator.clock.s += 1
+        for sign in "31":
+            operator.key(sign, after=0.01)
+        operator.app.code("SER-123")
+        await operator.pilot.pause()
+        for sign in "560204":
+            operator.key(sign, after=0.01)
+        operator.key("Enter", after=0.01)
+        await operator.rest()
+        await operator.rest()
+        assert asked == ["31560204", "SER-123"]
+        place = operator.app.scene.place
+        assert isinstance(place, OnUnit) and isinstance(before, OnUnit)
+        assert place.inspection.chosen is before.inspection.chosen is None

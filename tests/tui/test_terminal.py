@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual import events
+from textual import constants, events
+from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from inspect_station.core.barcode import LOST
@@ -160,3 +161,17 @@ def test_a_key_that_waited_while_the_machine_stood_still_is_no_later_than_the_si
     line.end()
     assert [name for _, name in keys] == ["A", "B"]
     assert keys[1][0] - keys[0][0] == pytest.approx(0.04)
+
+
+def test_shift_and_its_like_are_no_keys_where_a_terminal_reports_them() -> None:
+    # As kitty's protocol sends ``ML-4001``: Shift as a key of its own before each capital letter.
+    reader = Reader()
+    sent = [b"\x1b[57441;2u", b"\x1b[77;2;77u", b"\x1b[57441;2u", b"\x1b[76;2;76u", b"-", b"4"]
+    assert [name for data in sent for name in told(reader.read(data))] == ["M", "L", "-", "4"]
+
+
+def test_kittys_protocol_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(LinuxDriver, "start_application_mode", lambda _: asked.append(constants.DISABLE_KITTY_KEY))
+    object.__new__(Terminal).start_application_mode()
+    assert asked == [True]
