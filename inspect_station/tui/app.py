@@ -230,8 +230,8 @@ class StationApp(App[int]):
             self._paint()
 
     def _paint(self) -> None:
-        if self._server is None:
-            return  # not on the screen yet
+        if self._server is None or not self.query("#page"):
+            return  # not on the screen yet, or not any more: the program ends
         self._stale = False
         voice, rules, scene = self.station.voice(), self.station.rules, self.scene
         beside = self.size.width >= WIDE and scene.unit is not None

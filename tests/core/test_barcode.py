@@ -203,7 +203,6 @@ def test_a_misread_code_is_unknown_and_says_why(raw: str, said: str) -> None:
         pytest.param("a\x9b1mb\x7fc\x9b", "U+009B, U+007F", id="C1 and DEL, each named once"),
         pytest.param("3700471\n002479", "U+000A", id="line feed"),
         pytest.param("a\x1d\x00", "U+0000", id="NUL, but not the GS1 separator"),
-        pytest.param("RMA-1A2B" + LOST, "U+FFFD", id="a code of which something got lost"),
         pytest.param("\udc80", "U+DC80", id="a byte that is not UTF-8"),
     ],
 )
@@ -212,6 +211,13 @@ def test_control_characters_are_rejected_and_named(raw: str, points: str) -> Non
     assert scan.kind is ScanKind.REJECTED
     assert scan.problem is not None
     assert scan.problem.params["points"] == points
+
+
+@pytest.mark.parametrize("raw", ["RMA-1A2B" + LOST, LOST + "1A2B", LOST])
+def test_a_part_of_a_code_is_no_code_and_says_what_may_help(raw: str) -> None:
+    scan = look(raw)
+    assert scan.kind is ScanKind.REJECTED and not scan.keys
+    assert "prefix" in str(scan.problem)
 
 
 @pytest.mark.parametrize(
