@@ -94,6 +94,17 @@ def _is_modifier(event: Message) -> bool:
     return isinstance(event, events.Key) and event.key.rpartition("+")[2] in _MODIFIERS
 
 
+def _keys(sequences: str) -> Iterable[Message]:
+    """The keys and reports that these sequences stand for; those that no terminal sends are data.
+
+    By a parser of their own: one that does not know a sequence waits for its end for ever, or falls over it.
+    """
+    try:
+        return list(XTermParser().feed(sequences))
+    except Exception:
+        return [events.Key("escape" if sign == ESC else "unknown", sign) for sign in sequences]
+
+
 class Reader:
     """What a terminal sent, as events: keys, pastes and the terminal's own reports."""
 
@@ -118,7 +129,7 @@ class Reader:
             if end:
                 yield from self.ended()
         if _SEQUENCES.fullmatch(text):
-            yield from self._parser.feed(text)
+            yield from _keys(text)
         elif alt := _ALT.fullmatch(text):
             # Alt and a key; or an Esc that tmux held back until the first character of a scan came.
             yield events.Key("unknown", LOST)

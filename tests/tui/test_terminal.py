@@ -51,6 +51,8 @@ def read(*reads: bytes) -> list[str]:
         pytest.param([b"\x1b[93;5u", b"\x1b[102;5u"], ["\x1d", "\x06"], id="control characters in Kitty's protocol"),
         pytest.param([b"\x1ba"], [LOST, "a"], id="Alt, or Esc held back by tmux"),
         pytest.param([b"\x1b[I", b"\x1b[O", b"\x1b[?2026;2$y"], [], id="the terminal's own reports"),
+        pytest.param([b"\x1b[@", b"Z"], ["Z"], id="a sequence that nobody knows ends nothing"),
+        pytest.param([b"\x1b[:u", b"Z"], [*"\x1b[:uZ"], id="a sequence that is none is data"),
         pytest.param([b"AB\x1d21C\r"], [*"AB\x1d21C", "enter"], id="the GS1 separator"),
         pytest.param([b"\x1b", b"[", b"A"], ["\x1b", "[", "A"], id="a sequence typed byte by byte is data"),
         pytest.param([b"A\x1b[31mB\r"], [*"A\x1b[31mB", "enter"], id="a sequence inside a code is data"),
