@@ -87,10 +87,11 @@ class Wedge:
     on average). Four, not three: ``8`` ``7`` ``Enter`` or ``1`` ``0`` ``0`` ``Enter`` from a quick hand must
     reach the measure field, while no code at the dock has three characters. The price is that a hand's fourth
     key under 150 ms, followed by Enter as quickly, is taken for a scan. In mode ``text`` (all printable keys
-    are text) keys act at once, and only five or more at that pace all along (any two gaps together under 180 ms),
+    are text) keys act at once, and only five or more at that pace all along (any three gaps together under 270 ms),
     *and* an Enter or Tab as close, are pulled back as a scan: quick typists reach single gaps like that, not
     six in a row; a scan into a text field without its Enter stays there. In both, fewer characters are a scan too
-    where no gap is a hand's (12 ms): three, or one and its Enter.
+    where no gap is a hand's (12 ms): three, or one and its Enter. A key that opens a text field began in
+    mode ``keys``: what follows it is told by the same rule as it.
 
     A hand's key shortly before a scan stays a press if its gap shows it: at least 90 ms, and twice the
     largest gap of the scan. Closer than that it becomes part of the code, which is then unknown: seen, and
@@ -122,6 +123,8 @@ class Wedge:
         """Keys, with their times, that may still turn out to be (part of) a scan."""
         self._acted = 0
         """How many of them have been pressed already."""
+        self._began: Mode = "keys"
+        """What printable keys were when the first of them came: it may itself have opened a text field."""
         self._strays: _Run = []
         """With a prefix: keys outside of it, until it is clear that a hand pressed them."""
         self._last = ""
@@ -219,6 +222,8 @@ class Wedge:
         if len(self._run) == self._most:
             gap = self._run[-1][0] - self._run[-2][0]
             self._run = [(when + gap, each) for when, each in self._run[:-1]]
+        if not self._run:
+            self._began = self.mode
         self._run.append((at, key))
 
     def _frame(self, at: float, key: str) -> list[Out]:
@@ -307,7 +312,7 @@ class Wedge:
             return 0, ""
         gaps = _gaps(run)
         start = next((n for n, gap in enumerate(gaps) if gap < _SLOWEST), len(gaps))
-        if start and (len(run) - start < _LEAST[self.mode] or min(gaps[:start]) < 2 * max(gaps[start:])):
+        if start and (len(run) - start < _LEAST[self._began] or min(gaps[:start]) < 2 * max(gaps[start:])):
             start = 0
         burst = gaps[start:] if ended is None else [*gaps[start:], ended - run[-1][0]]
         told = self._told(len(run) - start, burst, ended=ended is not None)
@@ -318,11 +323,12 @@ class Wedge:
     def _told(self, count: int, gaps: Sequence[float], *, ended: bool) -> bool:
         """Whether so many characters are a scan by the gaps behind them, that to the end among them."""
         sure = _machine(gaps, least=1 if ended else 2)
-        enough = count >= _LEAST[self.mode]
-        if self.mode == "keys":
+        enough = count >= _LEAST[self._began]
+        if self._began == "keys":
             return sure or (enough and (ended or sum(gaps) < _SLOWEST * len(gaps)))
-        # A machine that stalls makes one gap longer and the next one shorter: two are looked at together.
-        steady = all(first + second < 2 * _SLOWEST for first, second in pairwise(gaps))
+        # A machine that stalls makes one gap longer and those beside it shorter: three are looked at together.
+        windows = (gaps[n : n + 3] for n in range(max(1, len(gaps) - 2)))
+        steady = all(sum(window) < _SLOWEST * len(window) for window in windows)
         return (ended and (sure or (enough and steady))) or (sure and self._ends)
 
 

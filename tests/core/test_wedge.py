@@ -276,6 +276,25 @@ def test_a_first_key_that_opens_a_text_field_is_taken_back_with_the_rest() -> No
     assert outs == [*presses("n12345"), Retract(6), Scanned("n12345")]
 
 
+@pytest.mark.parametrize("gap_ms", [45, 60, 80])
+def test_a_first_key_that_opens_a_text_field_is_taken_back_also_where_the_scanner_sends_no_end(gap_ms: float) -> None:
+    wedge = Wedge()
+    keys = typed("3760311200021", gap_ms, end="")
+    outs = [*wedge.feed(*keys[0]), *wedge.tick(keys[0][0] + 0.04)]
+    wedge.mode = "text"
+    outs += run(wedge, keys[1:])
+    assert replay(outs) == [Scanned("3760311200021")]
+
+
+@pytest.mark.parametrize("gaps_ms", [(80, 40, 120, 80, 80, 80), (80, 80, 90, 80, 80, 80), (60, 140, 20, 60, 60, 60)])
+def test_one_long_gap_among_short_ones_does_not_leave_a_scan_in_a_text_field(gaps_ms: tuple[int, ...]) -> None:
+    keys, now = [], 0.0
+    for sign, gap in zip((*"ML-401", "enter"), (0, *gaps_ms), strict=True):
+        now += gap / 1000
+        keys.append((now, sign))
+    assert replay(run(in_text(), keys)) == [Scanned("ML-401")]
+
+
 def test_only_the_scan_is_taken_back_when_the_focus_moves_to_a_text_field_in_the_middle_of_it() -> None:
     wedge = Wedge()
     outs = [*wedge.feed(0.0, "3"), *wedge.tick(0.04), *wedge.feed(0.12, "R")]
