@@ -87,9 +87,9 @@ class Wedge:
     on average). Four, not three: ``8`` ``7`` ``Enter`` or ``1`` ``0`` ``0`` ``Enter`` from a quick hand must
     reach the measure field, while no code at the dock has three characters. The price is that a hand's fourth
     key under 150 ms, followed by Enter as quickly, is taken for a scan. In mode ``text`` (all printable keys
-    are text) keys act at once, and only five or more at that pace all along (any three gaps together under 270 ms),
-    *and* an Enter or Tab as close, are pulled back as a scan: quick typists reach single gaps like that, not
-    six in a row; a scan into a text field without its Enter stays there. In both, fewer characters are a scan too
+    are text) keys act at once, and only five or more at that pace,
+    *and* an Enter or Tab as close, are pulled back as a scan: quick typists reach single gaps like that, not the
+    mean of six; a scan into a text field without its Enter stays there. In both, fewer characters are a scan too
     where no gap is a hand's (12 ms): three, or one and its Enter. A key that opens a text field began in
     mode ``keys``: what follows it is told by the same rule as it.
 
@@ -324,12 +324,11 @@ class Wedge:
         """Whether so many characters are a scan by the gaps behind them, that to the end among them."""
         sure = _machine(gaps, least=1 if ended else 2)
         enough = count >= _LEAST[self._began]
+        # A machine that stalls makes one gap longer and another shorter: they are looked at together.
+        quick = sum(gaps) < _SLOWEST * len(gaps)
         if self._began == "keys":
-            return sure or (enough and (ended or sum(gaps) < _SLOWEST * len(gaps)))
-        # A machine that stalls makes one gap longer and those beside it shorter: three are looked at together.
-        windows = (gaps[n : n + 3] for n in range(max(1, len(gaps) - 2)))
-        steady = all(sum(window) < _SLOWEST * len(window) for window in windows)
-        return (ended and (sure or (enough and steady))) or (sure and self._ends)
+            return sure or (enough and (ended or quick))
+        return (ended and (sure or (enough and quick))) or (sure and self._ends)
 
 
 def _presses(run: Iterable[tuple[float, str]]) -> list[Out]:
