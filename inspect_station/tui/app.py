@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -601,8 +600,6 @@ def run(station: Station) -> int:
     """
     wanted = station.config.station.theme
     theme = os.environ.get("TEXTUAL_THEME", "") if wanted == "auto" else f"station-{wanted}"
-    # The thread that reads the terminal takes the time of each key: it must not wait 5 ms while a page is painted.
-    sys.setswitchinterval(0.0005)
     app = StationApp(station, theme=theme)
     station.start(app.notify_changed, app.code)
     return app.run(mouse=False) or int(Exit.OK)

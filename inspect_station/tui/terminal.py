@@ -13,6 +13,7 @@ are no text come out as U+FFFD.
 import os
 import re
 import select
+import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
 from math import nextafter
@@ -62,6 +63,8 @@ class Terminal(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read until the program ends."""
+        # This thread takes the time of each key: it must not wait 5 ms for its turn while a page is painted.
+        sys.setswitchinterval(0.0005)
         reader = Reader()
         last = heard = monotonic()
         while not self.exit_event.is_set():
