@@ -372,7 +372,7 @@ class EvdevPort:
 
     def fileno(self) -> int:
         """See `Port.fileno`."""
-        return self._opened.fileno()
+        return int(self._opened.fileno())
 
     def read(self) -> bytes:
         """See `Port.read`; the text of the keys, as UTF-8."""
