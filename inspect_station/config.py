@@ -21,8 +21,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from inspect_station.core.barcode import expression
-from inspect_station.core.policy import Rule
 from inspect_station.core.records import Grade, Operator, Seller
+from inspect_station.core.rows import Rule
 from inspect_station.core.rules import Rules
 from inspect_station.devices import CameraSettings, PrinterSettings, ScannerPort
 from inspect_station.errors import ConfigError

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from inspect_station.core.policy import Rule
+from inspect_station.core.rows import Rule
 
 
 class PrinterSettings(Rule):

@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan
-from inspect_station.core.inspection import Bench, Step
+from inspect_station.core.bench import Bench
+from inspect_station.core.inspection import Step
 from inspect_station.core.records import Disposition, Inspection, Line, Operator, Parcel, Product, Rma, Verdict
 from inspect_station.message import Message
 

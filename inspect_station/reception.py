@@ -13,7 +13,7 @@ from inspect_station.config import Config
 from inspect_station.core import barcode
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan, ScanKind
-from inspect_station.core.inspection import Bench
+from inspect_station.core.bench import Bench, judge, shows_defect
 from inspect_station.core.policy import eligibility
 from inspect_station.core.records import (
     Disposition,
@@ -681,7 +681,7 @@ class Reception(Dock, ABC):
             product=product,
             received_on=received,
             findings=findings,
-            defect_found=life.shows_defect(self.rules, findings),
+            defect_found=shows_defect(self.rules, findings),
         )
         units = reader.units(rma.seller, rma.number) if units is None else units
         own = tuple(unit for unit in units if unit.line and unit.line.no == line.no)
@@ -765,7 +765,7 @@ class Reception(Dock, ABC):
         if extra:
             unit = unit.but(warnings=(EXTRA_UNIT,))
         bench = self._bench(reader, unit)
-        unit = unit.but(verdict=life.judge(bench, unit))
+        unit = unit.but(verdict=judge(bench, unit))
         self.keep(unit)
         return Opened(unit, bench)
 
@@ -822,7 +822,7 @@ class Reception(Dock, ABC):
             bench = self._bench(reader, unit)
             announced = self._line(reader, rma, expected, parcel).product if rma and expected else None
             # The verdict is about what was announced, whatever lies in the box.
-            unit = unit.but(verdict=life.judge(bench, unit.but(product=announced)))
+            unit = unit.but(verdict=judge(bench, unit.but(product=announced)))
         self.keep(unit)
         return Opened(unit, bench)
 
@@ -908,7 +908,7 @@ class Reception(Dock, ABC):
             now = now.but(postmarked_on=draft.line.postmarked_on)
         product = reader.product(draft.seller, now.gtin) or draft.product
         fresh = resumed.but(line=now, product=product)
-        fresh = fresh.but(verdict=life.judge(bench, fresh))
+        fresh = fresh.but(verdict=judge(bench, fresh))
         said = None
         if (fresh.line, fresh.product) != (draft.line, draft.product):
             said = msg("the RMA or the article was changed meanwhile: look at the verdict again")

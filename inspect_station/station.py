@@ -16,7 +16,9 @@ from inspect_station import imports, stickers
 from inspect_station.config import Config
 from inspect_station.core import barcode, decide
 from inspect_station.core import inspection as life
-from inspect_station.core.inspection import Bench, Step
+from inspect_station.core.bench import Bench, judge
+from inspect_station.core.inspection import Step
+from inspect_station.core.photos import due_slots
 from inspect_station.core.records import (
     Disposition,
     Inspection,
@@ -27,6 +29,7 @@ from inspect_station.core.records import (
     Rma,
     Role,
 )
+from inspect_station.core.view import PAGES
 from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
@@ -150,7 +153,7 @@ class Station(Reception):
     def photograph(self, bench: Bench, unit: Inspection) -> Photographed:
         """Fill the next empty slot; with the camera down the photo is owed and the unit will be held."""
         decision = decide.decide(self.rules, bench.seller, unit)
-        due = decide.due_slots(self.rules, unit, decision)
+        due = due_slots(self.rules, unit, decision)
         extra = sum(photo.slot.startswith("extra") for photo in unit.photos) + 1
         owed = [photo.slot for photo in unit.photos if not photo.sha256]
         slot = (*due, *owed, f"extra{extra}")[0]
@@ -293,7 +296,7 @@ class Station(Reception):
             said = msg("not saved: the line was filled meanwhile, this is a unit too many")
             again = unit.but(warnings=(EXTRA_UNIT,), count=1, page="finish")
         fresh = self._bench(writer, again)
-        again = again.but(verdict=life.judge(fresh, again))
+        again = again.but(verdict=judge(fresh, again))
         writer.save_draft(again)
         return Opened(again, fresh, said)
 
@@ -462,7 +465,7 @@ class Station(Reception):
             if self._to_come(writer, line) <= 0:
                 draft = draft.but(warnings=(EXTRA_UNIT,))
             bench = self._bench(writer, draft)
-            draft = draft.but(verdict=life.judge(bench, draft))
+            draft = draft.but(verdict=judge(bench, draft))
             writer.save_draft(draft)
             self._close_parcel(writer, parcel)
         return Opened(draft, bench, msg("{lpn} belongs to {rma}: grade it", lpn=lpn, rma=line.rma.number))
@@ -744,7 +747,7 @@ def _pages(records: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _waiting(draft: Inspection) -> Waiting:
     title = draft.product.title if draft.product else draft.scanned
-    page = life.PAGES[draft.page.partition(".")[0]]
+    page = PAGES[draft.page.partition(".")[0]]
     text = msg("{title}, {page:word}", title=title, page=page.text)
     return Waiting(lpn=draft.lpn, sign="▶", text=text, draft=draft.id)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from inspect_station.core.policy import Words
 from inspect_station.core.records import Disposition, Grade, Money
+from inspect_station.core.rows import Words
 from inspect_station.core.rules import Rules
 from inspect_station.message import Message, Writer
 

@@ -4,15 +4,14 @@ Pure: the same inspection under the same rules gives the same decision on the st
 Eligibility comes before all this and is decided in `policy`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from inspect_station.core.policy import Words
+from inspect_station.core.gates import dead, erased, gates, passed, wipe_record, wiped
+from inspect_station.core.grading import grade
 from inspect_station.core.records import (
     Case,
     Disposition,
-    Finding,
     Grade,
     Inspection,
     Kind,
@@ -21,19 +20,20 @@ from inspect_station.core.records import (
     Outcome,
     Reason,
     Seller,
-    Wipe,
-    worst,
 )
-from inspect_station.core.rules import Checklist, Rules, Step
+from inspect_station.core.rows import Words
+from inspect_station.core.rules import Rules
 from inspect_station.message import Message, msg
 
 RESALE = frozenset({Disposition.RESTOCK, Disposition.CLEARANCE, Disposition.DONATE})
 """Dispositions that a closed gate forbids."""
 
+
 CLOSED_TO_OTHERS = frozenset(
     {Disposition.HOLD, Disposition.RETURN_TO_CUSTOMER, Disposition.FORWARD, Disposition.QUARANTINE}
 )
 """All that is possible while the article is still the customer's (the ownership gate)."""
+
 
 FINISH_ROWS = ("clean", "complete", "repacked", "sterilised")
 
@@ -69,213 +69,6 @@ def discounted(list_price: Money, per_cent: int, minimum: Money | None) -> Money
     if minimum is not None and minimum.currency == list_price.currency:
         minor = max(minor, minimum.minor)
     return Money(minor=minor, currency=list_price.currency)
-
-
-def failed_steps(rules: Rules, inspection: Inspection) -> Iterator[tuple[str, Step]]:
-    """Every checklist row that failed, with its page."""
-    checklist = rules.checklist(inspection.product)
-    for page in ("test", "lock", "wipe", "clean", "sterilise"):
-        for step in checklist.steps(page) if checklist else ():
-            answer = inspection.answer(f"{page}.{step.id}")
-            if answer is not None and answer.mark is Mark.FAIL:
-                yield page, step
-
-
-def step_path(inspection: Inspection, page: str, step: Step) -> str:
-    """Where the label of a row stands in the rules, as messages name it."""
-    return f"step.{inspection.product.device_class if inspection.product else ''}.{page}.{step.id}"
-
-
-def floors(rules: Rules, inspection: Inspection) -> tuple[tuple[Grade, Reason], ...]:
-    """The best grade that each observed fact leaves, with the fact."""
-    return tuple(_floors(rules, inspection))
-
-
-def _floors(rules: Rules, inspection: Inspection) -> Iterator[tuple[Grade, Reason]]:
-    for finding in inspection.findings:
-        floor = rules.finding(finding.code).floor
-        if floor is not None:
-            yield floor, Reason(code=f"finding.{finding.code}", message=_finding(finding), met=False)
-    for page, step in failed_steps(rules, inspection):
-        if step.floor is not None and page == "test":
-            message = msg("{row:data} failed", row=step_path(inspection, page, step))
-            yield step.floor, Reason(code=f"{page}.{step.id}", message=message, met=False)
-    checklist = rules.checklist(inspection.product)
-    for step in checklist.test if checklist else ():
-        answer = inspection.answer(f"test.{step.id}")
-        if answer is None or step.kind != "measure" or not answer.value:
-            continue
-        low = [floor for floor in step.floors if float(answer.value) < floor.below]
-        if low:
-            floor = worst(*(each.grade for each in low))
-            message = msg(
-                "{row:data} {value} {unit}: below {below}",
-                row=step_path(inspection, "test", step),
-                value=answer.value,
-                unit=step.unit,
-                below=f"{max(each.below for each in low):g}",
-            )
-            yield floor, Reason(code=f"test.{step.id}", message=message, met=False)
-    for question in rules.questions:
-        answer = inspection.answer(f"question.{question.id}")
-        if answer is not None and answer.value.isdecimal():
-            grade = question.options[int(answer.value) - 1].grade
-            if grade is not None:
-                yield (
-                    grade,
-                    Reason(
-                        code=f"question.{question.id}.{answer.value}",
-                        message=msg("{option:data}", option=f"question.{question.id}.{answer.value}"),
-                    ),
-                )
-
-
-def _finding(finding: Finding) -> Message:
-    if finding.note:
-        return msg("{finding:data} ({note})", finding=f"finding.{finding.code}", note=finding.note)
-    return msg("{finding:data}", finding=f"finding.{finding.code}")
-
-
-def grade(rules: Rules, inspection: Inspection) -> tuple[Grade | None, tuple[Reason, ...]]:
-    """The grade: the worst floor of all that was observed, and a digit never beats a floor (domain.md §3.2).
-
-    None while nothing says a grade, and for kinds that have none. An override by hand stands over both (`step` lets
-    only a supervisor raise), until something worse is found than what it stood over.
-    """
-    if inspection.kind is not Kind.UNIT:
-        return None, ()
-    result, reasons = _observed(rules, inspection)
-    if inspection.overrides:
-        last = inspection.overrides[-1]
-        since = result is not None and last.over is not None and result.rank > last.over.rank
-        if not (since and result is not None and result.rank > last.grade.rank):
-            message = msg("changed by hand: {reason}", reason=last.reason)
-            return last.grade, (Reason(code="grade.override", message=message),)
-    return result, reasons
-
-
-def _observed(rules: Rules, inspection: Inspection) -> tuple[Grade | None, tuple[Reason, ...]]:
-    """The grade by what was pressed and found, before any override."""
-    bounds = floors(rules, inspection)
-    known = [floor for floor, _ in bounds]
-    if inspection.chosen is not None:
-        known.append(inspection.chosen)
-    if not known:
-        return None, ()
-    result = worst(*known)
-    reasons = tuple(reason for floor, reason in bounds if floor is result)
-    if inspection.chosen is not None and inspection.chosen is not result:
-        message = msg(
-            "pressed {pressed:data}, but what was found leaves at best {result:data}",
-            pressed=f"grade.{inspection.chosen}",
-            result=f"grade.{result}",
-        )
-        reasons = (*reasons, Reason(code="grade.floor", message=message, met=False))
-    return result, reasons
-
-
-def gates(rules: Rules, inspection: Inspection) -> tuple[str, ...]:
-    """The codes of the gates that are closed (domain.md §3.4): no key and no command leads past them to resale."""
-    closed = [step.gate for _, step in failed_steps(rules, inspection) if step.gate]
-    closed += [gate for finding in inspection.findings if (gate := rules.finding(finding.code).gate)]
-    closed += _undone(rules, inspection, closed)
-    return tuple(dict.fromkeys(closed))
-
-
-def _undone(rules: Rules, inspection: Inspection, closed: list[str]) -> Iterator[str]:
-    """Gates that are closed because something was left out; told at the end, when no page can still do it.
-
-    A defective device may leave unwiped, with "data not erased" in writing (domain.md §3.4).
-    """
-    checklist = rules.checklist(inspection.product)
-    if inspection.page not in ("finish", "done") or checklist is None or not _opened(inspection):
-        return
-    if grade(rules, inspection)[0] is Grade.DEFECTIVE:
-        return
-    if checklist.wipe and "account_lock" not in closed and not _wiped(checklist, inspection):
-        yield "wipe_unverified"
-    row = inspection.answer("finish.sterilised")
-    if (checklist.sterilise_required and not _passed(checklist, "sterilise", inspection)) or (
-        row is not None and row.mark is Mark.FAIL
-    ):
-        yield "sterilisation_missing"
-
-
-def dead(checklist: Checklist, inspection: Inspection) -> bool:
-    """Whether a failed row ended the tests: what cannot be switched on cannot be unlocked or wiped."""
-    return any(
-        step.ends and (answer := inspection.answer(f"test.{step.id}")) is not None and answer.mark is Mark.FAIL
-        for step in checklist.test
-    )
-
-
-def erased(rules: Rules, inspection: Inspection) -> bool:
-    """Whether nothing of the customer's data is left: no memory, never opened, or a verified wipe."""
-    checklist = rules.checklist(inspection.product)
-    return checklist is None or not checklist.data_bearing or not _opened(inspection) or _wiped(checklist, inspection)
-
-
-def _opened(inspection: Inspection) -> bool:
-    return inspection.kind is Kind.UNIT and inspection.chosen is not Grade.NEW
-
-
-def _passed(checklist: Checklist, page: str, inspection: Inspection) -> bool:
-    answers = [inspection.answer(f"{page}.{step.id}") for step in checklist.steps(page)]
-    return all(answer is not None and answer.mark is Mark.PASS for answer in answers)
-
-
-def _wiped(checklist: Checklist, inspection: Inspection) -> bool:
-    """Whether every row of the wipe passed; where there was data, only with its evidence, the set-up screen."""
-    shown = any(photo.slot == "setup_screen" and photo.sha256 for photo in inspection.photos)
-    return _passed(checklist, "wipe", inspection) and (shown or not checklist.data_bearing)
-
-
-def due_slots(rules: Rules, inspection: Inspection, decision: Decision) -> tuple[str, ...]:
-    """The named photos that are still to be taken, in order (domain.md §3.4).
-
-    One picture may serve several slots; an owed photo is no longer due, it holds the unit instead.
-    """
-    taken = {photo.slot for photo in inspection.photos}
-    covered = taken | {name for slot in taken for name in _serves(rules, slot)}
-    asked = list(_asked_slots(rules, inspection, decision))
-    served = {name for slot in asked for name in _serves(rules, slot)}
-    return tuple(dict.fromkeys(slot for slot in asked if slot not in covered and slot not in served))
-
-
-def _serves(rules: Rules, slot: str) -> tuple[str, ...]:
-    known = rules.photos.slots.get(slot)
-    return known.serves if known else ()
-
-
-def _asked_slots(rules: Rules, inspection: Inspection, decision: Decision) -> Iterator[str]:
-    situation = rules.photos.situation
-    if any(rules.gate(code).route is Disposition.QUARANTINE for code in decision.gates):
-        return  # a hazard is moved first, never photographed first
-    if inspection.found("carton_crushed") or inspection.found("carton_wet"):
-        yield from situation.get("carton", ())
-    match inspection.kind:
-        case Kind.WRONG_ITEM:
-            yield from situation.get("wrong_item", ())
-            return
-        case Kind.EMPTY_BOX:
-            yield from situation.get("empty_box", ())
-            return
-        case Kind.UNKNOWN:
-            yield from situation.get("unknown", ())
-            return
-        case Kind.DANGER | Kind.FORWARD:
-            return
-        case _ if inspection.held:
-            return
-    if decision.grade is not None:
-        yield from rules.photos.grade.get(decision.grade, ())
-    if not inspection.verdict.ours:
-        yield from situation.get("not_ours", ())
-    if set(decision.gates) - {"wipe_unverified"}:
-        yield from situation.get("gate", ())
-    checklist = rules.checklist(inspection.product)
-    if checklist and checklist.data_bearing and _opened(inspection) and _passed(checklist, "wipe", inspection):
-        yield from situation.get("wiped", ())
 
 
 def decide(rules: Rules, seller: Seller, inspection: Inspection) -> Decision:
@@ -433,9 +226,9 @@ def why(rules: Rules, inspection: Inspection, decision: Decision) -> tuple[Words
     parts += seen
     checklist = rules.checklist(inspection.product)
     if checklist is not None and checklist.test and not dead(checklist, inspection):
-        if _passed(checklist, "test", inspection):
+        if passed(checklist, "test", inspection):
             parts.append(msg("tested"))
-        if checklist.wipe and _wiped(checklist, inspection):
+        if checklist.wipe and wiped(checklist, inspection):
             parts.append(msg("reset"))
     if decision.grade not in (None, Grade.NEW) and decision.disposition in RESALE:
         parts.append(msg("cleaned"))
@@ -460,7 +253,7 @@ def finished(
     resold = decision.disposition in RESALE or decision.case in ("price", "heavy_damage")
     return inspection.but(
         dock=dock_codes(rules, inspection, decision),
-        wipe=_wipe(rules, inspection),
+        wipe=wipe_record(rules, inspection),
         grade=decision.grade,
         disposition=decision.disposition,
         price=decision.price if resold else None,
@@ -491,28 +284,6 @@ def dock_codes(rules: Rules, inspection: Inspection, decision: Decision) -> tupl
     if stated_defect and inspection.kind is Kind.UNIT:
         if decision.grade is Grade.DEFECTIVE:
             codes.append("CONFIRMED")
-        elif checklist is not None and checklist.test and _passed(checklist, "test", inspection):
+        elif checklist is not None and checklist.test and passed(checklist, "test", inspection):
             codes.append("NO_FAULT_FOUND")
     return tuple(dict.fromkeys(codes))
-
-
-def _wipe(rules: Rules, inspection: Inspection) -> Wipe | None:
-    """The record of a verified wipe; None where nothing was wiped."""
-    checklist = rules.checklist(inspection.product)
-    if checklist is None or inspection.product is None or not checklist.data_bearing:
-        return None
-    evidence = next((photo for photo in inspection.photos if photo.slot == "setup_screen" and photo.sha256), None)
-    if evidence is None or evidence.at is None or not _passed(checklist, "wipe", inspection):
-        return None
-    return Wipe(
-        title=inspection.product.title,
-        serial=inspection.serial,
-        medium=checklist.medium,
-        method=checklist.wipe_method,
-        tool=checklist.wipe_tool,
-        standard=checklist.wipe_standard,
-        verified=evidence.sha256,
-        by=evidence.by,
-        at=evidence.at,
-        station=inspection.station,
-    )

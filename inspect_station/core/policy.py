@@ -8,65 +8,27 @@ are another matter: they send a unit to quarantine whatever the verdict.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from fnmatch import fnmatchcase
-from itertools import combinations
-from itertools import product as every_combination
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from inspect_station.core.records import (
     Line,
     Outcome,
     Product,
     Reason,
+    ReasonGroup,
     Rma,
     Seller,
     Verdict,
 )
+from inspect_station.core.rows import Match, Rule, Values, Words, common_to, kinds_of, ties, winner
 from inspect_station.message import Message, msg
 
 SHORTEST_BASELINE = 14
 """Days; "un délai de 14 à 30 jours après réception de la commande est assez standard" (seed 001)."""
-
-
-class Rule(BaseModel):
-    """A frozen piece of configuration; an unknown key is an error, not a surprise."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _words(value: Any) -> Any:
-    return {"en": value} if isinstance(value, str) else value
-
-
-Words = Annotated[Mapping[str, str], BeforeValidator(_words)]
-"""A site's own text by language, English at least: ``{ en = "used", fr = "utilisé" }`` or just ``"used"``."""
-
-
-def _several(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-Values = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)]
-"""What a row may match: one value or a list of them; empty = any."""
-
-
-class ReasonGroup(StrEnum):
-    """Kinds of reasons, as far as a rule or a report tells them apart (seed 000)."""
-
-    DEFECT = "defect"
-    DAMAGE = "damage"
-    WRONG = "wrong"
-    """Not what was ordered, or not all of it, whoever's mistake it was."""
-    DESCRIPTION = "description"
-    DISSATISFIED = "dissatisfied"
-    SHIPPING = "shipping"
-    UNDELIVERED = "undelivered"
-    """Never reached the customer: no window runs."""
-    NONE = "none"
-    """Not known: whoever has the parcel in hand is asked for it."""
 
 
 REPORTED = (ReasonGroup.DEFECT, ReasonGroup.DAMAGE)
@@ -105,39 +67,6 @@ class Window(Rule):
     until: Literal["sent", "defect_reported"] = "sent"
     """``sent`` is the postmark, else the request, else the receipt. ``defect_reported`` binds only those
     whose reason is a defect or damage: a change of mind has nothing to report."""
-
-
-class Match(Rule):
-    """What a row applies to; a field left out means any."""
-
-    matched: ClassVar[tuple[str, ...]] = (
-        "seller",
-        "channel",
-        "category",
-        "device_class",
-        "sold_as",
-        "fulfilment",
-        "reason_group",
-    )
-
-    seller: Values = ()
-    channel: Values = ()
-    category: Values = ()
-    device_class: Values = ()
-    sold_as: Values = ()
-    """``new`` or ``used``."""
-    fulfilment: Values = ()
-    """``seller`` or ``fba``."""
-    reason_group: Annotated[tuple[ReasonGroup, ...], BeforeValidator(_several)] = ()
-
-    @property
-    def fields(self) -> frozenset[str]:
-        """The fields that this row restricts."""
-        return frozenset(field for field in self.matched if getattr(self, field))
-
-    def matches(self, traits: Mapping[str, str]) -> bool:
-        """Whether a return with these traits (field → value) is meant."""
-        return all(traits[field] in getattr(self, field) for field in self.fields)
 
 
 class Policy(Match):
@@ -260,7 +189,7 @@ class PolicyRules(Rule):
 
     def row(self, traits: Mapping[str, str]) -> Policy:
         """The row that applies: of those that match, the one with most fields."""
-        return _winner(self.rows, traits)
+        return _counts(self.rows, traits)
 
     def stated(self, code: str) -> StatedReason:
         """The reason meant by a code of ours, Amazon's or Shopify's; an unknown one counts as none given."""
@@ -279,26 +208,6 @@ def _bare(code: str) -> str:
     return code.strip().upper().removeprefix("CR-")
 
 
-# ── Rows against each other ─────────────────────────────────────────────────────────────────────────────────
-
-
-def ties(policies: Sequence[Policy]) -> list[tuple[Policy, Policy]]:
-    """Pairs of rows between which nothing decides for some return.
-
-    Two rows tie when one return matches both, both have equally many fields, and no row with more fields
-    matches that return. Exact: one return of each kind that the rows can tell apart is tried, among them one
-    with values that no row names.
-    """
-    found = []
-    for one, other in combinations(policies, 2):
-        if len(one.fields) != len(other.fields):
-            continue
-        rivals = [row for row in policies if len(row.fields) > len(one.fields) and _common(one, other, row) is not None]
-        if any(not any(rival.matches(traits) for rival in rivals) for traits in _returns_of(one, other, among=rivals)):
-            found.append((one, other))
-    return found
-
-
 def shortened(policies: Sequence[Policy]) -> list[tuple[Policy, Policy]]:
     """Rows of a seller that are stricter than the row which would apply without it, with that row.
 
@@ -311,17 +220,19 @@ def shortened(policies: Sequence[Policy]) -> list[tuple[Policy, Policy]]:
         for row in general:
             if _no_stricter(own, row):
                 continue
-            rivals = [rival for rival in policies if _common(own, row, rival) is not None]
+            rivals = [rival for rival in policies if common_to(own, row, rival) is not None]
             if any(
-                _winner(policies, traits) is own and _winner(general, traits) is row
-                for traits in _returns_of(own, row, among=rivals)
+                _counts(policies, traits) is own and _counts(general, traits) is row
+                for traits in kinds_of(own, row, among=rivals)
             ):
                 found.append((own, row))
     return found
 
 
-def _winner(policies: Sequence[Policy], traits: Mapping[str, str]) -> Policy:
-    return max((row for row in policies if row.matches(traits)), key=lambda row: len(row.fields))
+def _counts(policies: Sequence[Policy], traits: Mapping[str, str]) -> Policy:
+    row = winner(policies, traits)
+    assert row is not None, "PolicyRules has a row without any condition"
+    return row
 
 
 def _no_stricter(own: Policy, row: Policy) -> bool:
@@ -332,29 +243,6 @@ def _no_stricter(own: Policy, row: Policy) -> bool:
         )
         for window in own.windows
     )
-
-
-def _common(*rows: Policy) -> dict[str, set[str]] | None:
-    """What a return must be to match all these rows; None if none can."""
-    common: dict[str, set[str]] = {}
-    for row in rows:
-        for field in row.fields:
-            values = set(getattr(row, field))
-            common[field] = common.get(field, values) & values
-    return common if all(common.values()) else None
-
-
-def _returns_of(one: Policy, other: Policy, *, among: Sequence[Policy]) -> Iterator[dict[str, str]]:
-    """Traits of every kind of return that both rows match, as far as the rows ``among`` tell kinds apart."""
-    common = _common(one, other)
-    if common is None:
-        return
-    choices = [
-        common.get(field) or {value for row in among for value in getattr(row, field)} | {""}
-        for field in Policy.matched
-    ]
-    for values in every_combination(*choices):
-        yield dict(zip(Policy.matched, values, strict=True))
 
 
 # ── The verdict ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -593,16 +481,36 @@ _SENT = {
     ("estimated", "requested"): msg("expected by {estimated:date}, requested {sent:date}: day {day} of {days}"),
     ("estimated", "received"): msg("expected by {estimated:date}, received {sent:date}: day {day} of {days}"),
 }
+
+
 _NOT_RETURNABLE = msg("not returnable: {rule:data}")
+
+
 _MAY_REFUSE = msg("the seller may refuse it: {rule:data}")
+
+
 _SPARED = msg("does not apply: {rule:data}")
+
+
 _SPARED_DEFECT = msg("does not apply to a possible defect: {rule:data}")
+
+
 _SPARED_BY_SELLER = msg("the seller accepts it: {rule:data}")
+
+
 _UNDELIVERED = Reason(code="undelivered", message=msg("never delivered: no window runs"))
+
+
 _NO_DELIVERY_DATE = Reason(
     code="no_delivery_date",
     message=msg("the delivery date is not known: the return was authorised, so it counts"),
 )
+
+
 _NO_ESTIMATE = msg("the latest estimated arrival is not known, and the days count from it")
+
+
 _DEFECT = Reason(code="possible_defect", message=msg("it may be defective: a person decides"))
+
+
 _UNCLEAR = Reason(code="no_reason", message=msg("no reason is known, it may be defective: ask for it"))

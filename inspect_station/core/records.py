@@ -99,6 +99,22 @@ class Kind(StrEnum):
     FORWARD = "forward"
 
 
+class ReasonGroup(StrEnum):
+    """Kinds of reasons, as far as a rule or a report tells them apart (seed 000)."""
+
+    DEFECT = "defect"
+    DAMAGE = "damage"
+    WRONG = "wrong"
+    """Not what was ordered, or not all of it, whoever's mistake it was."""
+    DESCRIPTION = "description"
+    DISSATISFIED = "dissatisfied"
+    SHIPPING = "shipping"
+    UNDELIVERED = "undelivered"
+    """Never reached the customer: no window runs."""
+    NONE = "none"
+    """Not known: whoever has the parcel in hand is asked for it."""
+
+
 class Role(StrEnum):
     """What an operator may do."""
 

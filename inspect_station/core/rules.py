@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from inspect_station.core.policy import PolicyRules, Rule, Words
+from inspect_station.core.policy import PolicyRules
 from inspect_station.core.records import Disposition, Grade, Product
+from inspect_station.core.rows import Rule, Words
 
 
 def _none(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan, ScanKind, clean
+from inspect_station.core.bench import accessories, offers
 from inspect_station.core.inspection import Step
 from inspect_station.core.records import Grade, Inspection, Kind, Outcome, Role
 from inspect_station.message import Message, msg, msgn
@@ -739,7 +740,7 @@ class Hands:
                 detail=self.station.rules.grades[finding.floor].label if finding.floor else "",
                 sign="✔" if finding.code in made else "",
             )
-            for finding in life.offers(unit.bench, unit.inspection)
+            for finding in offers(unit.bench, unit.inspection)
         )
 
         def pick(scene: Scene, code: str) -> Turn:
@@ -755,7 +756,7 @@ class Hands:
         return Choose(msg("What do you see?"), entries, pick)
 
     def _accessories(self, unit: OnUnit, only: str = "") -> Choose:
-        named = life.accessories(unit.bench, unit.inspection)
+        named = accessories(unit.bench, unit.inspection)
         entries = tuple(
             Entry(
                 name or msg("something essential"),

@@ -6,10 +6,10 @@ from functools import cached_property
 from threading import Event
 from typing import Any, Literal
 
-from inspect_station.core import inspection as life
-from inspect_station.core.inspection import Bench, View
-from inspect_station.core.policy import Words
+from inspect_station.core.bench import Bench
 from inspect_station.core.records import Inspection, Kind
+from inspect_station.core.rows import Words
+from inspect_station.core.view import View, view
 from inspect_station.message import Message
 from inspect_station.outbox import States
 from inspect_station.outcomes import Arrived, Desk, Waiting
@@ -66,7 +66,7 @@ class OnUnit:
     @cached_property
     def view(self) -> View:
         """The page as a value."""
-        return life.view(self.bench, self.inspection)
+        return view(self.bench, self.inspection)
 
 
 Place = SignIn | AtDesk | OnParcel | OnUnit

@@ -5,9 +5,10 @@ from itertools import zip_longest
 
 from textual.content import Content
 
+from inspect_station.core.bench import CHECK_PAGES
 from inspect_station.core.decide import Decision
-from inspect_station.core.inspection import CHECK_PAGES, PAGES, ROW_LABELS, View
 from inspect_station.core.records import Disposition, Kind, Mark
+from inspect_station.core.view import PAGES, ROW_LABELS, View
 from inspect_station.message import Message, msg
 from inspect_station.tui.paper import BAD, CALM, CAP, DIM, INKS, KINDS, LOOK, OK, ROUTES, Paper, Part, ink, stack
 from inspect_station.tui.scene import OnUnit

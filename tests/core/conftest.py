@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from inspect_station.core import inspection as life
-from inspect_station.core.inspection import Bench
+from inspect_station.core.bench import Bench, judge
 from inspect_station.core.records import Inspection, Line, Money, Product, Rma, Seller
 from inspect_station.core.rules import Rules
 
@@ -73,6 +72,6 @@ def on_bench(rules: Rules) -> OnBench:
             started_at=NOW,
             shown_at=NOW,
         )
-        return bench, unit.but(verdict=life.judge(bench, unit))
+        return bench, unit.but(verdict=judge(bench, unit))
 
     return make

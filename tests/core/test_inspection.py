@@ -6,11 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inspect_station.core import decide
+from inspect_station.core import decide, grading
 from inspect_station.core import inspection as life
+from inspect_station.core.bench import Bench, offers, path
 from inspect_station.core.decide import CLOSED_TO_OTHERS, RESALE
-from inspect_station.core.inspection import Bench
 from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark, Role, upgrade
+from inspect_station.core.view import view
 
 PHONE = {"device_class": "phone", "category": "electronics"}
 IMEI = "356938035643809"
@@ -24,9 +25,9 @@ def press(bench: Bench, unit: Inspection, word: str, at: datetime) -> life.Step:
         case "Space":
             given = life.AllPass()
         case "f":
-            given = life.Found(life.offers(bench, unit)[0].code)
+            given = life.Found(offers(bench, unit)[0].code)
         case "p":
-            due = life.view(bench, unit).due
+            due = view(bench, unit).due
             given = life.Taken(due[0] if due else "extra1", "ab" * 32)
         case "w":
             given = life.Became(Kind.WRONG_ITEM)
@@ -161,7 +162,7 @@ def test_space_never_ticks_a_measure_or_a_serial(on_bench):
     bench, unit = on_bench(**PHONE)
     step = play(bench, unit, "3 Space")
     assert step.inspection.page == "test"
-    assert life.view(bench, step.inspection).field is not None
+    assert view(bench, step.inspection).field is not None
     assert step.inspection.answer("test.battery") is None
     assert step.inspection.answer("test.imei") is None
 
@@ -194,7 +195,7 @@ def test_scanning_the_right_serial_after_a_wrong_one_takes_the_finding_back(on_b
 
 def test_while_it_is_the_customers_nothing_is_wiped_or_cleaned(on_bench):
     bench, unit = on_bench(**PHONE, delivered_on=datetime(2026, 9, 1).date())
-    pages = life.path(bench, play(bench, unit, "imei Space type=87 3").inspection)
+    pages = path(bench, play(bench, unit, "imei Space type=87 3").inspection)
     assert not {"lock", "wipe", "sterilise"} & set(pages)
 
 
@@ -226,7 +227,7 @@ def test_the_suggestion_is_lowered_by_anyone_and_raised_by_a_supervisor(on_bench
     bench, unit = on_bench()
     used = play(bench, unit, "3").inspection
     step = life.step(bench, used, life.Overridden(grade, "seller's sample", role), by="x", at=used.started_at)
-    assert (decide.grade(bench.rules, step.inspection)[0] is grade) is allowed, source
+    assert (grading.grade(bench.rules, step.inspection)[0] is grade) is allowed, source
     assert (step.said is None) is allowed
 
 
@@ -235,9 +236,9 @@ def test_something_worse_found_after_an_override_counts_all_the_same(on_bench):
     opened = play(bench, unit, "2").inspection
     at = opened.started_at
     used = life.step(bench, opened, life.Overridden(Grade.USED, "dusty", Role.OPERATOR), by="x", at=at).inspection
-    assert decide.grade(bench.rules, used)[0] is Grade.USED
+    assert grading.grade(bench.rules, used)[0] is Grade.USED
     broken = life.step(bench, used, life.Found("does_not_work"), by="x", at=at).inspection
-    assert decide.grade(bench.rules, broken)[0] is Grade.DEFECTIVE, "domain 3.2: a digit never beats a floor"
+    assert grading.grade(bench.rules, broken)[0] is Grade.DEFECTIVE, "domain 3.2: a digit never beats a floor"
 
 
 def test_no_override_sells_a_phone_that_was_never_wiped(on_bench):
@@ -267,7 +268,7 @@ def test_hygiene_goods_are_asked_about_their_seal_also_by_digit(on_bench):
     asked = play(bench, unit, "2").inspection
     assert asked.page == "question.hygiene", "domain 3.2: question 4"
     done = play(bench, unit, "2 1 Enter")
-    assert done.done and decide.grade(bench.rules, done.inspection)[0] is Grade.OPENED
+    assert done.done and grading.grade(bench.rules, done.inspection)[0] is Grade.OPENED
 
 
 def test_tested_hygiene_goods_are_asked_about_their_seal_after_the_grade(on_bench):
@@ -278,7 +279,7 @@ def test_tested_hygiene_goods_are_asked_about_their_seal_after_the_grade(on_benc
 def test_the_serial_row_is_scanned_never_ticked(on_bench):
     bench, unit = on_bench(**PHONE, serial="490154203237518")
     wrong = play(bench, unit, "imei").inspection
-    rows = [row.id for row in life.view(bench, wrong).rows]
+    rows = [row.id for row in view(bench, wrong).rows]
     n = rows.index("test.imei")
     step = life.step(bench, wrong, life.Digit(n % 9 + 1, n // 9 * 9), by="x", at=wrong.started_at)
     assert step.inspection == wrong and step.said is not None
@@ -340,7 +341,7 @@ def test_no_sequence_leads_past_a_gate_or_the_ownership_gate_to_resale(on_bench,
         at += timedelta(seconds=1)
         step = life.step(bench, unit, given_input, by="op1", at=at)
         unit = step.inspection
-        life.view(bench, unit)
+        view(bench, unit)
         assert upgrade(unit.model_dump(mode="json")) == unit, "a draft is read back as it was"
         if not step.done:
             continue
@@ -348,7 +349,7 @@ def test_no_sequence_leads_past_a_gate_or_the_ownership_gate_to_resale(on_bench,
         if not done.verdict.ours and done.kind is Kind.UNIT:
             assert done.disposition in CLOSED_TO_OTHERS
             assert done.price is None
-        failed = {step.gate for _, step in decide.failed_steps(bench.rules, done) if step.gate}
+        failed = {step.gate for _, step in grading.failed_steps(bench.rules, done) if step.gate}
         if failed or any(not photo.sha256 for photo in done.photos):
             assert done.disposition not in RESALE
         checklist = bench.rules.checklist(done.product)

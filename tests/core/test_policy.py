@@ -22,9 +22,9 @@ from inspect_station.core.policy import (
     eligibility,
     possible_defect,
     shortened,
-    ties,
 )
 from inspect_station.core.records import Line, Outcome, Product, Rma, Seller, Verdict
+from inspect_station.core.rows import ties
 
 SHIPPED = tomllib.loads((Path(__file__).parents[2] / "station.toml").read_text("utf-8"))["policy"]
 RULES = PolicyRules.model_validate(SHIPPED)

@@ -1,0 +1,294 @@
+"""A unit on the bench as far as it is known: its verdict now, the pages it goes through, what is still missing."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from inspect_station.core import decide, policy
+from inspect_station.core.decide import FINISH_ROWS
+from inspect_station.core.gates import dead
+from inspect_station.core.grading import failed_steps, grade
+from inspect_station.core.photos import due_slots
+from inspect_station.core.records import (
+    Grade,
+    Inspection,
+    Kind,
+    Mark,
+    Outcome,
+    Reason,
+    Rma,
+    Seller,
+    Verdict,
+)
+from inspect_station.core.rules import Checklist, FindingRule, Question, Rules
+from inspect_station.core.rules import Step as Row
+from inspect_station.message import Message, msg
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything a unit is judged against; none of it changes while the unit is on the bench."""
+
+    rules: Rules
+    seller: Seller
+    received_on: date
+    rma: Rma | None = None
+    open_units: int = 1
+    """Units of the line still open, this one included."""
+    sellers: tuple[Seller, ...] = ()
+    """Who an unannounced article may belong to, likeliest first."""
+
+
+CHECK_PAGES = ("test", "lock", "wipe", "sterilise")
+
+
+# ── Judging ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _opened(inspection: Inspection) -> bool | None:
+    """Whether the packaging was opened; None while nobody has looked."""
+    sealed = inspection.answer("question.sealed")
+    if inspection.chosen is Grade.NEW:
+        return False
+    looked = inspection.chosen is not None or "test" in (inspection.page, *inspection.trail)
+    return True if looked or (sealed is not None and sealed.value == "2") else None
+
+
+def shows_defect(rules: Rules, findings: Iterable[str]) -> bool:
+    """Whether something found at the dock may be a defect, whatever the customer stated."""
+    return any(rules.finding(code).possible_defect for code in findings)
+
+
+def judge(bench: Bench, inspection: Inspection) -> Verdict:
+    """The verdict as it stands with what has been found so far.
+
+    Opened software, a broken hygiene seal or a serial that was never sold here change it while grading.
+    """
+    if bench.rma is not None and inspection.line is None:
+        reason = Reason(code="line_unknown", message=msg("which line it belongs to is not known"), met=False)
+        return Verdict(outcome=Outcome.CONSULT, reasons=(reason,))
+    if bench.rma is None or inspection.line is None or inspection.product is None:
+        reason = Reason(code="unannounced", message=msg("no RMA announces it: the seller is asked"), met=False)
+        return Verdict(outcome=Outcome.CONSULT, reasons=(reason,))
+    findings = tuple(finding.code for finding in inspection.findings)
+    failed = any(page == "test" and step.floor is Grade.DEFECTIVE for page, step in failed_rows(bench, inspection))
+    verdict = policy.eligibility(
+        bench.rules.policy,
+        seller=bench.seller,
+        rma=bench.rma,
+        line=inspection.line,
+        product=inspection.product,
+        received_on=bench.received_on,
+        findings=findings,
+        opened=_opened(inspection),
+        defect_found=failed or shows_defect(bench.rules, findings),
+    )
+    if inspection.found("serial_mismatch"):
+        reason = Reason(
+            code="serial_mismatch",
+            message=msg(
+                "serial {serial} is not the one sold to this customer ({sold})",
+                serial=inspection.serial or "?",
+                sold=inspection.line.serial or "?",
+            ),
+            met=False,
+        )
+        verdict = verdict.but(outcome=Outcome.CONSULT, reasons=(reason, *verdict.reasons))
+    extra = next((warning for warning in inspection.warnings if warning.code == "extra_unit"), None)
+    if extra is not None:
+        verdict = verdict.but(outcome=Outcome.CONSULT, reasons=(extra, *verdict.reasons))
+    return verdict.but(seller_accepted=inspection.verdict.seller_accepted)
+
+
+def rejudged(bench: Bench, inspection: Inspection) -> Inspection:
+    if inspection.kind is not Kind.UNIT:
+        return inspection
+    return inspection.but(verdict=judge(bench, inspection))
+
+
+# ── The way through the pages ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def path(bench: Bench, inspection: Inspection) -> tuple[str, ...]:
+    """The pages this unit goes through, as far as is known now."""
+    if inspection.kind is Kind.UNKNOWN:
+        return ("claim",)
+    if inspection.kind is not Kind.UNIT:
+        return ("finish",)
+    return tuple(_path(bench, inspection))
+
+
+def _path(bench: Bench, inspection: Inspection) -> Iterator[str]:
+    checklist = bench.rules.checklist(inspection.product)
+    asked = inspection.answer("question.hazard") is not None
+    sealed = inspection.chosen is Grade.NEW
+    yield "condition"
+    if asked:
+        yield "question.hazard"
+        yield "question.sealed"
+    if sealed:
+        yield "finish"
+        return
+    # The questions ask about the hygiene seal in their turn; a digit does not get around it.
+    hygiene = [f"question.{each.id}" for each in later_questions(bench, inspection) if each.when == "hygiene"]
+    tested = checklist is not None and checklist.test and inspection.chosen is not Grade.DEFECTIVE
+    if hygiene and not asked and inspection.chosen is not None and not tested:
+        yield from hygiene
+    if tested:
+        yield "test"
+    if checklist is not None and dead(checklist, inspection):
+        yield "finish"
+        return
+    failed = any(page == "test" and step.floor is Grade.DEFECTIVE for page, step in failed_rows(bench, inspection))
+    if quarantined(bench, inspection):
+        yield "finish"
+        return
+    if not failed and inspection.chosen is not Grade.DEFECTIVE:
+        if asked:
+            yield from (f"question.{question.id}" for question in later_questions(bench, inspection))
+        elif tested and (inspection.chosen is None or "grade" in (inspection.page, *inspection.trail)):
+            yield "grade"
+        if tested and not asked and inspection.chosen is not None:
+            yield from hygiene
+    if checklist is not None and inspection.verdict.ours and not inspection.held:
+        yield from _treatment(bench, inspection, checklist)
+    yield "finish"
+
+
+def _treatment(bench: Bench, inspection: Inspection, checklist: Checklist) -> Iterator[str]:
+    """Unlock, wipe, sterilise: only on what is ours to change (the ownership gate)."""
+    if inspection.chosen is Grade.DEFECTIVE:
+        return
+    if checklist.lock:
+        yield "lock"
+    if any(page == "lock" and step.gate for page, step in failed_rows(bench, inspection)):
+        return
+    if checklist.wipe:
+        yield "wipe"
+    if checklist.sterilise_required:
+        yield "sterilise"
+
+
+def failed_rows(bench: Bench, inspection: Inspection) -> tuple[tuple[str, Row], ...]:
+    return tuple(failed_steps(bench.rules, inspection))
+
+
+def quarantined(bench: Bench, inspection: Inspection) -> bool:
+    return any(
+        bench.rules.gate(step.gate).route.value == "quarantine"
+        for _, step in failed_rows(bench, inspection)
+        if step.gate
+    )
+
+
+def later_questions(bench: Bench, inspection: Inspection) -> Iterator[Question]:
+    product = inspection.product
+    for question in bench.rules.questions:
+        match question.when:
+            case "opened":
+                yield question
+            case "hygiene" if product is not None and product.hygiene:
+                yield question
+            case "apparel" if product is not None and product.category == "apparel":
+                yield question
+
+
+def question_of(bench: Bench, page: str) -> Question:
+    return next(question for question in bench.rules.questions if f"question.{question.id}" == page)
+
+
+def options(bench: Bench, inspection: Inspection, question: Question) -> tuple[int, ...]:
+    """Numbers of the options that still make sense: what the tests have shown is not asked again."""
+    checklist = bench.rules.checklist(inspection.product)
+    tested = checklist is not None and bool(checklist.test)
+    return tuple(n for n in range(1, len(question.options) + 1) if not (tested and n in question.only_untested))
+
+
+def row_rule(bench: Bench, inspection: Inspection, row: str) -> Row | None:
+    checklist = bench.rules.checklist(inspection.product)
+    page, _, id = row.partition(".")
+    return next((each for each in checklist.steps(page) if each.id == id), None) if checklist else None
+
+
+def check_rows(bench: Bench, inspection: Inspection) -> tuple[tuple[str, Row], ...]:
+    checklist = bench.rules.checklist(inspection.product)
+    if checklist is None:
+        return ()
+    return tuple((f"{inspection.page}.{row.id}", row) for row in checklist.steps(inspection.page))
+
+
+def open_rows(bench: Bench, inspection: Inspection) -> tuple[tuple[str, Row], ...]:
+    return tuple(
+        (id, row)
+        for id, row in check_rows(bench, inspection)
+        if (answer := inspection.answer(id)) is None or answer.mark is Mark.OPEN
+    )
+
+
+def attests(bench: Bench, inspection: Inspection) -> tuple[str, ...]:
+    """The rows of the finish page: only for what will be sold again, and only on what is ours to change."""
+    decision = decide.decide(bench.rules, bench.seller, inspection)
+    if inspection.kind is not Kind.UNIT or not inspection.verdict.ours or inspection.held:
+        return ()
+    if decision.grade in (None, Grade.NEW, Grade.DEFECTIVE) or set(decision.gates) - {
+        "wipe_unverified",
+        "sterilisation_missing",
+    }:
+        return ()
+    checklist = bench.rules.checklist(inspection.product)
+    light = checklist is not None and checklist.sterilise and not checklist.sterilise_required
+    return tuple(f"finish.{row}" for row in FINISH_ROWS if row != "sterilised" or light)
+
+
+def still_wanted(bench: Bench, inspection: Inspection) -> tuple[Message, ...]:
+    """What is missing before the unit may be committed."""
+    return tuple(_missing(bench, inspection))
+
+
+def _missing(bench: Bench, inspection: Inspection) -> Iterator[Message]:
+    rules = bench.rules
+    decision = decide.decide(rules, bench.seller, inspection)
+    grade = decision.grade
+    if inspection.kind is Kind.UNKNOWN and not inspection.seller and inspection.answer("claim.seller") is None:
+        yield msg("whose is it? press the digit")
+    if inspection.kind is Kind.UNIT and inspection.count > 1 and grade not in (None, Grade.NEW):
+        yield msg("{n} units at once can only be sealed ones: b, then F7 1 for this unit alone", n=inspection.count)
+    if inspection.kind is Kind.UNIT and grade is None and not inspection.held:
+        yield msg("no grade yet: 1 to 6, or Enter for the questions")
+    if (
+        grade is not None
+        and not inspection.held
+        and rules.grades[grade].needs_finding
+        and not any(rules.finding(each.code).floor for each in inspection.findings)
+        and not failed_rows(bench, inspection)
+        and not inspection.overrides
+    ):
+        yield msg("{grade:data} needs a finding that says why: f", grade=f"grade.{grade}")
+    for slot in due_slots(rules, inspection, decision):
+        yield msg("photo due: {slot:data}  p", slot=f"slot.{slot}")
+    complete = inspection.answer("finish.complete")
+    lost = inspection.found("accessory_missing") or inspection.found("consumable_missing")
+    if complete is not None and complete.mark is Mark.FAIL and not lost:
+        yield msg("what is missing? press the digit of “complete” again, or f")
+
+
+def offers(bench: Bench, inspection: Inspection) -> tuple[FindingRule, ...]:
+    """What `f` lists: the commonest explanation of the pressed grade first."""
+    graded, _ = grade(bench.rules, inspection)
+    listed = bench.rules.findings_for(inspection.product)
+    return tuple(sorted(listed, key=lambda finding: finding.floor is not graded if graded else False))
+
+
+def accessories(bench: Bench, inspection: Inspection) -> tuple[tuple[str, str], ...]:
+    """What can be missing from the box: (finding code, name); a kit's components count as essential."""
+    product = inspection.product
+    if product is None:
+        return ()
+    checklist = bench.rules.checklist(product)
+    named = [
+        ("accessory_missing" if each.essential else "consumable_missing", each.name) for each in product.accessories
+    ]
+    named += [("accessory_missing", name) for name in product.components]
+    if not named and checklist is not None:
+        named = [("accessory_missing", name) for name in checklist.accessories]
+    return tuple(named or [("accessory_missing", "")])
