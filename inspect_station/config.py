@@ -5,16 +5,11 @@ A site's file names only what differs from the shipped one and is merged over it
 something is wrong; a good file costs its parsing and its validation.
 """
 
-import json
 import os
 import re
-import tomllib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -25,9 +20,27 @@ from inspect_station.core.records import Grade, Operator, Seller
 from inspect_station.core.rows import Rule
 from inspect_station.core.rules import Rules
 from inspect_station.devices import CameraSettings, PrinterSettings, ScannerPort
-from inspect_station.errors import ConfigError
-from inspect_station.message import Message, msg, msgn
+from inspect_station.message import Message, msg
 from inspect_station.resources import resource
+from inspect_station.tomlfile import (
+    QUOTED,
+    BrokenConfig,
+    Place,
+    Problem,
+    Table,
+    TomlFile,
+    at,
+    keys_at,
+    message_of,
+    name_of,
+    names_of,
+    nearest,
+    parts_of,
+    place_of,
+    reach,
+    read,
+    shown,
+)
 from inspect_station.words import LOCALES
 
 NAME = "station.toml"
@@ -231,49 +244,6 @@ class Config(Rule):
                     yield f"sellers.{seller.code}.windows.{row}: shorter than the policy's {max(days[row])} days"
 
 
-# ── What can be wrong ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One mistake: where it stands, what stands there, what was expected."""
-
-    file: Path
-    line: int
-    """From 1; 0 = the file as a whole."""
-    key: str
-    """Dotted; an entry of an array by its name, or by its number from 1 where it has none."""
-    value: str
-    """As it stands in the file; empty where nothing does."""
-    message: Message
-
-    def line_text(self, said: str) -> str:
-        """The problem in one line, with its message as said in some language."""
-        where = f"{self.file}:{self.line}" if self.line else str(self.file)
-        what = f"{self.key} = {self.value}" if self.value else self.key
-        return ": ".join(part for part in (where, what, said) if part)
-
-    def __str__(self) -> str:
-        return self.line_text(str(self.message))
-
-
-class BrokenConfig(ConfigError):
-    """station.toml cannot be used; ``problems`` has every reason, in the order of the file."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(
-            msgn(
-                "{file} cannot be used:\n{problems}",
-                "{file} cannot be used, {n} problems:\n{problems}",
-                n=len(self.problems),
-                file=str(self.problems[0].file),
-                problems="\n".join(str(problem) for problem in self.problems),
-            ),
-            msg("nothing was started; correct the file, then `inspect-station config check` looks again"),
-        )
-
-
 # ── Finding and loading ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -294,8 +264,8 @@ def load(path: Path | None = None) -> Config:
     Relative folders start at the file's folder, without a file at the user's data folder.
     Raises BrokenConfig with every problem.
     """
-    shipped = _read(resource(NAME))
-    own = _read(path) if path is not None else _File(Path(NAME), "", {})
+    shipped = read(resource(NAME))
+    own = read(path) if path is not None else TomlFile(Path(NAME), "", {})
     try:
         if next(_misplaced(shipped.data, own.data), None):
             raise BrokenConfig(_diagnose(shipped, own))
@@ -338,40 +308,6 @@ def _at_home(config: Config, home: Path) -> Config:
     )
 
 
-# ── Merging ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-Table = dict[str, Any]
-Place = tuple[str | int, ...]
-"""Where a value stands in a document: keys, and the `_names` of the entries of lists."""
-
-
-def _name(entry: Any) -> str:
-    """What an entry of an array of tables is known by; empty = nothing."""
-    if not isinstance(entry, dict):
-        return ""
-    return next((entry[key] for key in ("id", "code", "device_class", "name") if isinstance(entry.get(key), str)), "")
-
-
-def _names(value: Any) -> list[str | int]:
-    """What the parts of a value are called: keys, names of entries, for nameless ones their number from 1."""
-    if isinstance(value, dict):
-        return list(value)
-    if not isinstance(value, list):
-        return []
-    names: list[str | int] = []
-    seen: Counter[str] = Counter()
-    for entry in value:
-        name = _name(entry)
-        seen[name] += 1
-        names.append((name if seen[name] == 1 else f"{name} ({seen[name]})") if name else seen[name])
-    return names
-
-
-def _parts(value: Any) -> list[Any]:
-    """The parts that `_names` names."""
-    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-
-
 def _merge(base: Table, own: Table) -> Table:
     merged = dict(base)
     for key, value in own.items():
@@ -386,7 +322,7 @@ def _merge(base: Table, own: Table) -> Table:
 
 
 def _all_named(value: Any) -> TypeGuard[list[Table]]:
-    return isinstance(value, list) and bool(value) and all(_name(entry) for entry in value)
+    return isinstance(value, list) and bool(value) and all(name_of(entry) for entry in value)
 
 
 def _all_tables(value: Any) -> TypeGuard[list[Table]]:
@@ -394,9 +330,9 @@ def _all_tables(value: Any) -> TypeGuard[list[Table]]:
 
 
 def _merge_entries(base: list[Table], own: list[Table]) -> list[Table]:
-    merged: dict[str | int, Table] = {_name(entry): entry for entry in base}
+    merged: dict[str | int, Table] = {name_of(entry): entry for entry in base}
     for number, entry in enumerate(own):
-        name = _name(entry) or number
+        name = name_of(entry) or number
         if entry.get("remove") is True:
             merged.pop(name, None)
         else:
@@ -406,18 +342,18 @@ def _merge_entries(base: list[Table], own: list[Table]) -> list[Table]:
 
 def _misplaced(base: Any, own: Any, place: Place = ()) -> Iterator[tuple[Place, Message]]:
     """What merging would hide: an entry that stands twice, one to be removed that is not there."""
-    known = dict(zip((_name(entry) for entry in base), base, strict=True)) if _all_named(base) else {}
+    known = dict(zip((name_of(entry) for entry in base), base, strict=True)) if _all_named(base) else {}
     below = base if isinstance(base, dict) else known
     seen: set[str] = set()
-    for part, value in zip(_names(own), _parts(own), strict=True):
+    for part, value in zip(names_of(own), parts_of(own), strict=True):
         here = (*place, part)
-        name = _name(value) if isinstance(own, list) else ""
+        name = name_of(value) if isinstance(own, list) else ""
         if name and name in seen:
             yield here, msg("'{name}' stands there twice", name=name)
         elif name and value.get("remove") is True and name not in known:
-            nearest = _nearest(name, known)
-            if nearest:
-                yield here, msg("there is no '{name}' to remove; did you mean '{nearest}'?", name=name, nearest=nearest)
+            like = nearest(name, known)
+            if like:
+                yield here, msg("there is no '{name}' to remove; did you mean '{nearest}'?", name=name, nearest=like)
             else:
                 yield here, msg("there is no '{name}' to remove", name=name)
         else:
@@ -425,70 +361,7 @@ def _misplaced(base: Any, own: Any, place: Place = ()) -> Iterator[tuple[Place, 
         seen.add(name)
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word, list(known), 1)), "")
-
-
-# ── Reading and diagnosing ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class _File:
-    """One parsed file."""
-
-    path: Path
-    text: str
-    data: Table
-
-    @cached_property
-    def lines(self) -> dict[Place, int]:
-        """The line of everything in it."""
-        return {_place(self.data, path): line for path, line in positions(self.text).items()}
-
-
-def _read(path: Path) -> _File:
-    """Parse one file. Raises BrokenConfig where it cannot be read or is no TOML."""
-
-    def broken(line: int, message: Message) -> BrokenConfig:
-        return BrokenConfig([Problem(path, line, "", "", message)])
-
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise broken(0, msg("there is no such file")) from None
-    except IsADirectoryError:
-        raise broken(0, msg("this is a folder: name the file, for example {file}", file=str(path / NAME))) from None
-    except OSError as error:
-        raise broken(0, msg("it cannot be read: {reason}", reason=error.strerror or str(error))) from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start].split(b"\n")
-        message = msg(
-            "byte {byte} in column {column} is not UTF-8: save the file as UTF-8",
-            byte=f"0x{raw[error.start]:02x}",
-            column=len(before[-1]) + 1,
-        )
-        raise broken(len(before), message) from None
-    try:
-        return _File(path, text, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        what, line, column = _syntax(str(error))
-        if not line:
-            raise broken(text.count("\n") + 1, msg("the file ends too early: {what}", what=what)) from None
-        raise broken(line, msg("not TOML, column {column}: {what}", column=column, what=what)) from None
-
-
-def _syntax(text: str) -> tuple[str, int, int]:
-    """What tomllib says, with line and column; 0 = at the end of the file."""
-    what, _, where = text.rpartition(" (at ")
-    line, column = ([int(number) for number in re.findall(r"\d+", where)] + [0, 0])[:2]
-    return what, line, column
-
-
-def _diagnose(shipped: _File, own: _File) -> list[Problem]:
+def _diagnose(shipped: TomlFile, own: TomlFile) -> list[Problem]:
     """Every problem of a file, in its order.
 
     Some checks come only after others have passed, so what is wrong is taken out and the rest is looked at again,
@@ -504,13 +377,13 @@ def _diagnose(shipped: _File, own: _File) -> list[Problem]:
         for place, message in sorted(wrong, key=lambda each: len(each[0])):
             if any(place[:depth] in here for depth in range(1, len(place))):
                 continue
-            if place not in told and gone.isdisjoint(_QUOTED.findall(str(message))):
+            if place not in told and gone.isdisjoint(QUOTED.findall(str(message))):
                 found.append(_problem(shipped, own, place, message))
             here.add(place)
         told |= here
         left = data
-        for removed in filter(None, {_reach(data, place) for place in here}):
-            if isinstance(_at(data, removed), dict):
+        for removed in filter(None, {reach(data, place) for place in here}):
+            if isinstance(at(data, removed), dict):
                 gone.add(str(removed[-1]))
             left = _without(left, removed)
         if left == data:
@@ -518,71 +391,21 @@ def _diagnose(shipped: _File, own: _File) -> list[Problem]:
         data = left
 
 
-_QUOTED = re.compile(r"'([^']+)'")
-
-SHOWN = 60
-"""Characters of a value that a problem repeats."""
-
-
-def _problem(shipped: _File, own: _File, place: Place, message: Message) -> Problem:
+def _problem(shipped: TomlFile, own: TomlFile, place: Place, message: Message) -> Problem:
     """The problem where it stands: in the site's file unless only the shipped one has the place."""
-    file = max((own, shipped), key=lambda file: len(_reach(file.data, place)))
-    line = file.lines.get(_reach(file.data, place), 0)
-    return Problem(file.path, line, ".".join(map(str, place)), _shown(place, _at(file.data, place)), message)
-
-
-def _shown(place: Place, value: Any) -> str:
-    """A value as it stands in the file, cut; hashes of secrets are not repeated."""
-    if value is None or not place:
-        return ""
-    if place[-1] in ("badge_sha256", "pin_argon2"):
-        return "…"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
-
-
-def _reach(data: Any, place: Place) -> Place:
-    """The place as far as it exists."""
-    for depth, part in enumerate(place):
-        names = _names(data)
-        if part not in names:
-            return place[:depth]
-        data = _parts(data)[names.index(part)]
-    return place
-
-
-def _at(data: Any, place: Place) -> Any:
-    """What stands at a place; None where nothing does."""
-    for part in place:
-        names = _names(data)
-        data = _parts(data)[names.index(part)] if part in names else None
-    return data
+    file = max((own, shipped), key=lambda file: len(reach(file.data, place)))
+    line = file.lines.get(reach(file.data, place), 0)
+    return Problem(file.path, line, ".".join(map(str, place)), shown(place, at(file.data, place)), message)
 
 
 def _without(data: Any, place: Place) -> Any:
     """The data without what stands at a place, nor the list that it leaves empty (an empty list says "none")."""
     kept = []
-    for name, value in zip(_names(data), _parts(data), strict=True):
+    for name, value in zip(names_of(data), parts_of(data), strict=True):
         left = value if name != place[0] else _without(value, place[1:]) if place[1:] else []
         if left != [] or left is value:
             kept.append((name, left))
     return dict(kept) if isinstance(data, dict) else [value for _, value in kept]
-
-
-def _place(data: Any, path: Iterable[str | int]) -> Place:
-    """The place at a path of keys and indexes; what leads nowhere ends it."""
-    place: list[str | int] = []
-    for part in path:
-        names = _names(data)
-        if isinstance(data, list) and isinstance(part, int) and part < len(names):
-            place.append(names[part])
-            data = data[part]
-        elif isinstance(data, dict) and part != "[key]":
-            place.append(part)
-            data = data.get(str(part))
-        else:
-            break
-    return tuple(place)
 
 
 def _invalid(document: Table, own: Table) -> Iterator[tuple[Place, Message]]:
@@ -596,51 +419,27 @@ def _invalid(document: Table, own: Table) -> Iterator[tuple[Place, Message]]:
 
 def _said(error: ErrorDetails, document: Table, own: Table) -> Iterator[tuple[Place, Message]]:
     path = error["loc"][1:] if error["loc"][:1] == ("rules",) else error["loc"]
-    place = _place(document, path)
+    place = place_of(document, path)
     match error["type"]:
         case "value_error":
             for sentence in re.split(r"; (?=[\w.-]+: )", str(error["ctx"]["error"])):
                 yield _crossed(sentence, place, own)
-        case "extra_forbidden":
-            yield place, _unknown(str(path[-1]), _known(path), path)
-        case "enum" | "literal_error":
-            choices = str(error["ctx"]["expected"])
-            if path[-1] == "[key]":
-                yield place, _unknown(str(path[-2]), _QUOTED.findall(choices), path)
-            else:
-                yield place, msg("must be one of {choices}", choices=choices)
-        case kind if kind in _EXPECTED:
-            limits = {name: str(limit) for name, limit in error.get("ctx", {}).items()}
-            yield place, Message(_EXPECTED[kind].text, limits)
+        case "extra_forbidden" if len(path) > 1 and str(path[-1]) in _known(("",)):
+            known = _known(path)
+            here = msg("unknown key here; it stands before the first [table]")
+            yield place, message_of(error, known) if nearest(str(path[-1]), known) else here
+        case "enum" | "literal_error" if path[-1] == "[key]":
+            yield place, _unknown(str(path[-2]), QUOTED.findall(str(error["ctx"]["expected"])))
         case _:
-            yield place, msg("{what}", what=error["msg"])
+            yield place, message_of(error, _known(path))
 
 
-_EXPECTED: Mapping[str, Message] = {
-    "missing": msg("is missing"),
-    "string_type": msg('must be text in quotes: "…"'),
-    "string_too_short": msg("must not be empty"),
-    "string_pattern_mismatch": msg("must have the form {pattern}"),
-    "path_type": msg('must be a path in quotes: "…"'),
-    "int_type": msg("must be a whole number"),
-    "int_parsing": msg("must be a whole number"),
-    "int_from_float": msg("must be a whole number"),
-    "float_type": msg("must be a number"),
-    "float_parsing": msg("must be a number"),
-    "bool_type": msg("must be true or false"),
-    "bool_parsing": msg("must be true or false"),
-    "tuple_type": msg("must be a list: [ … ]"),
-    "dict_type": msg("must be a table: {{ … }}"),
-    "mapping_type": msg("must be a table: {{ … }}"),
-    "model_type": msg("must be a table: {{ … }}"),
-    "model_attributes_type": msg("must be a table: {{ … }}"),
-    "too_short": msg("must have at least {min_length} entries"),
-    "too_long": msg("must have at most {max_length} entries"),
-    "greater_than": msg("must be greater than {gt}"),
-    "greater_than_equal": msg("must be at least {ge}"),
-    "less_than": msg("must be less than {lt}"),
-    "less_than_equal": msg("must be at most {le}"),
-}
+def _unknown(word: str, known: list[str]) -> Message:
+    """What to say of a name that stands as a key and is none of those known."""
+    like = nearest(word, known)
+    if like:
+        return msg("unknown key; did you mean '{nearest}'?", nearest=like)
+    return msg("unknown key; known here are {known}", known=", ".join(known))
 
 
 def _crossed(sentence: str, place: Place, own: Table) -> tuple[Place, Message]:
@@ -650,8 +449,8 @@ def _crossed(sentence: str, place: Place, own: Table) -> tuple[Place, Message]:
     """
     below, what = sentence.split(": ", 1) if re.match(r"[\w.-]+: ", sentence) else ("", sentence)
     exact = (*place, *below.split(".")) if below else place
-    for name in _QUOTED.findall(what):
-        if _reach(own, (*exact, name)) == (*exact, name):
+    for name in QUOTED.findall(what):
+        if reach(own, (*exact, name)) == (*exact, name):
             return (*exact, name), msg("{what}", what=what)
         taken_out = next((each for each in _taken_out(own) if each[-1] == name), None)
         if taken_out:
@@ -661,146 +460,14 @@ def _crossed(sentence: str, place: Place, own: Table) -> tuple[Place, Message]:
 
 def _taken_out(own: Any, place: Place = ()) -> Iterator[Place]:
     """The places of the entries that a site takes out."""
-    for part, value in zip(_names(own), _parts(own), strict=True):
+    for part, value in zip(names_of(own), parts_of(own), strict=True):
         if isinstance(value, dict) and value.get("remove") is True:
             yield (*place, part)
         yield from _taken_out(value, (*place, part))
-
-
-def _unknown(word: str, known: list[str], path: tuple[str | int, ...]) -> Message:
-    """What to say of a key that nobody knows here."""
-    nearest = _nearest(word, known)
-    if nearest:
-        return msg("unknown key; did you mean '{nearest}'?", nearest=nearest)
-    if len(path) > 1 and word in _known(("",)):
-        return msg("unknown key here; it stands before the first [table]")
-    return msg("unknown key; known here are {known}", known=", ".join(known))
 
 
 def _known(path: tuple[str | int, ...]) -> list[str]:
     """The keys that the models know where the last key of a path stands."""
     if len(path) == 1:
         return sorted((Config.model_fields.keys() | Rules.model_fields.keys()) - {"rules", "path"})
-    model: type[BaseModel] = Rules if path[0] in Rules.model_fields else Config
-    for part in path[:-1]:
-        field = model.model_fields.get(str(part))
-        model = (_model(field.annotation) if field else None) or model
-    return list(model.model_fields)
-
-
-def _model(annotation: Any) -> type[BaseModel] | None:
-    """The model inside an annotation, if there is one."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for each in get_args(annotation) if (model := _model(each))), None)
-
-
-# ── Lines ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_TOKEN = re.compile(
-    r"""
-      (?P<skip>[ \t\r]+|\#[^\n]*)
-    | (?P<text>"{3}(?:\\.|[^\\])*?"{3,5} | '{3}.*?'{3,5} | "(?:\\.|[^"\\\n])*" | '[^'\n]*')
-    | (?P<sign>[\[\]{}=,.\n])
-    | (?P<bare>[^\s\[\]{}=,.\#"']+)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-
-_Path = tuple[str | int, ...]
-
-
-def positions(text: str) -> dict[_Path, int]:
-    """The line, from 1, of every key, table and list entry of a TOML text, by its path of keys and indexes.
-
-    tomllib gives no lines. It has read the text before, so the text is known to be TOML.
-    """
-    return _Scan(text).lines
-
-
-class _Scan:
-    """One pass over the tokens of a TOML text."""
-
-    def __init__(self, text: str) -> None:
-        self.lines: dict[_Path, int] = {}
-        self._entries: dict[_Path, int] = {}
-        """Index of the latest entry of each array of tables."""
-        self._tokens: list[tuple[str, int]] = []
-        self._next = 0
-        line = 1
-        for token in _TOKEN.finditer(text):
-            if token.lastgroup != "skip":
-                self._tokens.append((token[0], line))
-            line += token[0].count("\n")
-        self._tokens.append(("", line))
-        self._document()
-
-    def _peek(self) -> str:
-        return self._tokens[self._next][0]
-
-    def _take(self, *wanted: str) -> bool:
-        """Pass the next token if it is one of these."""
-        found = self._peek() in wanted
-        self._next += found
-        return found
-
-    def _note(self, path: _Path) -> None:
-        self.lines.setdefault(path, self._tokens[self._next][1])
-
-    def _document(self) -> None:
-        table: _Path = ()
-        while self._peek():
-            if self._take("\n"):
-                continue
-            if self._take("["):
-                table = self._header()
-            else:
-                self._pair(table)
-
-    def _header(self) -> _Path:
-        """``[a.b]`` or ``[[a.b]]``, behind its first bracket: the path of the table that begins."""
-        several = self._take("[")
-        path: _Path = ()
-        for more, key in self._keys():
-            path = (*path, key)
-            self._note(path)
-            if several and not more:
-                self._entries[path] = self._entries.get(path, -1) + 1
-            if path in self._entries:
-                path = (*path, self._entries[path])
-                self._note(path)
-        while self._take("]"):
-            pass
-        return path
-
-    def _keys(self) -> Iterator[tuple[bool, str]]:
-        """The keys of ``a.b.c``, each with whether another follows."""
-        more = True
-        while more:
-            token = self._peek()
-            self._next += 1
-            more = self._take(".")
-            yield more, str(tomllib.loads(f"key = {token}")["key"]) if token[0] in "\"'" else token
-
-    def _pair(self, path: _Path) -> None:
-        for _, key in self._keys():
-            path = (*path, key)
-            self._note(path)
-        self._take("=")
-        self._value(path)
-
-    def _value(self, path: _Path) -> None:
-        if self._take("{"):
-            while not self._take("}"):
-                if not self._take(",", "\n"):
-                    self._pair(path)
-        elif self._take("["):
-            index = 0
-            while not self._take("]"):
-                if not self._take(",", "\n"):
-                    self._note((*path, index))
-                    self._value((*path, index))
-                    index += 1
-        else:
-            while self._peek() not in (",", "]", "}", "\n", ""):
-                self._next += 1
+    return keys_at(Rules if path[0] in Rules.model_fields else Config, path)

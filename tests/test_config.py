@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inspect_station import config
-from inspect_station.config import BrokenConfig, Config, positions
+from inspect_station.config import Config
 from inspect_station.core.records import Disposition, Grade, Product, Seller
 from inspect_station.core.rules import Rules
 from inspect_station.resources import resource
+from inspect_station.tomlfile import BrokenConfig, positions
 
 HEX = "0123456789abcdef" * 4
 
@@ -66,11 +67,13 @@ GRADES = {  # domain 3.3: eBay, eBay for media, Amazon, route, discount
 @pytest.mark.parametrize(("grade", "expected"), GRADES.items(), ids=GRADES)
 def test_grade_leads_where_domain_3_3_says(rules, grade, expected):
     rule = rules.grades[Grade(grade)]
-    assert (rule.ebay, rule.ebay_media, rule.amazon, rule.route, rule.discount) == expected
+    (route,) = [row for row in rules.routes if row.fields == {"grade"} and grade in row.grade]
+    assert (rule.ebay, rule.ebay_media, rule.amazon, route.to, rule.discount) == expected
 
 
 def test_heavily_damaged_is_the_grade_that_asks_the_seller(rules):
-    assert {grade: rule.case for grade, rule in rules.grades.items() if rule.case} == {Grade.HEAVY: "heavy_damage"}
+    asked = {row.grade: row.case for row in rules.routes if row.case and row.grade}
+    assert asked == {(Grade.HEAVY,): "heavy_damage"}
 
 
 def test_grades_4_to_6_need_a_finding_and_3_has_one_by_default(rules):

@@ -471,4 +471,6 @@ def _meant(text: str, unknown: Scan, patterns: Patterns) -> Scan:
         return replace(scan, keys=tuple(dict.fromkeys((*unknown.keys, *scan.keys))))
     if text.isascii():
         return unknown
-    return replace(unknown, keys=tuple(dict.fromkeys((*unknown.keys, *(meant for _, meant in meanings)))))
+    return replace(
+        unknown, keys=tuple(dict.fromkeys((*unknown.keys, *(meant for _, meant in meanings if GS not in meant))))
+    )

@@ -1,11 +1,13 @@
-"""From what was observed to grade, disposition, price; every result carries its reasons.
+"""From what was observed to disposition, price and refund; every result carries its reasons.
 
 Pure: the same inspection under the same rules gives the same decision on the station, on the hub and years later.
 Eligibility comes before all this and is decided in `policy`.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from inspect_station.core.gates import dead, erased, gates, passed, wipe_record, wiped
 from inspect_station.core.grading import grade
@@ -19,21 +21,20 @@ from inspect_station.core.records import (
     Money,
     Outcome,
     Reason,
+    ReasonGroup,
     Seller,
 )
-from inspect_station.core.rows import Words
-from inspect_station.core.rules import Rules
+from inspect_station.core.refund import Refund, advise, missing_shares
+from inspect_station.core.rows import Words, winner
+from inspect_station.core.rules import CLOSED_TO_OTHERS, Discount, Route, Rules
 from inspect_station.message import Message, msg
 
 RESALE = frozenset({Disposition.RESTOCK, Disposition.CLEARANCE, Disposition.DONATE})
 """Dispositions that a closed gate forbids."""
 
 
-CLOSED_TO_OTHERS = frozenset(
-    {Disposition.HOLD, Disposition.RETURN_TO_CUSTOMER, Disposition.FORWARD, Disposition.QUARANTINE}
-)
-"""All that is possible while the article is still the customer's (the ownership gate)."""
-
+LEAVES_AS_WASTE = frozenset({Disposition.RECYCLE, Disposition.DESTROY, Disposition.DONATE})
+"""Dispositions that put a memory with data into strangers' hands (domain.md §3.4)."""
 
 FINISH_ROWS = ("clean", "complete", "repacked", "sterilised")
 
@@ -46,55 +47,71 @@ class Decision:
     disposition: Disposition
     reasons: tuple[Reason, ...]
     gates: tuple[str, ...] = ()
+    route: str = ""
+    """Id of the row that sends it there; empty = no row: a gate, a hazard, a hand."""
     discount: int | None = None
     list_price: Money | None = None
     price: Money | None = None
-    refund: str = ""
     case: str = ""
     """The question put to the seller; empty = nothing to ask."""
+    refund: Refund = field(default_factory=Refund)
 
 
-def half_up(minor: int, per_cent: int) -> int:
-    """``minor`` reduced by ``per_cent``, rounded half up, in minor units.
-
-    >>> half_up(39900, 25)
-    29925
-    """
-    return (minor * (100 - per_cent) + 50) // 100
-
-
-def discounted(list_price: Money, per_cent: int, minimum: Money | None) -> Money:
-    """The price after the discount, never below the minimum of the product (domain.md §3.5)."""
-    minor = half_up(list_price.minor, per_cent)
+def discounted(list_price: Money, per_cent: int, minimum: Money | None, round_to: int = 1) -> Money:
+    """The price after the discount, a multiple of ``round_to`` minor units rounded half up, and never below the minimum
+    of the product (domain.md §3.5)."""
+    minor = (list_price.minor * (100 - per_cent) + 50 * round_to) // (100 * round_to) * round_to
     if minimum is not None and minimum.currency == list_price.currency:
         minor = max(minor, minimum.minor)
     return Money(minor=minor, currency=list_price.currency)
 
 
+def traits(rules: Rules, inspection: Inspection) -> Mapping[str, str | frozenset[str]]:
+    """What rows of routes, discounts and refunds may ask about a unit."""
+    product, line = inspection.product, inspection.line
+    stated = rules.policy.stated(line.reason) if line else None
+    return {
+        "seller": inspection.seller,
+        "channel": inspection.channel,
+        "category": product.category if product else "",
+        "device_class": product.device_class if product else "",
+        "gtin": product.gtin if product else "",
+        "sold_as": line.sold_as if line else "",
+        "fulfilment": inspection.fulfilment,
+        "reason_group": stated.group if stated else ReasonGroup.NONE,
+        "at_fault": stated.at_fault if stated else "",
+        "grade": grade(rules, inspection)[0] or "",
+        "finding": frozenset(finding.code for finding in inspection.findings),
+    }
+
+
 def decide(rules: Rules, seller: Seller, inspection: Inspection) -> Decision:
     """All decisions about a unit as it stands now, complete or not.
 
-    The order is the order of harm: danger first, then whose the article is, then the gates, then the route of the
-    grade and the seller's wishes (domain.md §2, §3).
+    The order is the order of harm: danger first, then whose the article is, then the gates, then the rows of the routes
+    and the seller's wishes (domain.md §2, §3). A supervisor's order stands over the rows, never over what is before.
     """
     graded, why = grade(rules, inspection)
     closed = gates(rules, inspection)
-    decision = Decision(grade=graded, disposition=Disposition.HOLD, reasons=why, gates=closed, refund="full")
-    return _route(rules, seller, inspection, decision)
+    known = traits(rules, inspection)
+    decision = Decision(grade=graded, disposition=Disposition.HOLD, reasons=why, gates=closed)
+    decision = _rerouted(rules, seller, inspection, _route(rules, seller, inspection, known, decision), known)
+    refund = advise(rules, inspection, known, to=decision.disposition, case=decision.case)
+    return replace(decision, refund=refund)
 
 
 def _because(decision: Decision, to: Disposition, code: str, message: Message, case: str = "") -> Decision:
     reason = Reason(code=code, message=message, met=to in RESALE)
-    return replace(
-        decision,
-        disposition=to,
-        reasons=(reason, *decision.reasons),
-        case=case,
-        refund="ask" if case else decision.refund,
-    )
+    return replace(decision, disposition=to, reasons=(reason, *decision.reasons), case=case)
 
 
-def _route(rules: Rules, seller: Seller, inspection: Inspection, decision: Decision) -> Decision:
+def _route(
+    rules: Rules,
+    seller: Seller,
+    inspection: Inspection,
+    known: Mapping[str, str | frozenset[str]],
+    decision: Decision,
+) -> Decision:
     quarantined = [code for code in decision.gates if rules.gate(code).route is Disposition.QUARANTINE]
     if inspection.kind is Kind.DANGER or quarantined or inspection.found("hazard"):
         message = msg("heat, smell, leak or swelling: move it to the quarantine box first")
@@ -116,7 +133,7 @@ def _route(rules: Rules, seller: Seller, inspection: Inspection, decision: Decis
         message = msg("held by hand: {reason}", reason=inspection.held)
         return _because(decision, Disposition.HOLD, "route.held", message)
     if not inspection.verdict.ours:
-        return _not_ours(seller, inspection, decision)
+        return _not_ours(rules, seller, inspection, known, decision)
     for code in decision.gates:
         gate = rules.gate(code)
         message = msg("{gate:data}: closed to resale", gate=f"gate.{code}")
@@ -124,57 +141,207 @@ def _route(rules: Rules, seller: Seller, inspection: Inspection, decision: Decis
     if any(not photo.sha256 for photo in inspection.photos):
         message = msg("a photo is owed: held until it is taken")
         return _because(decision, Disposition.HOLD, "route.photo_owed", message)
-    return _ours(rules, seller, inspection, decision)
+    return _ours(rules, seller, inspection, known, decision)
 
 
-def _not_ours(seller: Seller, inspection: Inspection, decision: Decision) -> Decision:
+@lru_cache(maxsize=256)
+def _wishes(
+    seller: str, not_met: str, discount_by: str, defective: str, packaging: str, ground: str, weee: tuple[str, ...]
+) -> tuple[Route, ...]:
+    """A seller's settings as the rows that they are short for (seed 003)."""
+    rows = []
+    if not_met == "tell":
+        rows.append(
+            Route(
+                id="not_met",
+                source="003",
+                seller=(seller,),
+                outcome=(Outcome.INELIGIBLE,),
+                to=Disposition.RETURN_TO_CUSTOMER,
+            )
+        )
+    if discount_by == "seller":
+        apart = (Grade.OPENED, Grade.USED, Grade.LIGHT)
+        asked = Route(id="discount_by", source="003", seller=(seller,), grade=apart, to=Disposition.HOLD, case="price")
+        rows.append(asked)
+    if packaging == "restock" or discount_by == "seller":
+        damaged = Route(
+            id="packaging_damaged",
+            source="ours",
+            seller=(seller,),
+            grade=(Grade.NEW,),
+            finding=("packaging_damaged",),
+            to=Disposition.RESTOCK if packaging == "restock" else Disposition.HOLD,
+            case="" if packaging == "restock" else "price",
+            as_grade=None if packaging == "restock" else Grade.OPENED,
+        )
+        rows.append(damaged)
+    if defective == "recycle":
+        recycled = Route(
+            id="recycle",
+            source="003",
+            seller=(seller,),
+            grade=(Grade.DEFECTIVE,),
+            category=weee,
+            to=Disposition.RECYCLE,
+        )
+        rows.append(recycled)
+    if defective == "destroy" and ground:
+        destroyed = Route(
+            id="destroy",
+            source="003",
+            seller=(seller,),
+            grade=(Grade.DEFECTIVE,),
+            to=Disposition.DESTROY,
+            ground=ground,
+        )
+        rows.append(destroyed)
+    return tuple(rows)
+
+
+@lru_cache(maxsize=256)
+def _own_discounts(seller: str, discounts: tuple[tuple[str, int], ...]) -> tuple[Discount, ...]:
+    return tuple(
+        Discount(id=f"discounts.{grade}", source="003", seller=(seller,), grade=(Grade(grade),), percent=percent)
+        for grade, percent in discounts
+    )
+
+
+def _row(
+    rules: Rules, seller: Seller, inspection: Inspection, known: Mapping[str, str | frozenset[str]]
+) -> Route | None:
+    """The row that counts; a row of the tables goes before a setting that says as much."""
+    wishes = _wishes(
+        seller.code,
+        seller.not_met,
+        seller.discount_by,
+        seller.defective,
+        seller.packaging_damaged,
+        seller.destroy_ground,
+        rules.weee,
+    )
+    outcome = Outcome.ELIGIBLE if inspection.verdict.ours else inspection.verdict.outcome
+    return winner([row for row in (*rules.routes, *wishes) if outcome in row.outcome], known)
+
+
+def _not_ours(
+    rules: Rules,
+    seller: Seller,
+    inspection: Inspection,
+    known: Mapping[str, str | frozenset[str]],
+    decision: Decision,
+) -> Decision:
     """Conditions not met: tell the customer at once or ask the seller, as the seller has set (seed 003)."""
-    if inspection.verdict.outcome is Outcome.INELIGIBLE and seller.not_met == "tell":
+    row = _row(rules, seller, inspection, known)
+    if row is not None and row.to is Disposition.RETURN_TO_CUSTOMER:
         message = msg("the conditions are not met: back to the customer")
-        return replace(_because(decision, Disposition.RETURN_TO_CUSTOMER, "route.ineligible", message), refund="refuse")
+        return replace(_because(decision, row.to, f"route.{row.id}", message, row.case), route=row.id)
     message = msg("still the customer's: the seller is asked before anything else is done")
-    return _because(decision, Disposition.HOLD, "route.not_ours", message, "eligibility")
+    case = row.case if row else "eligibility"
+    # The tables cannot send elsewhere what is not ours; what the gate would let through by a new rule is held.
+    held = _because(decision, Disposition.HOLD, "route.not_ours", message, case)
+    return replace(held, route=row.id if row else "")
 
 
-def _ours(rules: Rules, seller: Seller, inspection: Inspection, decision: Decision) -> Decision:
+def _ours(
+    rules: Rules,
+    seller: Seller,
+    inspection: Inspection,
+    known: Mapping[str, str | frozenset[str]],
+    decision: Decision,
+) -> Decision:
     if decision.grade is None:
         return _because(decision, Disposition.HOLD, "route.no_grade", msg("not graded yet"))
-    if decision.grade is Grade.DEFECTIVE:
-        return _defective(rules, seller, inspection, decision)
-    if inspection.found("hygiene_seal_broken"):
-        message = msg("hygiene seal broken: not resellable")
-        return _because(decision, Disposition.RETURN_TO_SELLER, "route.hygiene", message)
-    rule = rules.grades[decision.grade]
     undone = [row for row in ("clean", "repacked") if _row_failed(inspection, row)]
-    if decision.grade is Grade.NEW:
-        undone = []  # what was never opened is neither cleaned nor repacked
-    if undone:
+    if undone and decision.grade not in (Grade.NEW, Grade.DEFECTIVE):
+        # What was never opened, or is not sold again, is neither cleaned nor repacked.
         message = msg("not yet {what:word}: back to the bench", what=undone[0])
         return _because(decision, Disposition.REFURBISH, f"route.{undone[0]}", message)
-    priced = _priced(rules, seller, inspection, decision)
-    if rule.case:
-        message = msg("{grade:data}: the seller decides from the photos", grade=f"grade.{decision.grade}")
-        return _because(priced, rule.route, f"route.{rule.case}", message, rule.case)
-    to = rule.route
-    if to is Disposition.RESTOCK and inspection.found("packaging_damaged") and seller.packaging_damaged != "restock":
-        to = Disposition.CLEARANCE
-        priced = _priced(rules, seller, inspection, decision, as_grade=Grade.OPENED)
-        message = msg("sealed, but the packaging is damaged: {seller} sells it apart", seller=seller.name)
-        return _because(priced, to, "route.packaging", message)
-    if to is Disposition.CLEARANCE and priced.price is None:
+    row = _row(rules, seller, inspection, known)
+    assert row is not None, "Rules has a route for every grade"
+    if row.to in LEAVES_AS_WASTE and not erased(rules, inspection):
+        message = msg("data not erased: only back to {seller}, in writing", seller=seller.name)
+        return _because(decision, Disposition.RETURN_TO_SELLER, "route.not_erased", message)
+    sold = row.to in RESALE or bool(row.case)
+    priced = _priced(rules, seller, inspection, known, decision, row.as_grade) if sold else decision
+    if row.to is Disposition.CLEARANCE and priced.price is None:
         message = msg("no list price is known for {ean}: the seller is asked", ean=_ean(inspection))
         return _because(priced, Disposition.HOLD, "route.no_price", message, "price")
-    if to is Disposition.CLEARANCE and seller.discount_by == "seller":
-        message = msg("{seller} sets the discount from the photo", seller=seller.name)
-        return _because(priced, Disposition.HOLD, "route.discount_by_seller", message, "price")
-    if to is Disposition.RESTOCK:
-        return _because(priced, to, "route.new", msg("unopened counts as new: back to stock"))
-    message = msg(
-        "{grade:data}: sold apart at −{percent} %",
-        grade=f"grade.{decision.grade}",
-        percent=priced.discount or 0,
-    )
-    return _because(priced, to, "route.grade", message)
+    message = _said(rules, seller, inspection, row, priced)
+    return replace(_because(priced, row.to, f"route.{row.id}", message, row.case), route=row.id)
+
+
+def _said(rules: Rules, seller: Seller, inspection: Inspection, row: Route, priced: Decision) -> Message:
+    """Why a row sends a unit where it does."""
+    graded = f"grade.{priced.grade}"
+    if row.case == "price":
+        return msg("{seller} sets the discount from the photo", seller=seller.name)
+    if row.case:
+        return msg("{grade:data}: the seller decides from the photos", grade=graded)
+    match row.to:
+        case Disposition.RESTOCK if priced.grade is Grade.NEW:
+            return msg("unopened counts as new: back to stock")
+        case Disposition.CLEARANCE if priced.grade is Grade.NEW and inspection.found("packaging_damaged"):
+            return msg("sealed, but the packaging is damaged: {seller} sells it apart", seller=seller.name)
+        case Disposition.CLEARANCE:
+            return msg("{grade:data}: sold apart at −{percent} %", grade=graded, percent=priced.discount or 0)
+        case Disposition.RETURN_TO_SELLER | Disposition.RECYCLE if priced.grade is Grade.DEFECTIVE:
+            if not erased(rules, inspection):
+                return msg("defective, data not erased: collected for {seller}", seller=seller.name)
+            return msg("defective: collected for {seller}", seller=seller.name)
+        case Disposition.DESTROY:
+            return msg("{grade:data}: to be destroyed: {ground}", grade=graded, ground=row.ground)
+    return msg("{grade:data}: {place:data}", grade=graded, place=f"place.{row.to}")
+
+
+def possible_dispositions(rules: Rules, seller: Seller, inspection: Inspection) -> tuple[Disposition, ...]:
+    """Where a supervisor may send a finished unit: the ownership gate and the other gates hold for everybody.
+
+    Quarantine and the way to another site are no choices; used goods never go back to stock.
+    """
+    plain = decide(rules, seller, inspection.but(rerouted=()))
+    if inspection.kind is Kind.DANGER or plain.disposition in (Disposition.QUARANTINE, Disposition.FORWARD):
+        return ()
+    possible = set(CLOSED_TO_OTHERS) - {Disposition.QUARANTINE, Disposition.FORWARD}
+    if inspection.kind is Kind.UNIT and inspection.verdict.ours and plain.grade is not None:
+        possible |= {Disposition.RETURN_TO_SELLER, Disposition.REFURBISH}
+        if erased(rules, inspection):
+            possible |= LEAVES_AS_WASTE - RESALE
+        if not plain.gates and not any(not photo.sha256 for photo in inspection.photos):
+            possible |= _resale(rules, inspection, plain)
+    return tuple(each for each in Disposition if each in possible)
+
+
+def _resale(rules: Rules, inspection: Inspection, plain: Decision) -> set[Disposition]:
+    """The ways of selling or giving away that the grade leaves, where no gate is closed."""
+    ways = set()
+    if plain.grade is Grade.NEW:
+        ways.add(Disposition.RESTOCK)
+    if plain.grade is not Grade.DEFECTIVE and inspection.product is not None and inspection.product.price is not None:
+        ways.add(Disposition.CLEARANCE)
+    if erased(rules, inspection):
+        ways.add(Disposition.DONATE)
+    return ways
+
+
+def _rerouted(
+    rules: Rules,
+    seller: Seller,
+    inspection: Inspection,
+    decision: Decision,
+    known: Mapping[str, str | frozenset[str]],
+) -> Decision:
+    """A supervisor's order, as long as what it stood over is still decided and nothing forbids it now."""
+    for order in inspection.rerouted:
+        if order.over is not decision.disposition:
+            continue
+        if order.disposition not in possible_dispositions(rules, seller, inspection):
+            continue
+        if order.disposition in RESALE:
+            decision = _priced(rules, seller, inspection, known, decision, None)
+        message = msg("ordered by a supervisor: {reason}", reason=order.reason)
+        decision = replace(_because(decision, order.disposition, "route.ordered", message), route="")
+    return decision
 
 
 def _row_failed(inspection: Inspection, row: str) -> bool:
@@ -186,31 +353,30 @@ def _ean(inspection: Inspection) -> str:
     return inspection.product.ean if inspection.product else inspection.scanned
 
 
-def _defective(rules: Rules, seller: Seller, inspection: Inspection, decision: Decision) -> Decision:
-    """Back to the seller at intervals, or destroyed with a ground and a supervisor (seed 003)."""
-    to = Disposition.RECYCLE if seller.defective == "recycle" else Disposition.RETURN_TO_SELLER
-    if erased(rules, inspection):
-        return _because(decision, to, "route.defective", msg("defective: collected for {seller}", seller=seller.name))
-    message = msg("defective, data not erased: collected for {seller}", seller=seller.name)
-    return _because(decision, Disposition.RETURN_TO_SELLER, "route.defective_not_erased", message)
-
-
 def _priced(
-    rules: Rules, seller: Seller, inspection: Inspection, decision: Decision, *, as_grade: Grade | None = None
+    rules: Rules,
+    seller: Seller,
+    inspection: Inspection,
+    known: Mapping[str, str | frozenset[str]],
+    decision: Decision,
+    as_grade: Grade | None,
 ) -> Decision:
     """List price, discount and price, in the minor unit (domain.md §3.5)."""
     graded = as_grade or decision.grade
     product = inspection.product
     if graded is None or product is None or product.price is None:
         return decision
-    percent = seller.discounts.get(graded, rules.grades[graded].discount)
+    own = _own_discounts(seller.code, tuple(sorted(seller.discounts.items())))
+    row = winner((*rules.discounts, *own), {**known, "grade": graded})
+    percent = rules.grades[graded].discount if row is None or row.percent is None else row.percent
     percent += sum(rules.finding(finding.code).points for finding in inspection.findings)
+    percent += sum(missing_shares(inspection).values())
     percent = min(percent, rules.pricing.cap)
     return replace(
         decision,
         discount=percent,
         list_price=product.price,
-        price=discounted(product.price, percent, product.min_price),
+        price=discounted(product.price, percent, product.min_price, row.round_to if row else 1),
     )
 
 
@@ -261,7 +427,11 @@ def finished(
         discount=decision.discount if resold else None,
         reasons=decision.reasons,
         gates=decision.gates,
-        refund=decision.refund,
+        route=decision.route,
+        refund=decision.refund.advice,
+        refund_amount=decision.refund.amount,
+        refund_means=decision.refund.means,
+        refund_reasons=decision.refund.reasons,
         case=case,
         finished_at=at,
         finished_by=by,

@@ -34,6 +34,7 @@ from inspect_station.core.grading import grade as suggested
 from inspect_station.core.records import (
     Answer,
     Change,
+    Disposition,
     Finding,
     Grade,
     Inspection,
@@ -42,6 +43,7 @@ from inspect_station.core.records import (
     Mark,
     Photo,
     Product,
+    Rerouting,
     Rma,
     Role,
 )
@@ -710,6 +712,7 @@ def matched(unit: Inspection, *, rma: Rma, line: Line, product: Product, parcel:
         seller=rma.seller,
         rma=rma.number,
         channel=rma.channel,
+        fulfilment=rma.fulfilment,
         line=line,
         product=product,
         parcel=parcel,
@@ -717,3 +720,14 @@ def matched(unit: Inspection, *, rma: Rma, line: Line, product: Product, parcel:
         answers=tuple(answer for answer in unit.answers if not answer.id.startswith("claim.")),
         revision=unit.revision + 1,
     )
+
+
+def rerouted(
+    unit: Inspection, disposition: Disposition, *, over: Disposition, reason: str, by: str, at: datetime
+) -> Inspection:
+    """The next revision of a finished unit, with a supervisor's order; `decide` honours it where nothing forbids it.
+
+    ``over`` is what is decided without the order: it stands as long as that does.
+    """
+    order = Rerouting(disposition=disposition, over=over, reason=reason, by=by, at=at)
+    return unit.but(revision=unit.revision + 1, rerouted=(*unit.rerouted, order))

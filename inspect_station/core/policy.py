@@ -202,6 +202,11 @@ class PolicyRules(Rule):
                 return reason
         return StatedReason(code=code, label={"en": code}, group=ReasonGroup.NONE, at_fault="review")
 
+    def told(self, code: str, marketplace: Literal["amazon", "shopify"]) -> str:
+        """The marketplace's code for a reason of ours; empty where it has none, or nobody knows the reason."""
+        reason = self.stated(code)
+        return reason.amazon if marketplace == "amazon" else reason.shopify
+
 
 def _bare(code: str) -> str:
     """A reason code without the prefix by which Amazon marks returns to sellers."""
@@ -296,12 +301,23 @@ class _Return:
         return self.rules.calendar.working(last) if policy.statutory else last
 
     def sent(self) -> tuple[str, date]:
-        """How the day of sending is known, and that day. What has arrived was sent: no request is later."""
-        if self.line.postmarked_on:
-            return "postmarked", self.line.postmarked_on
-        if self.line.requested_on and self.line.requested_on <= self.received_on:
-            return "requested", self.line.requested_on
-        return "received", self.received_on
+        """How the day of sending is known, and that day."""
+        return sent_on(self.line, self.received_on)
+
+
+def sent_on(line: Line, received_on: date) -> tuple[str, date]:
+    """How the day of sending is known, and that day. What has arrived was sent: no request is later."""
+    if line.postmarked_on:
+        return "postmarked", line.postmarked_on
+    if line.requested_on and line.requested_on <= received_on:
+        return "requested", line.requested_on
+    return "received", received_on
+
+
+def held_days(line: Line, received_on: date) -> int | None:
+    """For how many days the customer has had it; None where its delivery is not known."""
+    delivered = line.delivered_on or line.latest_estimated_on
+    return max((sent_on(line, received_on)[1] - delivered).days, 0) if delivered else None
 
 
 def eligibility(
@@ -409,24 +425,16 @@ def _sent(known: _Return, code: str, arrived: str, start: date, last: date) -> _
 def _reported(known: _Return, code: str, start: date, last: date) -> _Ruling:
     reported = known.line.defect_reported_on
     if reported is not None:
-        message = msg(
-            "defect reported {reported:date}: day {day} of {days}",
-            reported=reported.isoformat(),
-            **_day(start, reported, last),
-        )
+        message = Message(_REPORTED.text, {"reported": reported.isoformat(), **_day(start, reported, last)})
         met = reported <= last
         return _Ruling(_Says.YES if met else _Says.NO, Reason(code=code, message=message, met=met))
     # The defect is the reason of this return, so it was told with the request or the parcel at the latest.
     # That can show that the report was in time, never that it was late.
     told = min(known.sent()[1], known.received_on, known.line.requested_on or date.max)
     if told <= last:
-        message = msg(
-            "defect reported by {reported:date} at the latest: day {day} of {days}",
-            reported=told.isoformat(),
-            **_day(start, told, last),
-        )
+        message = Message(_REPORTED_BY.text, {"reported": told.isoformat(), **_day(start, told, last)})
         return _Ruling(_Says.YES, Reason(code=code, message=message))
-    message = msg("it is not known when the defect was reported: due by {last:date}", last=last.isoformat())
+    message = Message(_REPORT_UNKNOWN.text, {"last": last.isoformat()})
     return _Ruling(_Says.ASK, Reason(code=code, message=message, met=False))
 
 
@@ -483,6 +491,15 @@ _SENT = {
 }
 
 
+_REPORTED = msg("defect reported {reported:date}: day {day} of {days}")
+
+
+_REPORTED_BY = msg("defect reported by {reported:date} at the latest: day {day} of {days}")
+
+
+_REPORT_UNKNOWN = msg("it is not known when the defect was reported: due by {last:date}")
+
+
 _NOT_RETURNABLE = msg("not returnable: {rule:data}")
 
 
@@ -514,3 +531,40 @@ _DEFECT = Reason(code="possible_defect", message=msg("it may be defective: a per
 
 
 _UNCLEAR = Reason(code="no_reason", message=msg("no reason is known, it may be defective: ask for it"))
+
+
+FOR_A_PERSON = frozenset({_DEFECT.code, _UNCLEAR.code})
+"""Codes of reasons that are no rules of their own: why a person decides although a rule failed."""
+
+
+IN_A_SENTENCE: Mapping[str, Message] = {
+    _SENT["delivered", "postmarked"].text: msg(
+        "delivered {delivered:date}, postmarked {sent:date} = day {day} of {days}"
+    ),
+    _SENT["delivered", "requested"].text: msg(
+        "delivered {delivered:date}, requested {sent:date} = day {day} of {days}"
+    ),
+    _SENT["delivered", "received"].text: msg("delivered {delivered:date}, received {sent:date} = day {day} of {days}"),
+    _SENT["estimated", "postmarked"].text: msg(
+        "expected by {estimated:date}, postmarked {sent:date} = day {day} of {days}"
+    ),
+    _SENT["estimated", "requested"].text: msg(
+        "expected by {estimated:date}, requested {sent:date} = day {day} of {days}"
+    ),
+    _SENT["estimated", "received"].text: msg(
+        "expected by {estimated:date}, received {sent:date} = day {day} of {days}"
+    ),
+    _REPORTED.text: msg("defect reported {reported:date} = day {day} of {days}"),
+    _REPORTED_BY.text: msg("defect reported by {reported:date} at the latest = day {day} of {days}"),
+    _REPORT_UNKNOWN.text: msg("it is not known when the defect was reported (due by {last:date})"),
+    _NOT_RETURNABLE.text: msg("not returnable ({rule:data})"),
+    _MAY_REFUSE.text: msg("the seller may refuse it ({rule:data})"),
+    _SPARED.text: msg("does not apply ({rule:data})"),
+    _SPARED_DEFECT.text: msg("does not apply to a possible defect ({rule:data})"),
+    _SPARED_BY_SELLER.text: msg("the seller accepts it ({rule:data})"),
+    _UNDELIVERED.message.text: msg("never delivered, no window runs"),
+    _NO_DELIVERY_DATE.message.text: msg("the delivery date is not known, the return was authorised"),
+    _DEFECT.message.text: msg("it may be defective"),
+    _UNCLEAR.message.text: msg("no reason is known"),
+}
+"""Each reason's text as a part of the one sentence, whose only colons stand before what the parts lead to."""

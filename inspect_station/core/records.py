@@ -155,6 +155,12 @@ class Seller(Record):
     """Regular expression of this seller's RMA numbers; empty = known by the store only."""
     criteria: dict[str, str] = {}
     """The seller's own written criteria by grade, shown on `g`."""
+    pictures: dict[str, tuple[str, ...]] = {}
+    """SHA-256 of the seller's reference pictures by grade, shown on `g`."""
+    destroy_ground: str = ""
+    """Why defective goods are destroyed; without a ground none are (seed 003, ours)."""
+    returns_norm: dict[int, int] = {}
+    """Days → most units that one customer sends back within them before a supervisor looks (seed 001)."""
 
 
 class Accessory(Record):
@@ -185,8 +191,12 @@ class Product(Record):
     hazard: str = ""
     weight_g: int | None = None
     asin: str = ""
+    maker: str = ""
+    model: str = ""
     components: tuple[str, ...] = ()
     """Of a kit: each part's name; a missing part is an essential accessory missing."""
+    shares: dict[str, int] = {}
+    """Of a kit: the part's share of the value in per cent, by its name, where it is known."""
     extra: dict[str, str] = {}
     """Columns of the import that we do not know, kept aside."""
 
@@ -211,6 +221,9 @@ class Line(Record):
     defect_reported_on: date | None = None
     postmarked_on: date | None = None
     paid: Money | None = None
+    """Paid for the whole line, without shipping."""
+    shipping_paid: Money | None = None
+    """Paid for sending the line."""
 
 
 class Rma(Record):
@@ -361,6 +374,17 @@ class Change(Record):
     at: datetime
 
 
+class Rerouting(Record):
+    """Another place than the rules gave, ordered by a supervisor."""
+
+    disposition: Disposition
+    over: Disposition
+    """Where it was to go before."""
+    reason: str
+    by: str
+    at: datetime
+
+
 class Inspection(Record):
     """Everything established about one unit: the draft on the screen and the finished record alike."""
 
@@ -379,6 +403,10 @@ class Inspection(Record):
     product: Product | None = None
     """As known when the unit was scanned: price and title are frozen here."""
     channel: str = ""
+    fulfilment: str = "seller"
+    """``seller`` or ``fba``."""
+    received_on: date | None = None
+    """Civil date on which its parcel arrived; None in records of the first version."""
     site: str = ""
     """The other site it belongs to; empty = this one."""
     scanned: str = ""
@@ -402,6 +430,7 @@ class Inspection(Record):
     chosen: Grade | None = None
     """The grade the operator pressed, before floors."""
     overrides: tuple[Change, ...] = ()
+    rerouted: tuple[Rerouting, ...] = ()
     earlier_grades: tuple[Grade, ...] = ()
     """Grades before refurbishing; each is kept."""
     held: str = ""
@@ -416,8 +445,15 @@ class Inspection(Record):
     discount: int | None = None
     reasons: tuple[Reason, ...] = ()
     gates: tuple[str, ...] = ()
+    route: str = ""
+    """Id of the row of routes that sent it there; empty = no row did: a gate, a hazard, a hand."""
     refund: str = ""
-    """Advice: ``full``, or ``ask`` the seller."""
+    """Advice: ``full``, ``partial``, ``refuse``, or ``ask`` the seller."""
+    refund_amount: Money | None = None
+    """Never more than was paid for what came back; None where it is not known, or nothing is advised."""
+    refund_means: str = ""
+    """``original``, ``credit``, ``exchange`` or ``repair``."""
+    refund_reasons: tuple[Reason, ...] = ()
     case: Case | None = None
     dock: tuple[str, ...] = ()
     """What was found at the dock, in the codes of domain.md §3.1, apart from the stated reason."""
@@ -430,6 +466,8 @@ class Inspection(Record):
     training: bool = False
     warnings: tuple[Reason, ...] = ()
     """Said beside the verdict; they decide nothing."""
+    signals: tuple[Reason, ...] = ()
+    """Marks for a supervisor (seed 001: fraud); they decide nothing either."""
 
     def answer(self, id: str) -> Answer | None:
         """The latest answer to this row, if any."""

@@ -66,17 +66,27 @@ class Match(Rule):
         """The fields that this row restricts."""
         return frozenset(field for field in self.matched if getattr(self, field))
 
-    def matches(self, traits: Mapping[str, str]) -> bool:
-        """Whether a return with these traits (field → value) is meant."""
-        return all(traits[field] in getattr(self, field) for field in self.fields)
+    @property
+    def conditions(self) -> int:
+        """How many conditions it has: the row with most of them counts."""
+        return len(self.fields)
+
+    def matches(self, traits: Mapping[str, str | frozenset[str]]) -> bool:
+        """Whether a return with these traits (field → value, or all of several values) is meant."""
+        return all(self.allows(field, traits[field]) for field in self.fields)
+
+    def allows(self, field: str, trait: str | frozenset[str]) -> bool:
+        """Whether this one condition holds."""
+        values = getattr(self, field)
+        return trait in values if isinstance(trait, str) else not trait.isdisjoint(values)
 
 
 Row = TypeVar("Row", bound=Match)
 
 
-def winner(rows: Sequence[Row], traits: Mapping[str, str]) -> Row | None:
-    """The row that counts: of those that match, the one with most conditions; None where none matches."""
-    return max((row for row in rows if row.matches(traits)), key=lambda row: len(row.fields), default=None)
+def winner(rows: Sequence[Row], traits: Mapping[str, str | frozenset[str]]) -> Row | None:
+    """The row that counts: of those that match, the first with most conditions; None where none matches."""
+    return max((row for row in rows if row.matches(traits)), key=lambda row: row.conditions, default=None)
 
 
 # ── Rows against each other ──────────────────────────────────────────────────────────────────────────────────────────
@@ -91,9 +101,9 @@ def ties(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
     """
     found = []
     for one, other in combinations(rows, 2):
-        if len(one.fields) != len(other.fields) or common_to(one, other) is None:
+        if one.conditions != other.conditions or common_to(one, other) is None:
             continue
-        rivals = [row for row in rows if len(row.fields) > len(one.fields) and common_to(one, other, row) is not None]
+        rivals = [row for row in rows if row.conditions > one.conditions and common_to(one, other, row) is not None]
         if any(not any(rival.matches(traits) for rival in rivals) for traits in kinds_of(one, other, among=rivals)):
             found.append((one, other))
     return found

@@ -6,13 +6,18 @@ same value gives the same decisions on the station, on the hub and in a table of
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from inspect_station.core.policy import PolicyRules
-from inspect_station.core.records import Disposition, Grade, Product
-from inspect_station.core.rows import Rule, Words
+from inspect_station.core.records import Disposition, Grade, Outcome, Product
+from inspect_station.core.rows import Match, Rule, Values, Words, several, ties
+
+CLOSED_TO_OTHERS = frozenset(
+    {Disposition.HOLD, Disposition.RETURN_TO_CUSTOMER, Disposition.FORWARD, Disposition.QUARANTINE}
+)
+"""All that is possible while the article is still the customer's (the ownership gate)."""
 
 
 def _none(value: Any) -> Any:
@@ -26,11 +31,8 @@ class GradeRule(Rule):
     hint: Words
     text: Words
     """Said on the clearance label."""
-    route: Disposition
     discount: int = Field(ge=0, le=100)
-    """Per cent off the list price."""
-    case: str = ""
-    """The question put to the seller, if this grade waits for an answer."""
+    """Per cent off the list price, where no row of ``discounts`` says another."""
     needs_finding: bool = False
     """The grade must be explained by a finding."""
     default_finding: str = ""
@@ -169,6 +171,85 @@ class Photos(Rule):
     ] = {}
 
 
+class Route(Match):
+    """Where a unit goes (domain.md §3.3); the row with most conditions counts, and the record says which."""
+
+    matched: ClassVar[tuple[str, ...]] = (*Match.matched, "gtin", "grade", "finding")
+
+    id: str
+    source: str = Field(min_length=1)
+    """The sentence it was taken from, or ``ours``."""
+    gtin: Values = ()
+    """Fourteen digits."""
+    grade: Annotated[tuple[Grade, ...], BeforeValidator(several)] = ()
+    finding: Values = ()
+    """Applies where any of these was found. Of two rows about different findings the first in the file counts."""
+    outcome: Annotated[tuple[Outcome, ...], BeforeValidator(several)] = (Outcome.ELIGIBLE,)
+    """The verdict it is for; no condition like the others: a row is for what is ours unless it says otherwise."""
+    to: Disposition
+    case: str = ""
+    """The question put to the seller; the unit waits for the answer where it goes."""
+    as_grade: Grade | None = None
+    """Priced like this grade (new goods in a damaged packaging)."""
+    ground: str = ""
+    """Why it may be destroyed (seed 003; domain.md §2)."""
+
+    @model_validator(mode="after")
+    def _goes_where_it_may(self) -> Self:
+        others = set(self.outcome) - {Outcome.ELIGIBLE}
+        if others and self.to not in CLOSED_TO_OTHERS:
+            raise ValueError(f"route {self.id}: what is still the customer's cannot go to '{self.to}'")
+        if self.to in (Disposition.QUARANTINE, Disposition.FORWARD):
+            raise ValueError(f"route {self.id}: '{self.to}' is no choice: hazards and other sites' returns go there")
+        if self.to is Disposition.DESTROY and not self.ground:
+            raise ValueError(f"route {self.id}: destroying needs a ground")
+        return self
+
+
+class Discount(Match):
+    """What is taken off the list price; the row with most conditions counts, else the grade's own (domain.md §3.5)."""
+
+    matched: ClassVar[tuple[str, ...]] = (*Match.matched, "gtin", "grade")
+
+    id: str
+    source: str = Field(min_length=1)
+    gtin: Values = ()
+    grade: Annotated[tuple[Grade, ...], BeforeValidator(several)] = ()
+    percent: int | None = Field(default=None, ge=0, le=100)
+    """None = the grade's own."""
+    round_to: int = Field(default=1, gt=0)
+    """The price is a multiple of so many minor units, rounded half up: 5 for Swiss francs."""
+
+
+class RefundRule(Match):
+    """What is advised to pay back; the row with most conditions counts (domain.md §2, "State")."""
+
+    matched: ClassVar[tuple[str, ...]] = (*Match.matched, "grade", "at_fault")
+
+    id: str
+    source: str = Field(min_length=1)
+    grade: Annotated[tuple[Grade, ...], BeforeValidator(several)] = ()
+    at_fault: Values = ()
+    held_over: int = Field(default=0, ge=0)
+    """Applies to what the customer has had for more than so many days; of two such rows the longer counts."""
+    percent: int = Field(default=100, ge=0, le=100)
+    """Of what was paid for what came back; less than all only where a seller has set it."""
+    shipping: bool = True
+    """Whether the shipping that was paid is paid back, too; under FBA it never is (seed 000)."""
+    means: Literal["original", "credit", "exchange", "repair"] = "original"
+
+    @model_validator(mode="after")
+    def _only_a_seller_pays_less(self) -> Self:
+        if self.percent < 100 and not self.seller:
+            raise ValueError(f"refund {self.id}: only a seller may set less than 100 per cent")
+        return self
+
+    @property
+    def conditions(self) -> int:
+        """How many conditions it has; how long it was held is one."""
+        return len(self.fields) + (self.held_over > 0)
+
+
 class Pricing(Rule):
     """How the discount is bounded (domain.md §3.5)."""
 
@@ -184,7 +265,12 @@ class Rules(Rule):
     checklists: tuple[Checklist, ...]
     gates: tuple[Gate, ...]
     photos: Photos
+    routes: tuple[Route, ...]
+    discounts: tuple[Discount, ...] = ()
+    refunds: tuple[RefundRule, ...]
     pricing: Pricing
+    weee: Values = ()
+    """Categories whose defective goods can be recycled as electrical waste."""
     places: Mapping[Disposition, Words]
     """Where a unit is put, by disposition."""
     policy: PolicyRules
@@ -240,6 +326,7 @@ class Rules(Rule):
         for exclusion in self.policy.exclusions:
             for unknown in set(exclusion.needs) - findings - {"opened"}:
                 yield f"policy.exclusions.{exclusion.id}.needs: no finding '{unknown}'"
+        yield from self._unclear_rows()
         slots = set(self.photos.slots)
         asked = {f"grade.{grade}": names for grade, names in self.photos.grade.items()}
         asked |= {f"situation.{name}": names for name, names in self.photos.situation.items()}
@@ -247,6 +334,36 @@ class Rules(Rule):
         for place, names in asked.items():
             for unknown in set(names) - slots:
                 yield f"photos.{place}: no slot '{unknown}'"
+
+    def _unclear_rows(self) -> Iterator[str]:
+        """What is wrong with the rows of routes, discounts and refunds among themselves."""
+        for table in ("routes", "discounts", "refunds"):
+            rows: tuple[Route, ...] | tuple[Discount, ...] | tuple[RefundRule, ...] = getattr(self, table)
+            ids = [row.id for row in rows]
+            for twice in sorted({id for id in ids if ids.count(id) > 1}):
+                yield f"{table}: '{twice}' stands there twice"
+        findings = {finding.code for finding in self.findings}
+        for route in self.routes:
+            for unknown in set(route.finding) - findings:
+                yield f"routes.{route.id}.finding: no finding '{unknown}'"
+        for outcome in Outcome:
+            of_outcome = [route for route in self.routes if outcome in route.outcome]
+            for one, other in ties(of_outcome):
+                yield f"routes: '{one.id}' and '{other.id}' match one unit equally well; add a row for both"
+            if outcome is not Outcome.ELIGIBLE:
+                if all(route.fields for route in of_outcome):
+                    yield f"routes: no row without conditions says where '{outcome}' goes"
+                continue
+            plain = [route.grade or tuple(Grade) for route in of_outcome if route.fields <= {"grade"}]
+            for missing in [grade for grade in Grade if not any(grade in grades for grades in plain)]:
+                yield f"routes: no row says where '{missing}' goes"
+        for one_, other_ in ties(self.discounts):
+            yield f"discounts: '{one_.id}' and '{other_.id}' match one unit equally well; add a row for both"
+        for refund, rival in ties(self.refunds):
+            if refund.held_over == rival.held_over:
+                yield f"refunds: '{refund.id}' and '{rival.id}' match one return equally well; add a row for both"
+        if not any(not row.fields for row in self.refunds):
+            yield "refunds: one row without any condition must take the returns that no other matches"
 
     def finding(self, code: str) -> FindingRule:
         """The rule of a finding; a code no longer configured counts as a fact without a floor."""

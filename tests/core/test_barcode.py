@@ -4,7 +4,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from stdnum import ean
 
@@ -318,6 +318,7 @@ gtins = st.sampled_from([7, 11, 12, 13]).flatmap(
 
 
 @given(st.text(st.characters(codec=None, exclude_categories=()), max_size=160))
+@example("\x1d¿")
 @settings(max_examples=300)
 def test_reading_never_fails_and_shows_nothing_unsafe(raw: str) -> None:
     scan = look(raw)
