@@ -1,7 +1,7 @@
 """station.toml → one frozen `Config`, and every mistake in it at once, with file, line, key and value.
 
 A site's file names only what differs from the shipped one and is merged over it: tables key by key, entries of
-``[[…]]`` and rows of a checklist by their ``id``, ``code``, ``device_class`` or ``name``. Lines are looked up only when
+``[[…]]`` and rows of a checklist by their ``id``, ``code``, ``name`` or ``device_class``. Lines are looked up only when
 something is wrong; a good file costs its parsing and its validation.
 """
 
@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from inspect_station.core.barcode import expression
-from inspect_station.core.records import Grade, Operator, Seller
+from inspect_station.core.playbook import SellerSettings, too_short
+from inspect_station.core.records import Operator
 from inspect_station.core.rows import Rule
 from inspect_station.core.rules import Rules
 from inspect_station.devices import CameraSettings, PrinterSettings, ScannerPort
@@ -62,15 +62,6 @@ def _locale(name: str) -> str:
     return name
 
 
-def _pattern(text: str) -> str:
-    if text:
-        try:
-            expression(text)
-        except ValueError as error:
-            raise ValueError(f"not a regular expression (RE2): {error}") from None
-    return text
-
-
 def _form(pattern: str, what: str) -> AfterValidator:
     """Text of a certain form, or nothing; whether nothing is enough says the field."""
 
@@ -101,6 +92,8 @@ class StationSettings(Rule):
     """When the report day starts, ``HH:MM`` in the site's zone."""
     data: Path
     """Folder of the store and the photos."""
+    playbooks: Path = Path("playbooks")
+    """Folder of the sellers' playbooks, which `config check` tries."""
     idle_lock_minutes: int = Field(gt=0)
     sound: bool = True
     theme: Literal["auto", "dark", "light"] = "auto"
@@ -172,27 +165,6 @@ class Site(Rule):
     """Lines of the address on the forward slip."""
 
 
-class SellerSettings(Seller):
-    """A seller as written in the file: a value that nobody knows is a mistake, not a surprise."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    code: Name
-    name: Name
-    not_met: Literal["ask", "tell"] = "ask"
-    discount_by: Literal["warehouse", "seller"] = "warehouse"
-    defective: Literal["return_to_seller", "recycle", "destroy"] = "return_to_seller"
-    packaging_damaged: Literal["restock", "clearance"] = "clearance"
-    windows: dict[str, int] = Field(default={})
-    discounts: dict[Grade, PerCent] = Field(default={})  # type: ignore[assignment] # a Grade is a str
-    rma_pattern: Annotated[str, AfterValidator(_pattern)] = ""
-    criteria: dict[Grade, str] = Field(default={})  # type: ignore[assignment]
-
-    def plain(self) -> Seller:
-        """The record that the rest of the program knows."""
-        return Seller(**self.model_dump(mode="json"))
-
-
 class Config(Rule):
     """All settings, parsed and cross-checked once, then trusted. Folders are absolute."""
 
@@ -235,13 +207,8 @@ class Config(Rule):
             yield "upstream.enabled: nothing can be sent without a url"
         if self.upstream.min_wait_s > self.upstream.max_wait_s:
             yield f"upstream.min_wait_s: longer than max_wait_s, {self.upstream.max_wait_s:g}"
-        days = {row.id: [each.days for each in row.windows if each.until == "sent"] for row in self.rules.policy.rows}
         for seller in self.sellers:
-            for row, longer in seller.windows.items():
-                if row not in days:
-                    yield f"sellers.{seller.code}.windows.{row}: no row of [policy] has this id"
-                elif any(longer < known for known in days[row]):
-                    yield f"sellers.{seller.code}.windows.{row}: shorter than the policy's {max(days[row])} days"
+            yield from too_short(self.rules.policy, seller)
 
 
 # ── Finding and loading ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -301,7 +268,7 @@ def _at_home(config: Config, home: Path) -> Config:
 
     return config.model_copy(
         update={
-            "station": placed(config.station, "data"),
+            "station": placed(placed(config.station, "data"), "playbooks"),
             "camera": placed(config.camera, "folder"),
             "printers": tuple(placed(printer, "folder") for printer in config.printers),
         }

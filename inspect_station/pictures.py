@@ -43,6 +43,13 @@ def opened(source: Path | bytes) -> "Image":
     )
 
 
+def upright_jpeg(source: Path | bytes) -> bytes:
+    """The same as a JPEG without whatever else the file held: position, maker, previews. Raises DeviceError."""
+    out = BytesIO()
+    opened(source).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
 class _Unusable(Exception):
     """Why a picture is not taken."""
 

@@ -82,7 +82,7 @@ def name_of(entry: Any) -> str:
     """What an entry of an array of tables is known by; empty = nothing."""
     if not isinstance(entry, dict):
         return ""
-    return next((entry[key] for key in ("id", "code", "device_class", "name") if isinstance(entry.get(key), str)), "")
+    return next((entry[key] for key in ("id", "code", "name", "device_class") if isinstance(entry.get(key), str)), "")
 
 
 def names_of(value: Any) -> list[str | int]:
@@ -130,19 +130,15 @@ class TomlFile:
 
 def read(path: Path) -> TomlFile:
     """Parse one file. Raises BrokenConfig where it cannot be read or is no TOML."""
-
-    def broken(line: int, message: Message) -> BrokenConfig:
-        return BrokenConfig([Problem(path, line, "", "", message)])
-
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise broken(0, msg("there is no such file")) from None
+        raise _broken(path, 0, msg("there is no such file")) from None
     except IsADirectoryError:
         example = str(path / "station.toml")
-        raise broken(0, msg("this is a folder: name the file, for example {file}", file=example)) from None
+        raise _broken(path, 0, msg("this is a folder: name the file, for example {file}", file=example)) from None
     except OSError as error:
-        raise broken(0, msg("it cannot be read: {reason}", reason=error.strerror or str(error))) from None
+        raise _broken(path, 0, msg("it cannot be read: {reason}", reason=error.strerror or str(error))) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -152,14 +148,23 @@ def read(path: Path) -> TomlFile:
             byte=f"0x{raw[error.start]:02x}",
             column=len(before[-1]) + 1,
         )
-        raise broken(len(before), message) from None
+        raise _broken(path, len(before), message) from None
+    return parsed(path, text)
+
+
+def parsed(path: Path, text: str) -> TomlFile:
+    """Parse a text; ``path`` stands for where it came from. Raises BrokenConfig where it is no TOML."""
     try:
         return TomlFile(path, text, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         what, line, column = _syntax(str(error))
         if not line:
-            raise broken(text.count("\n") + 1, msg("the file ends too early: {what}", what=what)) from None
-        raise broken(line, msg("not TOML, column {column}: {what}", column=column, what=what)) from None
+            raise _broken(path, text.count("\n") + 1, msg("the file ends too early: {what}", what=what)) from None
+        raise _broken(path, line, msg("not TOML, column {column}: {what}", column=column, what=what)) from None
+
+
+def _broken(path: Path, line: int, message: Message) -> BrokenConfig:
+    return BrokenConfig([Problem(path, line, "", "", message)])
 
 
 def _syntax(text: str) -> tuple[str, int, int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
+from stdnum import ean
 
 from inspect_station.core.policy import PolicyRules
 from inspect_station.core.records import Disposition, Grade, Outcome, Product
@@ -18,6 +19,20 @@ CLOSED_TO_OTHERS = frozenset(
     {Disposition.HOLD, Disposition.RETURN_TO_CUSTOMER, Disposition.FORWARD, Disposition.QUARANTINE}
 )
 """All that is possible while the article is still the customer's (the ownership gate)."""
+
+
+def _gtins(values: Any) -> Any:
+    values = several(values)
+    if not isinstance(values, list | tuple):
+        return values
+    for value in values:
+        if not (isinstance(value, str) and value.isdecimal() and ean.is_valid(value)):
+            raise ValueError(f"'{value}' is no article's number: its check digit is wrong")
+    return tuple(value.zfill(14) for value in values)
+
+
+Gtins = Annotated[tuple[str, ...], BeforeValidator(_gtins)]
+"""Articles, by any spelling of their number: one or a list; kept as fourteen digits."""
 
 
 def _none(value: Any) -> Any:
@@ -97,12 +112,16 @@ class Step(Rule):
 
     id: str
     label: Words
-    kind: Literal["tick", "measure", "serial"] = "tick"
+    kind: Literal["tick", "pass_fail", "measure", "text", "scan", "serial", "photo"] = "tick"
+    """``tick``: Space passes it. ``pass_fail``: answered by itself. ``measure``, ``text``: typed. ``scan``: a code,
+    scanned or typed. ``serial``: the article's own number. ``photo``: passes by the picture in its ``slot`` alone."""
+    skip: Literal["nobody", "operator", "supervisor"] = "nobody"
+    """Who may leave it out, with a reason. A row left out is never passed: its gate stays closed."""
     floor: Annotated[Grade | None, BeforeValidator(_none)] = Grade.DEFECTIVE
     """The grade when the row fails; ``"none"`` = failing costs nothing (TOML has no null)."""
     finding: str = ""
     gate: str = ""
-    """The gate that closes when the row fails."""
+    """The gate that closes when the row fails, is left out or never answered."""
     ends: bool = False
     """When this fails the rest cannot be tested."""
     unit: str = ""
@@ -110,6 +129,41 @@ class Step(Rule):
     high: float | None = None
     """Values outside are typing errors."""
     floors: tuple[Floor, ...] = ()
+    pattern: str = ""
+    """What a text or a scanned code must look like as a whole: a regular expression in RE2's syntax."""
+    slot: str = ""
+    """The photo that a ``photo`` row is passed by."""
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        for field, kinds in _ONLY_FOR.items():
+            if getattr(self, field) not in (None, "", ()) and self.kind not in kinds:
+                raise ValueError(f"step {self.id}: '{field}' means nothing where kind = '{self.kind}'")
+        if self.kind == "measure" and not self.unit:
+            raise ValueError(f"step {self.id}: a measure needs its unit")
+        if self.kind == "photo" and not self.slot:
+            raise ValueError(f"step {self.id}: a photo needs its slot")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"step {self.id}: 'low' must be below 'high'")
+        self.takes("")  # a pattern that is none is found now, not at the bench
+        return self
+
+    def takes(self, text: str) -> bool:
+        """Whether a typed text or a scanned code looks as this row wants it."""
+        from inspect_station.core.barcode import expression
+
+        return not self.pattern or expression(self.pattern).fullmatch(text) is not None
+
+
+_ONLY_FOR: Mapping[str, tuple[str, ...]] = {
+    "unit": ("measure",),
+    "low": ("measure",),
+    "high": ("measure",),
+    "floors": ("measure",),
+    "pattern": ("text", "scan"),
+    "slot": ("photo",),
+}
+"""Settings of a step that belong to some kinds alone."""
 
 
 class Checklist(Rule):
@@ -128,10 +182,38 @@ class Checklist(Rule):
     """A page of its own; when False sterilising is a row of the finish page."""
     accessories: tuple[str, ...] = ()
     """Usual accessories, where the product names none."""
+    # For the record of a wipe (NIST SP 800-88, certificate of sanitization):
     medium: str = ""
     wipe_method: Literal["clear", "purge", "destroy"] = "clear"
+    wipe_technique: str = ""
+    """How: a reset, an overwrite, a cryptographic erase."""
     wipe_tool: str = ""
+    wipe_tool_version: str = ""
+    wipe_verification: str = ""
+    """How it is seen to be done."""
     wipe_standard: str = ""
+    wipe_revision: str = ""
+
+    @model_validator(mode="after")
+    def _closes_its_gates(self) -> Self:
+        """Gates, not tick-boxes (domain.md §3.4): no row of these pages may be left open without holding the unit."""
+        name = self.device_class
+        gated = {"lock": self.lock, "wipe": self.wipe, "sterilise": self.sterilise if self.sterilise_required else ()}
+        for page, rows in gated.items():
+            for row in rows:
+                if not row.gate:
+                    raise ValueError(f"checklist {name}: {page}.{row.id} needs the gate that closes when it fails")
+        if self.sterilise_required and not self.sterilise:
+            raise ValueError(f"checklist {name}: sterilising is required, but 'sterilise' has no rows")
+        for page in ("test", "lock", "wipe", "clean", "sterilise"):
+            ids = [row.id for row in self.steps(page)]
+            for twice in sorted({id for id in ids if ids.count(id) > 1}):
+                raise ValueError(f"checklist {name}: {page}.{twice} stands there twice")
+        if self.data_bearing:
+            for field in ("wipe", "medium", "wipe_tool", "wipe_standard"):
+                if not getattr(self, field):
+                    raise ValueError(f"checklist {name}: it holds data, so '{field}' must be given")
+        return self
 
     def steps(self, page: str) -> tuple[Step, ...]:
         """The rows of a page; empty for a page the class does not have."""
@@ -179,8 +261,7 @@ class Route(Match):
     id: str
     source: str = Field(min_length=1)
     """The sentence it was taken from, or ``ours``."""
-    gtin: Values = ()
-    """Fourteen digits."""
+    gtin: Gtins = ()
     grade: Annotated[tuple[Grade, ...], BeforeValidator(several)] = ()
     finding: Values = ()
     """Applies where any of these was found. Of two rows about different findings the first in the file counts."""
@@ -213,7 +294,7 @@ class Discount(Match):
 
     id: str
     source: str = Field(min_length=1)
-    gtin: Values = ()
+    gtin: Gtins = ()
     grade: Annotated[tuple[Grade, ...], BeforeValidator(several)] = ()
     percent: int | None = Field(default=None, ge=0, le=100)
     """None = the grade's own."""
@@ -256,6 +337,19 @@ class Pricing(Rule):
     cap: int = Field(ge=0, le=100)
 
 
+Fact = Literal["sealed", "fault_free", "used", "complete", "as_announced", "undamaged"]
+"""What the bench can show against a stated reason."""
+
+
+class Signals(Rule):
+    """What a supervisor is told of; nothing is decided by it (seed 001; domain.md §2, "Fraud")."""
+
+    returns_norm: Mapping[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+    """Days → most units that one customer sends back to one seller within them; a seller may have another norm."""
+    contradicts: Mapping[Fact, Values] = {}
+    """What the bench has shown → the stated reasons that it contradicts."""
+
+
 class Rules(Rule):
     """All rules together."""
 
@@ -269,6 +363,7 @@ class Rules(Rule):
     discounts: tuple[Discount, ...] = ()
     refunds: tuple[RefundRule, ...]
     pricing: Pricing
+    signals: Signals
     weee: Values = ()
     """Categories whose defective goods can be recycled as electrical waste."""
     places: Mapping[Disposition, Words]
@@ -323,9 +418,15 @@ class Rules(Rule):
                     for floor in step.floors:
                         if floor.finding and floor.finding not in findings:
                             yield f"{where}.floors: no finding '{floor.finding}'"
+                    if step.slot and step.slot not in self.photos.slots:
+                        yield f"{where}.slot: no slot '{step.slot}'"
         for exclusion in self.policy.exclusions:
             for unknown in set(exclusion.needs) - findings - {"opened"}:
                 yield f"policy.exclusions.{exclusion.id}.needs: no finding '{unknown}'"
+        reasons = {reason.code for reason in self.policy.reasons}
+        for fact, codes in self.signals.contradicts.items():
+            for unknown in set(codes) - reasons:
+                yield f"signals.contradicts.{fact}: no reason '{unknown}'"
         yield from self._unclear_rows()
         slots = set(self.photos.slots)
         asked = {f"grade.{grade}": names for grade, names in self.photos.grade.items()}

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from inspect_station import config as configuration
+from inspect_station import playbooks
 from inspect_station.badges import fingerprint, new_badge
+from inspect_station.core.records import Operator, Role
 from inspect_station.demo import goods
 from inspect_station.demo.goods import Goods, Play, Row
 from inspect_station.errors import Exit, StationError, StoreError, StoreLocked
@@ -21,6 +23,7 @@ MARKER = "demo.json"
 """The file that says that a folder is the demo's own and may be made anew."""
 
 PIN = "2580"
+SUPERVISOR = Operator(code="sup", name="Supervisor", role=Role.SUPERVISOR)
 FORMS = {"lumo": "ML-4{:04d}", "nord": "NT-4{:04d}", "plume": "AP-4{:04d}", "relais": "RC-4{:04d}"}
 
 
@@ -109,7 +112,7 @@ def _read(marker: Path) -> Demo:
 
 def _build(folder: Path, today: date) -> Demo:
     badges = {role: new_badge() for role in ("operator", "operateur", "supervisor")}
-    for name in ("data", "camera", "printed"):
+    for name in ("data", "camera", "printed", "playbooks"):
         (folder / name).mkdir(exist_ok=True)
     path = folder / "station.toml"
     path.write_text(_config(badges), encoding="utf-8")
@@ -124,7 +127,12 @@ def _build(folder: Path, today: date) -> Demo:
     parcels = tuple(_parcel(play, number, after) for (play, number), after in zip(numbered, following, strict=True))
     # What F5 reads: the RMA of the first parcel.
     pictures.draw_label(folder / "camera", parcels[0].scans[0])
+    shutil.copy(Path(__file__).with_name("lumo.toml"), folder / "playbooks")
+    for grade, slot in (("used", "state"), ("lightly-damaged", "damage")):
+        shutil.copy(folder / "camera" / f"{slot}.jpg", folder / "playbooks" / f"lumo-{grade}.jpg")
     with open_station(configuration.load(path)) as station:
+        book = playbooks.opened(folder / "playbooks" / "lumo.toml", station.rulebook.site)
+        station.rulebook.activate(station.store, book, SUPERVISOR)
         station.import_products((folder / "products.csv").read_bytes())
         station.import_rmas((folder / "rmas.csv").read_bytes())
     sheet.write(folder / "scan-sheet.pdf", parcels, badges, PIN)
@@ -153,9 +161,9 @@ def _config(badges: dict[str, str]) -> str:
                 "badge_sha256": fingerprint(badges["operateur"]),
             },
             {
-                "code": "sup",
-                "name": "Supervisor",
-                "role": "supervisor",
+                "code": SUPERVISOR.code,
+                "name": SUPERVISOR.name,
+                "role": SUPERVISOR.role,
                 "badge_sha256": fingerprint(badges["supervisor"]),
                 "pin_argon2": PasswordHasher().hash(PIN),
             },

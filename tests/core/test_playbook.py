@@ -1,0 +1,153 @@
+"""A seller's rules: what a playbook may say, and that it touches nobody else's returns."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from inspect_station.core.cases import Case, run
+from inspect_station.core.playbook import Playbook, under, version
+from inspect_station.core.records import Seller
+from inspect_station.core.rules import Rules
+
+LUMO: dict[str, Any] = {"code": "lumo", "name": "Maison Lumo"}
+NORD = Seller(code="nord", name="Nordlys")
+RETURN: dict[str, Any] = {
+    "source": "ours",
+    "channel": "amazon",
+    "reason": "CHANGED_MIND",
+    "delivered_on": "2026-10-01",
+    "postmarked_on": "2026-10-15",
+    "price": 100_00,
+    "paid": 100_00,
+}
+
+
+def playbook(**tables: Any) -> Playbook:
+    return Playbook.model_validate({"seller": LUMO} | tables)
+
+
+def row(id: str, **row: Any) -> dict[str, Any]:
+    return {"id": id, "source": "ours"} | row
+
+
+def decided(rules: Rules, seller: Seller, **facts: Any) -> Any:
+    case = Case.model_validate({"name": "a case", "expect": {}} | RETURN | facts)
+    return run(case, rules, seller).decided
+
+
+GIVEN_AWAY = row("away", grade="used", to="donate")
+
+
+def test_a_row_is_the_sellers_without_saying_so(rules):
+    both = under(rules, [playbook(routes=[GIVEN_AWAY])])
+    lumo = Seller.model_validate(LUMO)
+    assert decided(both, lumo, pressed="used").route == "lumo:away"
+    assert decided(both, lumo, pressed="used").disposition == "donate"
+    assert decided(both, NORD, pressed="used").route == "sold-apart"
+    assert decided(rules, lumo, pressed="used").route == "sold-apart"
+
+
+def test_two_sellers_may_name_their_rows_alike(rules):
+    nord = Playbook.model_validate(
+        {"seller": {"code": "nord", "name": "Nordlys"}, "routes": [row("away", grade="used", to="recycle")]}
+    )
+    both = under(rules, [playbook(routes=[GIVEN_AWAY]), nord])
+    assert decided(both, Seller.model_validate(LUMO), pressed="used").disposition == "donate"
+    assert decided(both, NORD, pressed="used").disposition == "recycle"
+
+
+MISTAKES = {
+    "a row for another seller": (
+        {"routes": [GIVEN_AWAY | {"seller": "nord"}]},
+        "routes.away: seller is 'nord' in the playbook of 'lumo'",
+    ),
+    "what is not ours cannot be sold": (
+        {"routes": [row("sell", outcome="consult", to="clearance")]},
+        "what is still the customer's cannot go to 'clearance'",
+    ),
+    "quarantine is no choice": ({"routes": [row("q", grade="used", to="quarantine")]}, "'quarantine' is no choice"),
+    "destroying without a ground": (
+        {"routes": [row("d", grade="defective", to="destroy")]},
+        "destroying needs a ground",
+    ),
+    "destroying by a setting, without a ground": (
+        {"seller": LUMO | {"defective": "destroy"}},
+        "defective = 'destroy' needs destroy_ground",
+    ),
+    "a setting that nobody knows": ({"seller": LUMO | {"colour": "red"}}, "colour"),
+    "a table that nobody knows": ({"rows": []}, "rows"),
+    "a number that is no article's": ({"routes": [row("r", gtin="3760311300177", to="hold")]}, "check digit"),
+}
+
+
+@pytest.mark.parametrize(("tables", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named(tables, said):
+    with pytest.raises(ValidationError) as refused:
+        playbook(**tables)
+    assert said in str(refused.value)
+
+
+CONTRADICTIONS = {
+    "a shorter window by a setting": (
+        {"seller": LUMO | {"windows": {"amazon": 20}}},
+        "shorter than the policy's 30 days",
+    ),
+    "a window for a row that is not there": ({"seller": LUMO | {"windows": {"ebay": 40}}}, "no row of"),
+    "a shorter window by a row": (
+        {"policies": [row("short", channel="amazon", windows=[{"days": 29}])]},
+        "a seller's rule may only lengthen",
+    ),
+    "two rows between which nothing decides": (
+        {"routes": [GIVEN_AWAY, row("kettles", category="appliance", to="hold")]},
+        "match one unit equally well",
+    ),
+    "a finding that is not observed here": (
+        {"routes": [row("odd", finding="haunted", to="hold")]},
+        "no finding 'haunted'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("tables", "said"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_contradiction_with_the_sites_rules_is_named(rules, tables, said):
+    book = playbook(**tables)
+    with pytest.raises((ValidationError, ValueError)) as refused:  # the sentence is looked at below
+        under(rules, [book])
+    assert said in str(refused.value)
+
+
+def test_less_than_all_is_paid_back_only_by_a_sellers_row(rules):
+    with pytest.raises(ValidationError, match="only a seller may set less"):
+        Rules.model_validate(rules.model_dump() | {"refunds": [row("all", percent=90)]})
+    both = under(rules, [playbook(refunds=[row("worn", grade="used", percent=85, means="credit")])])
+    worn = decided(both, Seller.model_validate(LUMO), pressed="used")
+    assert (worn.refund, worn.refund_amount, worn.means) == ("partial", 85_00, "credit")
+
+
+def test_a_percentage_is_never_taken_from_a_possible_defect_without_asking(rules):
+    both = under(rules, [playbook(refunds=[row("worn", grade="used", percent=85)])])
+    assert decided(both, Seller.model_validate(LUMO), pressed="used", reason="DEFECTIVE").refund == "ask"
+
+
+def test_of_two_times_the_longer_counts(rules):
+    rows = [row("late", held_over=7, percent=90), row("later", held_over=14, percent=70)]
+    both = under(rules, [playbook(refunds=rows)])
+    lumo = Seller.model_validate(LUMO)
+    amounts = {
+        day: decided(both, lumo, pressed="used", postmarked_on=f"2026-10-{1 + day:02d}").refund_amount
+        for day in (7, 8, 14, 15)
+    }
+    assert amounts == {7: 100_00, 8: 90_00, 14: 90_00, 15: 70_00}
+
+
+def test_a_row_goes_before_a_setting_that_says_as_much(rules):
+    seller = LUMO | {"discount_by": "seller"}
+    both = under(rules, [playbook(seller=seller, routes=[GIVEN_AWAY])])
+    lumo = Seller.model_validate(seller)
+    assert decided(both, lumo, pressed="used").disposition == "donate"
+    assert decided(both, lumo, pressed="opened_packaging").case == "price"
+
+
+def test_a_version_is_the_hash_of_the_text():
+    assert version("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
