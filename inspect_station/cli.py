@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
@@ -15,7 +15,8 @@ from inspect_station.message import Message, msg, msgn
 
 if TYPE_CHECKING:
     from inspect_station.config import Config
-    from inspect_station.core.records import Inspection, Verdict
+    from inspect_station.core.clocks import Clock
+    from inspect_station.core.records import Inspection, Line, Operator, Parcel, Reason, Verdict
     from inspect_station.outcomes import LineSeen
     from inspect_station.station import Station
     from inspect_station.words import Voice
@@ -34,12 +35,14 @@ report_app = typer.Typer(help="Reports of the graded units.")
 db_app = typer.Typer(help="The store: upgrade, back up, verify.")
 hub_app = typer.Typer(help="The hub that collects all stations.")
 sheet_app = typer.Typer(help="Sheets to print and scan from.")
+playbook_app = typer.Typer(help="Sellers' own rules: try them, let them count, look at them.")
 app.add_typer(config_app, name="config")
 app.add_typer(import_app, name="import")
 app.add_typer(report_app, name="report")
 app.add_typer(db_app, name="db")
 app.add_typer(hub_app, name="hub")
 app.add_typer(sheet_app, name="sheet")
+app.add_typer(playbook_app, name="playbook")
 
 ConfigPath = Annotated[
     Path | None,
@@ -310,9 +313,6 @@ def decode(files: list[Path], as_json: AsJson = False) -> None:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-OUTCOMES = {"eligible": msg("ACCEPTED"), "consult": msg("ASK THE SELLER"), "ineligible": msg("NOT ELIGIBLE")}
-
-
 @app.command()
 def show(
     code: str,
@@ -320,30 +320,33 @@ def show(
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """All that is known of a unit (by its LPN), or an RMA's lines with their verdict."""
+    """All that is known of a unit (by its LPN), or an RMA's lines with their verdict.
+
+    --on counts where the RMA has not been received yet: a recorded receipt is never set aside.
+    """
     from inspect_station.core.barcode import ScanKind
 
     loaded = _load(config)
     day = _date("--on", on) if on else None
     with _station(loaded) as station:
-        if station.read(code).kind is ScanKind.LPN:
-            unit = station.show(station.read(code).text.partition("/")[0])
-            body = _unit_json(station, unit)
+        scan = station.read(code)
+        if scan.kind is ScanKind.LPN:
+            unit = station.show(scan.text.partition("/")[0])
+            with station.store.read() as reader:
+                parcel = reader.parcel(unit.parcel)
+            text = _json(_unit_json(station, unit, parcel)) if as_json else _unit_text(station, unit, parcel)
         else:
             lines = station.show_rma(code, day)
-            body = _rma_json(code, lines)
-    if as_json:
-        _write(_json(body), None)
-        return
-    if "lpn" in body:
-        for name, value in body.items():
-            print(f"{name:12} {json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value}")
-        return
-    for line in body["lines"]:
-        print(f"{line['seller']} {code} · {line['gtin']} · {line['title']} · {line['open']}/{line['quantity']}")
-        verdict = line["verdict"]
-        outcome = _voice().say(OUTCOMES[verdict["outcome"]])
-        print(f"  {outcome}: " + "; ".join(reason["text"] for reason in verdict["reasons"]))
+            receipts = _receipts(station, lines)
+            awaited = day or station.today()
+            text = (_json if as_json else _rma_text)(_rma_json(station, code, lines, receipts, awaited))
+            for (seller, rma), received in receipts.items():
+                if day not in (None, received):
+                    was = _voice().full_day(received)
+                    _say(
+                        msg("{seller} {rma} was received on {on}: --on does not count", seller=seller, rma=rma, on=was)
+                    )
+    _write(text, None)
 
 
 def _date(option: str, text: str) -> date:
@@ -353,13 +356,60 @@ def _date(option: str, text: str) -> date:
         raise _usage(msg("{column} {value}: a date like 2026-11-22", column=option, value=text)) from None
 
 
-def _verdict_json(verdict: "Verdict") -> dict[str, Any]:
-    voice = _voice()
-    reasons = [{"code": each.code, "met": each.met, "text": voice.say(each.message)} for each in verdict.reasons]
-    return {"outcome": verdict.outcome, "policy": verdict.policy, "reasons": reasons}
+def _receipts(station: "Station", lines: "Sequence[LineSeen]") -> dict[tuple[str, str], date]:
+    """The day on which each RMA of these lines was received, by seller and number; none for those still awaited."""
+    keys = dict.fromkeys((each.rma.seller, each.rma.number) for each in lines)
+    with station.store.read() as reader:
+        return {key: parcel.received_on for key in keys if (parcel := reader.parcel_of(*key)) is not None}
 
 
-def _unit_json(station: "Station", unit: "Inspection") -> dict[str, Any]:
+def _clock(station: "Station", unit: "Inspection", parcel: "Parcel | None") -> "Clock | None":
+    """What runs for the unit now: its grading while it is not finished, then the seller's answer, if one is due."""
+    from inspect_station.core import clocks
+
+    return clocks.of_case(unit) if unit.finished_at else clocks.of_draft(station.rules, unit, parcel)
+
+
+def _clocks_json(station: "Station", unit: "Inspection", parcel: "Parcel | None") -> list[dict[str, Any]]:
+    clock = _clock(station, unit, parcel)
+    if clock is None:
+        return []
+    times = {"started_at": clock.started_at.isoformat(), "due_at": clock.due_at.isoformat()}
+    return [{"kind": clock.kind, **times, "owner": clock.owner or None, "breached": clock.breached(station.clock())}]
+
+
+def _reasons_json(reasons: "Sequence[Reason]") -> list[dict[str, Any]]:
+    return [{"code": each.code, "met": each.met, "text": _voice().say(each.message)} for each in reasons]
+
+
+def _verdict_json(verdict: "Verdict", received_on: date | None) -> dict[str, Any]:
+    return {
+        "outcome": verdict.outcome,
+        "policy": verdict.policy,
+        "reasons": _reasons_json(verdict.reasons),
+        "sentence": _voice().verdict(verdict, received_on),
+        "seller_accepted": verdict.seller_accepted,
+    }
+
+
+def _stated_json(station: "Station", line: "Line") -> dict[str, Any]:
+    """What the customer stated, with the codes that the marketplaces are told; null where one has none."""
+    policy = station.rules.policy
+    stated = policy.stated(line.reason)
+    return {
+        "code": stated.code,
+        "text": _voice().say(stated.label),
+        "group": stated.group,
+        "possible_defect": stated.possible_defect,
+        "at_fault": stated.at_fault,
+        "amazon": policy.told(stated.code, "amazon") or None,
+        "shopify": policy.told(stated.code, "shopify") or None,
+    }
+
+
+def _unit_json(station: "Station", unit: "Inspection", parcel: "Parcel | None") -> dict[str, Any]:
+    """``parcel`` is None where this store does not know what the unit came in."""
+    received_on = parcel.received_on if parcel else None
     return {
         "schema": 1,
         "lpn": unit.lpn,
@@ -369,26 +419,49 @@ def _unit_json(station: "Station", unit: "Inspection") -> dict[str, Any]:
         "gtin": unit.product.gtin if unit.product else None,
         "title": unit.product.title if unit.product else None,
         "serial": unit.serial or None,
+        "received_on": received_on.isoformat() if received_on else None,
+        "stated": _stated_json(station, unit.line) if unit.line else None,
+        "found": list(unit.dock),
         "grade": unit.grade,
+        "earlier_grades": list(unit.earlier_grades),
         "disposition": unit.disposition,
+        "route": unit.route or None,
+        "rerouted": [each.model_dump(mode="json") for each in unit.rerouted],
         "price": unit.price.model_dump() if unit.price else None,
         "list_price": unit.list_price.model_dump() if unit.list_price else None,
-        "verdict": _verdict_json(unit.verdict),
-        "reasons": [{"code": each.code, "text": _voice().say(each.message)} for each in unit.reasons],
+        "refund": {
+            "advice": unit.refund or None,
+            "amount": unit.refund_amount.model_dump() if unit.refund_amount else None,
+            "means": unit.refund_means or None,
+            "reasons": _reasons_json(unit.refund_reasons),
+        },
+        "verdict": _verdict_json(unit.verdict, received_on),
+        "reasons": _reasons_json(unit.reasons),
+        "signals": _reasons_json(unit.signals),
         "gates": list(unit.gates),
         "findings": [{"code": each.code, "note": each.note} for each in unit.findings],
         "photos": [{"slot": each.slot, "sha256": each.sha256 or None} for each in unit.photos],
+        "wipe": unit.wipe.model_dump(mode="json") if unit.wipe else None,
         "case": unit.case.model_dump(mode="json") if unit.case else None,
+        "clocks": _clocks_json(station, unit, parcel),
         "labels": station.labels_of(unit.lpn),
         "operator": unit.finished_by,
         "revision": unit.revision,
+        "rules_hash": unit.rules_hash or None,
         "saved_at": unit.finished_at.isoformat() if unit.finished_at else None,
         "voided_at": unit.voided_at.isoformat() if unit.voided_at else None,
-        "hub": station.hub_state(unit.id),
+        "hub": station.hub_state(unit.id) if unit.finished_at else None,
     }
 
 
-def _rma_json(number: str, lines: "tuple[LineSeen, ...]") -> dict[str, Any]:
+def _rma_json(
+    station: "Station",
+    number: str,
+    lines: "Sequence[LineSeen]",
+    receipts: Mapping[tuple[str, str], date],
+    awaited: date,
+) -> dict[str, Any]:
+    """``awaited``: the day that counts as the receipt of what has not been received yet."""
     return {
         "schema": 1,
         "rma": number,
@@ -401,7 +474,12 @@ def _rma_json(number: str, lines: "tuple[LineSeen, ...]") -> dict[str, Any]:
                 "quantity": each.line.quantity,
                 "open": each.open,
                 "reason": each.line.reason,
-                "verdict": _verdict_json(each.verdict),
+                "stated": _stated_json(station, each.line),
+                "dates": each.line.model_dump(mode="json", include=DATES),
+                "received": (each.rma.seller, each.rma.number) in receipts,
+                "received_on": (on := receipts.get((each.rma.seller, each.rma.number), awaited)).isoformat(),
+                "verdict": _verdict_json(each.verdict, on),
+                "ask": list(each.verdict.ask),
                 "units": [
                     {"lpn": unit.lpn, "grade": unit.grade, "disposition": unit.disposition} for unit in each.units
                 ],
@@ -409,6 +487,140 @@ def _rma_json(number: str, lines: "tuple[LineSeen, ...]") -> dict[str, Any]:
             for each in lines
         ],
     }
+
+
+DATES = {"requested_on", "delivered_on", "latest_estimated_on", "defect_reported_on", "postmarked_on"}
+"""The dates of a line that a rule may count from or to."""
+
+OUTCOMES = {"eligible": msg("ACCEPTED"), "consult": msg("ASK THE SELLER"), "ineligible": msg("NOT ELIGIBLE")}
+ASKED = {"postmarked_on": msg("Date of the postmark"), "reason": msg("reason")}
+"""What the screen may ask for, in words."""
+
+KINDS = {
+    "wrong_item": msg("wrong item"),
+    "empty_box": msg("empty box"),
+    "unknown": msg("not announced"),
+    "danger": msg("DANGER"),
+    "forward": msg("another site's"),
+}
+REFUNDS = {"full": msg("full"), "partial": msg("partial"), "refuse": msg("refuse"), "ask": msg("ask the seller")}
+MEANS = {
+    "original": msg("to the original payment"),
+    "credit": msg("as store credit"),
+    "exchange": msg("by an exchange"),
+    "repair": msg("by a repair"),
+}
+DUE = {"grade": msg("to be graded by"), "case": msg("the seller answers by")}
+METHODS = {"clear": msg("cleared"), "purge": msg("purged"), "destroy": msg("destroyed")}
+"""How a medium was wiped (NIST SP 800-88)."""
+HUB = {
+    "waiting": msg("waits for the hub"),
+    "accepted": msg("accepted by the hub"),
+    "parked": msg("parked: F4 shows why"),
+}
+
+
+def _rma_text(body: Mapping[str, Any]) -> str:
+    """The lines of an RMA for people: what each is, its dates in one sentence, its units."""
+    voice = _voice()
+    out = []
+    for line in body["lines"]:
+        day = voice.full_day(date.fromisoformat(line["received_on"]))
+        received = msg("received on {on}", on=day) if line["received"] else msg("not received yet: as of {on}", on=day)
+        verdict = line["verdict"]
+        outcome = voice.say(OUTCOMES[verdict["outcome"]])
+        out += [
+            f"{line['seller']} {body['rma']} · {line['gtin']} · {line['title']} · {line['open']}/{line['quantity']}",
+            f"  {voice.say(received)} · {voice.say(msg('Customer says:'))} {_stated_text(line['stated'])}",
+            f"  {voice.say(msg('{outcome}: {why}', outcome=outcome, why=verdict['sentence']))}",
+        ]
+        if line["ask"]:
+            asked = ", ".join(voice.say(ASKED[each]) for each in line["ask"])
+            out.append(f"  {voice.say(msg('to ask: {what}', what=asked))}")
+        for unit in line["units"]:
+            grade = voice.data(f"grade.{unit['grade']}") if unit["grade"] else ""
+            place = voice.data(f"place.{unit['disposition']}") if unit["disposition"] else ""
+            out.append("  " + " · ".join(filter(None, [unit["lpn"], grade, place])))
+    return "\n".join([*out, ""])
+
+
+def _stated_text(stated: Mapping[str, Any]) -> str:
+    told = [f"{name} {stated[name.lower()]}" for name in ("Amazon", "Shopify") if stated[name.lower()]]
+    return f"{stated['text']} ({', '.join([stated['code'], *told])})"
+
+
+def _unit_text(station: "Station", unit: "Inspection", parcel: "Parcel | None") -> str:
+    """All that is known of a unit for people, a title and what stands under it."""
+    rows = [(_voice().say(title), said) for title, said in _unit_rows(station, unit, parcel) if said]
+    width = max(len(title) for title, _ in rows)
+    return "".join(f"{title:{width}}  {said}\n" for title, said in rows)
+
+
+def _unit_rows(station: "Station", unit: "Inspection", parcel: "Parcel | None") -> Iterator[tuple[Message, str]]:
+    voice = _voice()
+    received_on = parcel.received_on if parcel else None
+    yield msg("unit"), " · ".join(filter(None, [unit.lpn, voice.say(KINDS.get(unit.kind, Message("")))]))
+    if unit.voided_at:
+        yield msg("void since"), f"{_moment(unit.voided_at)}  {unit.void_reason}"
+    if unit.product:
+        yield msg("article"), f"{unit.product.title} · EAN {unit.product.ean}"
+    else:
+        yield msg("article"), unit.scanned
+    yield msg("serial"), unit.serial
+    yield msg("seller"), unit.seller
+    yield msg("RMA"), unit.rma
+    yield msg("received"), voice.full_day(received_on) if received_on else ""
+    if unit.line:
+        yield msg("customer says"), _stated_text(_stated_json(station, unit.line))
+    yield msg("found at the dock"), ", ".join(unit.dock)
+    yield msg("verdict"), voice.verdict(unit.verdict, received_on) if unit.verdict.reasons else ""
+    found = [(voice.data(f"finding.{each.code}"), f" ({each.note})" if each.note else "") for each in unit.findings]
+    yield msg("findings"), ", ".join(label + note for label, note in found)
+    grades = [*unit.earlier_grades, *([unit.grade] if unit.grade else [])]
+    yield msg("grade"), " → ".join(voice.data(f"grade.{grade}") for grade in grades)
+    if unit.disposition:
+        route = voice.say(msg("rule {id}", id=unit.route)) if unit.route else ""
+        yield msg("goes to"), " · ".join(filter(None, [voice.data(f"place.{unit.disposition}"), route]))
+    yield msg("why"), "; ".join(voice.say(each.message) for each in unit.reasons)
+    for each in unit.rerouted:
+        over, to = voice.data(f"place.{each.over}"), voice.data(f"place.{each.disposition}")
+        yield msg("sent elsewhere"), f"{over} → {to}: {each.reason} ({each.by}, {_moment(each.at)})"
+    yield msg("gates"), ", ".join(voice.data(f"gate.{gate}") for gate in unit.gates)
+    if unit.price:
+        off = f" (−{unit.discount} %)" if unit.discount else ""
+        yield msg("price"), voice.money(unit.price) + off
+    yield msg("list price"), voice.money(unit.list_price) if unit.list_price else ""
+    if unit.refund:
+        amount = voice.money(unit.refund_amount) if unit.refund_amount else ""
+        means = voice.say(MEANS.get(unit.refund_means, Message("")))
+        advice = voice.say(REFUNDS.get(unit.refund, Message(unit.refund)))
+        reasons = [voice.say(each.message) for each in unit.refund_reasons]
+        yield msg("refund advice"), " · ".join(filter(None, [advice, amount, means, *reasons]))
+    if clock := _clock(station, unit, parcel):
+        over = voice.say(msg("too late")) if clock.breached(station.clock()) else ""
+        yield DUE[clock.kind], " · ".join(filter(None, [_moment(clock.due_at), over]))
+    if unit.wipe:
+        method = voice.say(METHODS.get(unit.wipe.method, Message(unit.wipe.method)))
+        yield msg("wipe"), f"{unit.wipe.medium}, {method}: {unit.wipe.by}, {_moment(unit.wipe.at)}"
+    yield msg("for a supervisor"), "; ".join(voice.say(each.message) for each in unit.signals)
+    shown = [
+        (voice.data(f"slot.{each.slot}"), "" if each.sha256 else f" ({voice.say(msg('owed'))})") for each in unit.photos
+    ]
+    yield msg("photos"), ", ".join(slot + owed for slot, owed in shown)
+    labels = station.labels_of(unit.lpn)
+    yield msg("labels"), ", ".join(f"{each['kind']} {unit.lpn}/{each['print_no']}" for each in labels)
+    if unit.finished_at:
+        yield msg("finished"), f"{_moment(unit.finished_at)} · {unit.finished_by}"
+        yield msg("hub"), voice.say(HUB[station.hub_state(unit.id)])
+    else:
+        yield msg("finished"), voice.say(msg("no"))
+    yield msg("rules"), unit.rules_hash
+
+
+def _moment(at: datetime) -> str:
+    """A time at the site, with its date."""
+    voice = _voice()
+    return f"{voice.full_day(at.astimezone(voice.zone).date())} {voice.time(at)}"
 
 
 @app.command()
@@ -523,28 +735,184 @@ def db_verify(file: Annotated[Path | None, typer.Argument()] = None, config: Con
 
 
 @config_app.command("check")
-def config_check(config: ConfigPath = None) -> None:
-    """Name every problem of station.toml at once, with file, line, key and value."""
+def config_check(
+    config: ConfigPath = None,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Also list rules that no case tries.")] = False,
+) -> None:
+    """Name every problem of station.toml at once, with file, line, key and value; then try every seller's playbook."""
     from inspect_station import config as configuration
+    from inspect_station import playbooks
 
     path = configuration.find(config)
     problems = configuration.problems(path)
-    voice = _voice()
     for problem in problems:
-        print(problem.line_text(voice.say(problem.message)))
+        print(problem.line_text(_voice().say(problem.message)))
     if problems:
         _say(msgn("{n} problem in {file}", "{n} problems in {file}", n=len(problems), file=str(path)))
         raise typer.Exit(Exit.BROKEN)
     _say(msg("{file} is in order", file=str(path)) if path else msg("the shipped settings are in order"))
+    loaded = _load(config)
+    files = playbooks.files(loaded.station.playbooks)
+    in_order = [_try_playbook(file, loaded, coverage=coverage) for file in files]
+    if (loaded.station.data / "store.db").exists():
+        with _station(loaded) as station:
+            in_order += [_in_force(station, seller) for seller in sorted(station.rulebook.trouble)]
+    if not all(in_order):
+        raise typer.Exit(Exit.BROKEN)
+
+
+def _in_force(station: "Station", seller: str) -> bool:
+    """Tell why an activated playbook does not count any more."""
+    _say(station.rulebook.trouble[seller])
+    return False
 
 
 @config_app.command("show")
-def config_show(config: ConfigPath = None) -> None:
-    """The configuration in force, as JSON."""
+def config_show(
+    config: ConfigPath = None,
+    rules: Annotated[str, typer.Option("--rules", help="Instead: the rules with this hash, as `show` names it.")] = "",
+) -> None:
+    """The configuration in force, as JSON; or the rules under which a unit was once decided."""
+    if rules:
+        with _station(_load(config)) as station, station.store.read() as reader:
+            _write(_json(station.rulebook.once(reader, rules)), None)
+        return
     shown = _load(config).model_dump(mode="json")
     for operator in shown["operators"]:
         operator.update(badge_sha256="…", pin_argon2="…" if operator["pin_argon2"] else "")
     _write(_json(shown), None)
+
+
+# ── Playbooks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _try_playbook(file: Path, loaded: "Config", *, coverage: bool) -> bool:
+    """Read a playbook and run its cases; whether all is well. What is wrong is printed, a line each."""
+    from inspect_station import playbooks
+
+    voice = _voice()
+    try:
+        book = playbooks.opened(file, loaded.rules)
+        playbooks.pictures_of(book)
+    except playbooks.BrokenPlaybook as broken:
+        problems = broken.problems
+        trials: tuple[Any, ...] = ()
+    else:
+        trials = playbooks.tried(book)
+        problems = playbooks.failures(book, trials)
+        if coverage:
+            for untried in playbooks.untried(book, trials):
+                print(f"{file}: {voice.say(untried)}")
+    for problem in problems:
+        print(problem.line_text(voice.say(problem.message)))
+    if problems:
+        _say(msgn("{n} problem in {file}", "{n} problems in {file}", n=len(problems), file=str(file)))
+        return False
+    _say(
+        msgn(
+            "{file} is in order: version {version}, {n} case came out as expected",
+            "{file} is in order: version {version}, {n} cases came out as expected",
+            n=len(trials),
+            file=str(file),
+            version=book.sha256[:12],
+        )
+    )
+    return True
+
+
+@playbook_app.command("check")
+def playbook_check(
+    files: list[Path],
+    config: ConfigPath = None,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Also list its rows that no case tries.")] = False,
+) -> None:
+    """Try a seller's rules: every mistake with its line, and every case that comes out otherwise than expected."""
+    loaded = _load(config)
+    in_order = [_try_playbook(file, loaded, coverage=coverage) for file in files]
+    if not all(in_order):
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+@playbook_app.command("activate")
+def playbook_activate(
+    file: Path,
+    badge: Annotated[str, typer.Option("--badge", help="A supervisor's badge; without it, it is asked for.")] = "",
+    config: ConfigPath = None,
+) -> None:
+    """Let a seller's rules count from now on, also in a station that is running. A supervisor's badge and PIN are
+    asked for; a playbook whose cases fail is not activated."""
+    from inspect_station import playbooks
+
+    loaded = _load(config)
+    book = playbooks.opened(file, loaded.rules)
+    with _station(loaded) as station:
+        supervisor = _supervisor(station, badge)
+        _say(station.rulebook.activate(station.store, book, supervisor))
+
+
+def _supervisor(station: "Station", badge: str) -> "Operator":
+    """Whoever vouches, by badge and PIN. Raises NotAllowed."""
+    from inspect_station.errors import NotAllowed
+    from inspect_station.outcomes import PinNeeded, Said
+
+    voice = _voice()
+    scan = station.read(badge or typer.prompt(voice.say(msg("a supervisor's badge")), hide_input=True))
+    seen = station.vouch(scan)
+    if isinstance(seen, PinNeeded):
+        vouched = station.vouched(seen.operator, typer.prompt("PIN", hide_input=True))
+        if not isinstance(vouched, Said):
+            return vouched
+        seen = vouched
+    raise NotAllowed(seen.title, msg("nothing was changed; only a supervisor lets rules count"))
+
+
+@playbook_app.command("list")
+def playbook_list(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Every seller's rules that count, and all that counted before, the newest first."""
+    with _station(_load(config)) as station, station.store.read() as reader:
+        current = reader.playbooks()
+        history = [each for book in current for each in reader.playbook_history(book.seller)]
+    counts = {book.id for book in current}
+    if as_json:
+        rows = [
+            {
+                "seller": each.seller,
+                "version": each.sha256,
+                "counts": each.id in counts,
+                "activated_at": each.activated_at.isoformat(),
+                "activated_by": each.activated_by,
+            }
+            for each in history
+        ]
+        _write(_json({"schema": 1, "playbooks": rows}), None)
+        return
+    voice = _voice()
+    for each in history:
+        sign = "✔" if each.id in counts else " "
+        at = each.activated_at.astimezone(voice.zone)
+        print(f"{sign} {each.seller:12} {each.sha256[:12]}  {at:%Y-%m-%d %H:%M}  {each.activated_by}")
+    if not history:
+        _say(msg("no seller has a playbook: `playbook activate FILE` lets one count"))
+
+
+@playbook_app.command("show")
+def playbook_show(
+    seller: str,
+    version: Annotated[str, typer.Option("--version", help="The beginning of an earlier version's hash.")] = "",
+    config: ConfigPath = None,
+) -> None:
+    """The text of a seller's rules, exactly as it was activated."""
+    from inspect_station.errors import NotFound
+
+    with _station(_load(config)) as station, station.store.read() as reader:
+        history = reader.playbook_history(seller)
+    found = next((each for each in history if each.sha256.startswith(version)), None)
+    if found is None:
+        raise NotFound(
+            msg("no playbook of {seller} with version {version}", seller=seller, version=version or "–"),
+            msg("`playbook list` names all versions"),
+        )
+    _write(found.body, None)
 
 
 # ── Sheets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -632,13 +1000,24 @@ def hub_parked(data: HubData = Path("hub-data"), as_json: AsJson = False) -> Non
 
 
 @hub_app.command("import")
-def hub_import(what: str, file: Path, data: HubData = Path("hub-data")) -> None:
+def hub_import(
+    what: str,
+    file: Path,
+    data: HubData = Path("hub-data"),
+    zone: Annotated[str, typer.Option("--zone", help="Zone in which the RMAs' instants become dates.")] = "UTC",
+) -> None:
     """Publish products or rmas (CSV) to all stations."""
+    from zoneinfo import ZoneInfo
+
     from inspect_station.hub import publish
 
     _choice("WHAT", what, ("products", "rmas"))
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise _usage(msg("--zone {value}: no such time zone, for example Europe/Paris", value=zone)) from None
     content = _bytes(file)
-    taken = publish(data, "products" if what == "products" else "rmas", content)
+    taken = publish(data, "products" if what == "products" else "rmas", content, zone)
     voice = _voice()
     for bad in taken.bad:
         print(f"{file}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)

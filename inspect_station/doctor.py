@@ -56,6 +56,7 @@ def _settings(config: Config) -> Iterator[Check]:
 
 
 def _store(config: Config) -> Iterator[Check]:
+    from inspect_station.rulebook import Rulebook
     from inspect_station.store import Store
 
     try:
@@ -68,10 +69,18 @@ def _store(config: Config) -> Iterator[Check]:
             store.check()
             with store.read() as reader:
                 waiting = reader.waiting()
+                rulebook = Rulebook(config)
+                rulebook.refresh(reader)
+                counting = reader.playbooks()
     except StationError as error:
         yield Check("store", False, error.title, error.hint)
         return
     yield Check("store", True, msg("sound: {folder}", folder=str(config.station.data)))
+    for book in counting:
+        trouble = rulebook.trouble.get(book.seller)
+        counts = msg("{seller}: version {version} counts", seller=book.seller, version=book.sha256[:12])
+        mend = msg("`inspect-station playbook check` on its file tells the lines; then activate it again")
+        yield Check("playbook", trouble is None, trouble or counts, NOTHING if trouble is None else mend)
     version = sqlite3.sqlite_version
     if store.journal == "delete":
         yield Check(

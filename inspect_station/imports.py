@@ -6,9 +6,10 @@ import io
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
 
 from inspect_station.core.barcode import clean
 from inspect_station.core.policy import PolicyRules
@@ -19,7 +20,7 @@ from inspect_station.words import minor_digits
 
 PRODUCT_COLUMNS = (
     "gtin", "seller", "sku", "title", "category", "device_class", "price", "currency", "accessories", "hygiene",
-    "hazard", "weight_g", "asin", "components", "min_price",
+    "hazard", "weight_g", "asin", "components", "min_price", "maker", "model",
 )  # fmt: skip
 RMA_COLUMNS = (
     "rma", "seller", "channel", "order", "customer", "gtin", "quantity", "reason", "sold_as", "serial",
@@ -87,18 +88,21 @@ def products(data: bytes, classes: Collection[str] = ()) -> Taken[Product]:
     return Taken(tuple(records), tuple(bad), tuple(sheet.notices), len(sheet.rows))
 
 
-def rmas(data: bytes, rules: PolicyRules) -> Taken[Rma]:
+def rmas(data: bytes, rules: PolicyRules, zone: str = "UTC") -> Taken[Rma]:
     """Read an RMA list; several rows with one number are its lines.
 
     A reason may be one of the site's codes or, by its rules, a marketplace's: both are kept as the site's.
-    A bad row spoils only its own line, never the RMA's others. Raises Unreadable.
+    ``zone`` is the site's (an IANA name): an instant with an offset is kept as the civil date it had there, for days
+    are counted at the site (domain.md §2). A bad row spoils only its own line, never the RMA's others.
+    Raises Unreadable.
     """
+    site = ZoneInfo(zone)
     sheet = _sheet(data, required=("rma", "seller", "gtin"), known=RMA_COLUMNS)
     heads: dict[tuple[str, str], Rma] = {}
     bad: list[BadRow] = []
     for line, row in sheet.rows:
         try:
-            head, one = _rma_row(row, sheet.comma_decimal, rules)
+            head, one = _rma_row(row, sheet.comma_decimal, rules, site)
             key = (head.seller, head.number)
             known = heads.get(key)
             if known is None:
@@ -178,9 +182,13 @@ def _product(row: Mapping[str, str], comma: bool, classes: Collection[str]) -> P
                 known=", ".join(sorted(classes)),
             )
         )
+    components, shares = _components(row.get("components", ""))
     weight = row.get("weight_g", "")
     if weight and not weight.isdecimal():
         raise _Wrong(msg("weight_g {value}: whole grams", value=weight))
+    price, min_price = _money(row, "price", currency, comma), _money(row, "min_price", currency, comma)
+    if price is not None and min_price is not None and min_price.minor > price.minor:
+        raise _Wrong(msg("min_price {value}: more than the price, {price}", value=row["min_price"], price=row["price"]))
     return Product(
         seller=_needed(row, "seller"),
         gtin=gtin14(_needed(row, "gtin")),
@@ -189,14 +197,17 @@ def _product(row: Mapping[str, str], comma: bool, classes: Collection[str]) -> P
         title=_needed(row, "title"),
         category=row.get("category", "").lower() or "general",
         device_class=device_class,
-        price=_money(row, "price", currency, comma),
-        min_price=_money(row, "min_price", currency, comma),
+        price=price,
+        min_price=min_price,
         accessories=tuple(_accessory(name) for name in row.get("accessories", "").split(";") if name.strip()),
         hygiene=hygiene == "1",
         hazard=hazard,
         weight_g=int(weight) if weight else None,
         asin=row.get("asin", ""),
-        components=tuple(name.strip() for name in row.get("components", "").split(";") if name.strip()),
+        maker=row.get("maker", ""),
+        model=row.get("model", ""),
+        components=components,
+        shares=shares,
         extra={name: value for name, value in row.items() if name not in PRODUCT_COLUMNS and value},
     )
 
@@ -207,7 +218,27 @@ def _accessory(name: str) -> Accessory:
     return Accessory(name=name.removesuffix("*").strip(), essential=not name.endswith("*"))
 
 
-def _rma_row(row: Mapping[str, str], comma: bool, rules: PolicyRules) -> tuple[Rma, Line]:
+def _components(cell: str) -> tuple[tuple[str, ...], dict[str, int]]:
+    """A kit's parts, and the shares of its value that are given: ``Body 60%;Lens 40%;Strap``."""
+    names: list[str] = []
+    shares: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in cell.split(";"))):
+        if not part.endswith("%"):
+            names.append(part)
+            continue
+        name, _, share = " ".join(part[:-1].split()).rpartition(" ")
+        if not name or not re.fullmatch(r"[0-9]{1,3}", share) or not 1 <= int(share) <= 100:
+            raise _Wrong(msg("component {value}: its name and a share of 1 to 100, like Lens 40%", value=part))
+        if name in shares:
+            raise _Wrong(msg("component {name} has two shares", name=name))
+        names.append(name)
+        shares[name] = int(share)
+    if sum(shares.values()) > 100:
+        raise _Wrong(msg("the components' shares make {sum} %: at most 100", sum=sum(shares.values())))
+    return tuple(names), shares
+
+
+def _rma_row(row: Mapping[str, str], comma: bool, rules: PolicyRules, site: ZoneInfo) -> tuple[Rma, Line]:
     currency = (row.get("currency") or "EUR").upper()
     quantity = row.get("quantity", "") or "1"
     if not quantity.isdecimal() or not 1 <= int(quantity) <= 10_000:
@@ -231,12 +262,13 @@ def _rma_row(row: Mapping[str, str], comma: bool, rules: PolicyRules) -> tuple[R
         reason=reason,
         sold_as=sold_as,
         serial=row.get("serial", ""),
-        requested_on=_date(row, "requested_on") or _date(row, "requested_at"),
-        delivered_on=_date(row, "delivered_on"),
-        latest_estimated_on=_date(row, "latest_estimated_on"),
-        defect_reported_on=_date(row, "defect_reported_on"),
-        postmarked_on=_date(row, "postmarked_on"),
+        requested_on=_date(row, "requested_on", site) or _date(row, "requested_at", site),
+        delivered_on=_date(row, "delivered_on", site),
+        latest_estimated_on=_date(row, "latest_estimated_on", site),
+        defect_reported_on=_date(row, "defect_reported_on", site),
+        postmarked_on=_date(row, "postmarked_on", site),
         paid=_money(row, "paid", currency, comma),
+        shipping_paid=_money(row, "shipping_paid", currency, comma),
     )
     head = Rma(
         seller=seller,
@@ -287,13 +319,16 @@ def _as_given(text: str) -> str:
     return re.sub(r"[\s\-]", "", text)
 
 
-def _date(row: Mapping[str, str], name: str) -> date | None:
+def _date(row: Mapping[str, str], name: str, site: ZoneInfo) -> date | None:
+    """The civil date at the site. A time without an offset is the site's own."""
     value = row.get(name, "")
     if not value:
         return None
     try:
-        return date.fromisoformat(value[:10])
-    except ValueError:
+        # Shops write a space before the offset too: 2026-10-31 23:30:00 -0400.
+        at = datetime.fromisoformat(re.sub(r" (?=[+-]\d\d:?\d\d$)", "", value))
+        return at.date() if at.tzinfo is None else at.astimezone(site).date()
+    except (ValueError, OverflowError):  # the latter: the first or the last day that there is, in another zone
         raise _Wrong(msg("{column} {value}: a date like 2026-11-22", column=name, value=value)) from None
 
 

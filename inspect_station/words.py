@@ -1,7 +1,7 @@
 """Words for people: messages and site data written in a language. The only place where text is translated."""
 
 import gettext
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from inspect_station.core.records import Disposition, Grade, Money
+from inspect_station.core.policy import FOR_A_PERSON, IN_A_SENTENCE
+from inspect_station.core.records import Disposition, Grade, Money, Outcome, Reason, Verdict
 from inspect_station.core.rows import Words
 from inspect_station.core.rules import Rules
-from inspect_station.message import Message, Writer
+from inspect_station.message import Message, Writer, msg
 
 if TYPE_CHECKING:
     from babel import Locale
@@ -55,7 +56,7 @@ class Voice:
         self.rules = rules
         self.zone = ZoneInfo(zone)
         self._catalogue = _catalogue(locale)
-        self._write = _Writer(self)
+        self._write = _Writer(self, self.day)
 
     def say(self, what: Message | Words | str) -> str:
         """The text in this language; a plain string is somebody's data and is returned as it is."""
@@ -63,11 +64,11 @@ class Voice:
             case str():
                 return what
             case Message():
-                return self._message(what)
+                return self._message(what, self._write)
             case _:
                 return what.get(self.locale) or what.get("en") or next(iter(what.values()), "")
 
-    def _message(self, message: Message) -> str:
+    def _message(self, message: Message, writer: "_Writer") -> str:
         if not message.text:
             return ""
         text = message.text
@@ -76,7 +77,7 @@ class Voice:
             text = self._catalogue.ngettext(text, message.plural, int(n) if n.isdecimal() else 1)
         else:
             text = self._catalogue.gettext(text)
-        return self._write.write(message, text)
+        return writer.write(message, text)
 
     def join(self, parts: Sequence[Message | Words], separator: str = ", ") -> str:
         """Several texts in a row, without repeating one."""
@@ -87,6 +88,12 @@ class Voice:
         from babel.dates import format_date
 
         return format_date(on, "d MMM", locale=_habits(self.locale))
+
+    def full_day(self, on: date) -> str:
+        """A civil date with its year: ``2 Oct 2026``."""
+        from babel.dates import format_date
+
+        return format_date(on, "d MMM y", locale=_habits(self.locale))
 
     def long_day(self, on: date) -> str:
         """A civil date with its weekday and year."""
@@ -105,17 +112,70 @@ class Voice:
         amount = Decimal(money.minor).scaleb(-minor_digits(money.currency))
         return format_currency(amount, money.currency, locale=_habits(self.locale))
 
+    def verdict(self, verdict: Verdict, received_on: date | None = None) -> str:
+        """The whole verdict in one sentence with dates: the rules met, the rules failed, and what each lead to.
+
+        ``delivered 2 Oct, postmarked 29 Oct = day 27 of 30: accepted; defect reported 21 Oct = day 19 of 14: ask the
+        seller``. A year is said where a date lies in another one than the receipt or more than `NEAR_DAYS` from it,
+        and everywhere where the receipt is not known.
+        """
+
+        def day(on: date) -> str:
+            near = received_on and on.year == received_on.year and abs((on - received_on).days) <= NEAR_DAYS
+            return self.day(on) if near else self.full_day(on)
+
+        def listed(reasons: Sequence[Reason]) -> str:
+            said = ""
+            for reason in reasons:
+                form = IN_A_SENTENCE.get(reason.message.text)
+                part = self._message(Message(form.text, reason.message.params) if form else reason.message, writer)
+                said = self.say(msg("{one} and {other}", one=said, other=part)) if said else part
+            return said
+
+        writer = _Writer(self, day)
+        reasons = [each for each in verdict.reasons if each.code not in FOR_A_PERSON]
+        met = listed([each for each in reasons if each.met])
+        failed = listed([each for each in reasons if not each.met])
+        why = listed([each for each in verdict.reasons if each.code in FOR_A_PERSON])
+        outcome = _LEADS_TO[verdict.outcome]
+        if verdict.seller_accepted:
+            outcome, why = _SELLER_ACCEPTED, ""
+        parts = []
+        if met:
+            parts.append(msg("{reasons}: {outcome:word}", reasons=met, outcome=_LEADS_TO[Outcome.ELIGIBLE].text))
+        if failed and why:
+            parts.append(msg("{reasons}: {outcome:word}, as {why}", reasons=failed, outcome=outcome.text, why=why))
+        elif failed:
+            parts.append(msg("{reasons}: {outcome:word}", reasons=failed, outcome=outcome.text))
+        elif not met or verdict.outcome is not Outcome.ELIGIBLE:
+            parts.append(outcome)
+        first, *more = (self.say(part) for part in parts)
+        return self.say(msg("{one}; {other}", one=first, other=more[0])) if more else first
+
     def data(self, path: str) -> str:
         """The label that stands at a path of the rules; the path itself where there is none (any more)."""
         words = _label(self.rules, path) if self.rules else None
         return self.say(words) if words else path.rsplit(".", 1)[-1]
 
 
+NEAR_DAYS = 300
+"""So near to the receipt, a day and its month are understood without the year."""
+
+_LEADS_TO = {
+    Outcome.ELIGIBLE: msg("accepted"),
+    Outcome.CONSULT: msg("ask the seller"),
+    Outcome.INELIGIBLE: msg("not eligible"),
+}
+
+_SELLER_ACCEPTED = msg("the seller has accepted")
+
+
 class _Writer(Writer):
     """Writes the values of a template as its formats name them."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, day: Callable[[date], str]) -> None:
         self._voice = voice
+        self._day = day
 
     def format_field(self, value: Any, format_spec: str) -> str:
         try:
@@ -127,7 +187,7 @@ class _Writer(Writer):
         voice = self._voice
         match format_spec:
             case "date":
-                return voice.day(date.fromisoformat(str(value)))
+                return self._day(date.fromisoformat(str(value)))
             case "time":
                 return voice.time(datetime.fromisoformat(str(value)))
             case "money":

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +103,37 @@ def test_show_tells_all_of_a_unit(demo, lpn):
     assert lpn in run("show", lpn, "--config", demo.config).stdout
 
 
+def test_show_tells_of_a_unit_how_it_was_decided(demo, lpn):
+    body = json.loads(run("show", lpn, "--json", "--config", demo.config).stdout)
+    assert {
+        "route", "refund", "signals", "wipe", "earlier_grades", "rerouted", "rules_hash", "stated", "found",
+        "received_on",
+    } <= set(body)  # fmt: skip
+    assert set(body["refund"]) == {"advice", "amount", "means", "reasons"}
+    assert set(body["stated"]) >= {"code", "group", "amazon", "shopify"}
+    assert body["stated"]["code"] == "CHANGED_MIND"
+    assert (body["stated"]["amazon"], body["stated"]["shopify"]) == ("CR-UNWANTED_ITEM", "UNWANTED")
+    assert body["verdict"]["sentence"].endswith(": accepted")
+    assert len(body["rules_hash"]) == 64
+    assert body["earlier_grades"] == body["rerouted"] == body["found"] == []
+    assert body["clocks"] == [], "it is graded, and nothing is asked of the seller"
+    assert all({"code", "text"} <= set(signal) for signal in body["signals"])
+
+
+def test_show_prints_a_unit_for_people(demo, lpn):
+    lines = run("show", lpn, "--config", demo.config).stdout.splitlines()
+    body = json.loads(run("show", lpn, "--json", "--config", demo.config).stdout)
+    said = dict(line.split("  ", 1) for line in lines)
+    said = {title: text.strip() for title, text in said.items()}
+    assert said["unit"] == lpn
+    assert said["verdict"] == body["verdict"]["sentence"]
+    assert said["grade"] == "used"
+    assert "€" in said["price"]
+    assert not any(sign in text for text in said.values() for sign in "{}[]"), "words, not JSON"
+    starts = {len(line) - len(line.partition("  ")[2].lstrip()) for line in lines}
+    assert len(starts) == 1, "all texts begin in one column"
+
+
 def test_show_tells_the_verdict_of_an_rma_on_a_day(demo):
     rma = next(parcel.scans[0] for parcel in demo.parcels if parcel.kind == "ineligible")
     body = json.loads(run("show", rma, "--json", "--config", demo.config).stdout)
@@ -109,6 +141,79 @@ def test_show_tells_the_verdict_of_an_rma_on_a_day(demo):
     assert {"gtin", "verdict", "units"} <= set(line)
     assert line["verdict"]["outcome"] == "ineligible"
     assert all({"code", "text"} <= set(reason) for reason in line["verdict"]["reasons"])
+
+
+ANNOUNCED = """rma,seller,channel,gtin,reason,requested_at,delivered_on,postmarked_on
+ON-1,lumo,amazon,3760311300165,CR-UNWANTED_ITEM,2026-10-20T10:00:00Z,2026-10-02T22:30:00Z,
+ON-2,lumo,amazon,3760311300165,CHANGED_MIND,,2026-10-02,
+ON-2,nordtek,amazon,3760311300165,NO_REASON,,2026-10-02,2026-12-24
+"""
+
+
+@pytest.fixture(scope="module")
+def announced(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The demo's configuration (its site is in Paris), with three more returns to come."""
+    sheet = tmp_path_factory.mktemp("announced") / "rmas.csv"
+    sheet.write_text(ANNOUNCED)
+    run("import", "rmas", str(sheet), "--config", demo.config)
+    return demo.config
+
+
+def lines_of(rma: str, config: str, *options: str) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = json.loads(run("show", rma, *options, "--json", "--config", config).stdout)["lines"]
+    return lines
+
+
+def test_show_tells_what_a_line_was_judged_by(announced):
+    (line,) = lines_of("ON-1", announced, "--on", "2026-11-02")
+    assert line["reason"] == "CHANGED_MIND"
+    assert line["stated"] == {
+        "code": "CHANGED_MIND", "text": "changed their mind", "group": "dissatisfied", "possible_defect": False,
+        "at_fault": "buyer", "amazon": "CR-UNWANTED_ITEM", "shopify": "UNWANTED",
+    }  # fmt: skip
+    assert line["dates"] == {
+        "requested_on": "2026-10-20",
+        "delivered_on": "2026-10-03",
+        "latest_estimated_on": None,
+        "defect_reported_on": None,
+        "postmarked_on": None,
+    }
+    assert (line["received"], line["received_on"]) == (False, "2026-11-02")
+    # The third of October, at half past midnight in Paris, to the twentieth: 17 days.
+    assert line["verdict"]["sentence"] == "delivered 3 Oct, requested 20 Oct = day 17 of 30: accepted"
+
+
+# received on, outcome, what may be asked; from 2 October day 30 is 1 November
+ON_A_DAY = [
+    ("2026-11-01", "eligible", []),
+    ("2026-11-02", "ineligible", ["postmarked_on"]),
+    ("2027-11-02", "ineligible", ["postmarked_on"]),
+]
+
+
+@pytest.mark.parametrize(("on", "outcome", "ask"), ON_A_DAY, ids=[row[0] for row in ON_A_DAY])
+def test_show_tells_what_may_be_asked_on_a_day(announced, on, outcome, ask):
+    line = next(line for line in lines_of("ON-2", announced, "--on", on) if line["seller"] == "lumo")
+    assert (line["verdict"]["outcome"], line["ask"], line["received_on"]) == (outcome, ask, on)
+
+
+def test_two_sellers_with_one_number_are_both_shown_with_their_sentence(announced):
+    said = run("show", "ON-2", "--on", "2026-12-31", "--config", announced).stdout
+    assert "lumo ON-2" in said and "nordtek ON-2" in said
+    assert "NOT ELIGIBLE: delivered 2 Oct, received 31 Dec = day 90 of 30: not eligible" in said
+    assert "ASK THE SELLER: delivered 2 Oct, postmarked 24 Dec = day 83 of 30: ask the seller" in said
+    assert "not received yet: as of 31 Dec 2026" in said
+
+
+def test_a_recorded_receipt_counts_whatever_the_day_asked_for(demo, lpn):
+    rma = next(parcel.scans[0] for parcel in demo.parcels if parcel.kind == "used")
+    recorded = json.loads(run("show", lpn, "--json", "--config", demo.config).stdout)["received_on"]
+    asked = run("show", rma, "--on", "2031-01-01", "--json", "--config", demo.config)
+    (line,) = json.loads(asked.stdout)["lines"]
+    assert (line["received"], line["received_on"]) == (True, recorded)
+    assert line["verdict"]["outcome"] == "eligible"
+    assert rma in asked.stderr and "--on does not count" in asked.stderr
+    assert "does not count" not in run("show", rma, "--on", recorded, "--config", demo.config).stderr
 
 
 @pytest.mark.parametrize(("format", "start"), [("pdf", b"%PDF"), ("zpl", b"^XA"), ("png", b"\x89PNG")])
@@ -221,6 +326,8 @@ def test_a_hub_lets_a_station_in_by_a_code_and_publishes_lists(demo, tmp_path):
     run("hub", "import", "products", str(Path(demo.dir) / "products.csv"), "--data", data)
     run("hub", "import", "rmas", str(Path(demo.dir) / "rmas.csv"), "--data", data)
     assert json.loads(run("hub", "parked", "--json", "--data", data).stdout)["parked"] == []
+    refused = run("hub", "import", "rmas", str(Path(demo.dir) / "rmas.csv"), "--data", data, "--zone", "Mars", check=2)
+    assert "Mars" in refused.stderr
 
 
 def test_badges_are_issued_as_a_sheet_and_hashes(tmp_path):

@@ -1,6 +1,7 @@
 """Lists from outside: every oddity of a spreadsheet is either taken in or named with its line."""
 
 import contextlib
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -102,9 +103,60 @@ def test_a_file_without_its_columns_is_refused_whole(data):
         imports.products(data)
 
 
+@pytest.mark.parametrize(("lowest", "taken_in"), [("10.00", 1), ("10.01", 0)])
+def test_a_lowest_price_above_the_price_is_a_bad_row(lowest, taken_in):
+    taken = imports.products(f"gtin,seller,title,price,min_price\n8806095467443,s,Phone,10.00,{lowest}\n".encode())
+    assert (len(taken.records), len(taken.bad)) == (taken_in, 1 - taken_in)
+
+
 def test_accessories_and_consumables_are_told_apart():
     product = one_product("gtin,seller,title,accessories\n8806095467443,s,Phone,Charger;Tips*\n")
     assert [(each.name, each.essential) for each in product.accessories] == [("Charger", True), ("Tips", False)]
+
+
+def test_the_maker_and_the_model_are_known_columns():
+    taken = imports.products(b"gtin,seller,title,maker,model\n8806095467443,s,Phone,Lumo,P-7\n")
+    (product,) = taken.records
+    assert (product.maker, product.model, product.extra, taken.notices) == ("Lumo", "P-7", {}, ())
+
+
+# the cell, the parts, their shares of the value in per cent; brief of the columns: design.md §5
+KITS = [
+    ("no kit", "", (), {}),
+    ("parts alone", "Body;Lens", ("Body", "Lens"), {}),
+    ("shares that make the whole", "Body 60%;Lens 40%", ("Body", "Lens"), {"Body": 60, "Lens": 40}),
+    ("a space before the sign", "Body 60 %; Lens 40 %", ("Body", "Lens"), {"Body": 60, "Lens": 40}),
+    ("a part without a share", "Body 60%;Strap", ("Body", "Strap"), {"Body": 60}),
+    ("a name of two words", "Zoom lens 40%", ("Zoom lens",), {"Zoom lens": 40}),
+    ("the least and the most", "Body 99%;Cap 1%", ("Body", "Cap"), {"Body": 99, "Cap": 1}),
+    ("one part is all of it", "Body 100%", ("Body",), {"Body": 100}),
+    ("two alike without shares", "Cup;Cup", ("Cup", "Cup"), {}),
+]
+
+
+@pytest.mark.parametrize(("cell", "parts", "shares"), [row[1:] for row in KITS], ids=[row[0] for row in KITS])
+def test_the_parts_of_a_kit_have_shares_of_its_value(cell, parts, shares):
+    product = one_product(f'gtin,seller,title,components\n8806095467443,s,Kit,"{cell}"\n')
+    assert (product.components, product.shares) == (parts, shares)
+
+
+# what, the cell, a word of the reason
+BAD_KITS = [
+    ("more than the whole", "Body 60%;Lens 41%", "101"),
+    ("nothing", "Body 0%", "Body 0%"),
+    ("above the whole", "Body 101%", "Body 101%"),
+    ("less than nothing", "Body -5%", "Body -5%"),
+    ("a broken number", "Body 33.3%", "Body 33.3%"),
+    ("a share of nothing", "60%", "60%"),
+    ("twice the same part", "Cup 50%;Cup 50%", "Cup"),
+]
+
+
+@pytest.mark.parametrize(("cell", "word"), [row[1:] for row in BAD_KITS], ids=[row[0] for row in BAD_KITS])
+def test_shares_that_cannot_be_are_named(cell, word):
+    taken = imports.products(f'gtin,seller,title,components\n8806095467443,s,Kit,"{cell}"\n'.encode())
+    assert not taken.records
+    assert word in str(taken.bad[0].reason)
 
 
 RMA_HEAD = "rma,seller,gtin,quantity,reason,delivered_on,sold_as,customer,order\n"
@@ -120,6 +172,84 @@ def test_rows_with_one_number_are_its_lines():
     assert [(line.no, line.quantity, line.reason) for line in first.lines] == [(1, 2, "DEFECTIVE"), (2, 1, "NO_REASON")]
     assert first.lines[1].delivered_on is None, "absent = unknown"
     assert second.lines[0].sold_as == "used"
+
+
+PARIS, NEW_YORK = "Europe/Paris", "America/New_York"
+
+# what, zone of the site, the cell, the civil date there; offsets from UTC by hand: Paris +1, in summer +2 (from
+# 29 March 2026, 1:00 UTC, to 25 October 2026, 1:00 UTC), New York -4 in October
+DATES = [
+    ("a date is the date", PARIS, "2026-10-31", date(2026, 10, 31)),
+    ("a time without an offset is the site's", PARIS, "2026-10-31T23:30:00", date(2026, 10, 31)),
+    ("the same with a space", NEW_YORK, "2026-10-31 00:30", date(2026, 10, 31)),
+    ("past midnight at the site", PARIS, "2026-10-31T23:30:00Z", date(2026, 11, 1)),
+    ("not yet midnight at the site", PARIS, "2026-10-31T22:30:00Z", date(2026, 10, 31)),
+    ("no zone but UTC", "UTC", "2026-10-31T23:30:00Z", date(2026, 10, 31)),
+    ("still the day before in the west", NEW_YORK, "2026-11-01T03:30:00Z", date(2026, 10, 31)),
+    ("an offset that is not the site's", PARIS, "2026-10-31T20:30:00-04:00", date(2026, 11, 1)),
+    ("as shops write it", PARIS, "2026-10-31 20:30:00 -0400", date(2026, 11, 1)),
+    ("with milliseconds", PARIS, "2026-10-31T23:30:00.123Z", date(2026, 11, 1)),
+    ("last second before the day summer time begins", PARIS, "2026-03-28T22:59:59Z", date(2026, 3, 28)),
+    ("first second of the day summer time begins", PARIS, "2026-03-28T23:00:00Z", date(2026, 3, 29)),
+    ("last second of the day of 23 hours", PARIS, "2026-03-29T21:59:59Z", date(2026, 3, 29)),
+    ("first second after the day of 23 hours", PARIS, "2026-03-29T22:00:00Z", date(2026, 3, 30)),
+    ("last second before the day of 25 hours", PARIS, "2026-10-24T21:59:59Z", date(2026, 10, 24)),
+    ("first second of the day of 25 hours", PARIS, "2026-10-24T22:00:00Z", date(2026, 10, 25)),
+    ("last second of the day of 25 hours", PARIS, "2026-10-25T22:59:59Z", date(2026, 10, 25)),
+    ("first second after the day of 25 hours", PARIS, "2026-10-25T23:00:00Z", date(2026, 10, 26)),
+    ("into a leap day", PARIS, "2028-02-28T23:00:00Z", date(2028, 2, 29)),
+    ("out of a leap day", PARIS, "2028-02-29T23:00:00Z", date(2028, 3, 1)),
+    ("end of February in another year", PARIS, "2027-02-28T23:00:00Z", date(2027, 3, 1)),
+    ("end of the year", PARIS, "2026-12-31T23:00:00Z", date(2027, 1, 1)),
+    ("back over the end of the year", NEW_YORK, "2027-01-01T04:59:59Z", date(2026, 12, 31)),
+]
+COLUMNS = {
+    "requested_on": "requested_on",
+    "requested_at": "requested_on",
+    "delivered_on": "delivered_on",
+    "latest_estimated_on": "latest_estimated_on",
+    "defect_reported_on": "defect_reported_on",
+    "postmarked_on": "postmarked_on",
+}
+
+
+def dated(column: str, cell: str, zone: str):
+    return imports.rmas(f"rma,seller,gtin,{column}\nR-1,s,8806095467443,{cell}\n".encode(), RULES, zone)
+
+
+@pytest.mark.parametrize(("zone", "cell", "on"), [row[1:] for row in DATES], ids=[row[0] for row in DATES])
+def test_an_instant_is_the_civil_date_at_the_site(zone, cell, on):
+    """domain.md §2: day N = civil date difference in the site's zone."""
+    for column, kept in COLUMNS.items():
+        taken = dated(column, cell, zone)
+        assert not taken.bad, str(taken.bad[0].reason)
+        assert getattr(taken.records[0].lines[0], kept) == on, column
+
+
+@pytest.mark.parametrize(
+    ("zone", "cell"),
+    [
+        pytest.param(PARIS, "2027-02-29", id="no leap year"),
+        pytest.param(PARIS, "2026-10-31T25:00:00Z", id="no such hour"),
+        pytest.param(PARIS, "2026-10-31 in the evening", id="a date and words"),
+        pytest.param(PARIS, "31/10/2026", id="day first"),
+        pytest.param(NEW_YORK, "0001-01-01T00:00:00Z", id="before the first day"),
+        pytest.param(PARIS, "9999-12-31T23:59:59Z", id="after the last day"),
+    ],
+)
+def test_what_is_no_date_is_named_with_its_column(zone, cell):
+    for column in COLUMNS:
+        taken = dated(column, cell, zone)
+        assert not taken.records
+        assert f"{column} {cell}" in str(taken.bad[0].reason)
+
+
+def test_what_was_paid_for_sending_is_kept_apart_from_the_price():
+    rows = b"rma,seller,gtin,quantity,paid,shipping_paid,currency\nR-1,s,8806095467443,2,399.00,4.90,EUR\n"
+    (rma,) = imports.rmas(rows, RULES).records
+    assert rma.lines[0].paid == Money(minor=39900, currency="EUR"), "for the whole line"
+    assert rma.lines[0].shipping_paid == Money(minor=490, currency="EUR")
+    assert imports.rmas(b"rma,seller,gtin\nR-1,s,8806095467443\n", RULES).records[0].lines[0].shipping_paid is None
 
 
 def test_a_customer_is_kept_as_an_opaque_key_only():
@@ -157,6 +287,8 @@ STATED = {
     "SIZE_TOO_SMALL": "SIZE_SMALL",
     "UNDELIVERABLE_REFUSED": "UNDELIVERED",
     "OTHER": "NO_REASON",
+    "COLOR": "CHANGED_MIND",
+    "APPAREL_TOO_LARGE": "SIZE_LARGE",
     "": "NO_REASON",
 }
 
@@ -165,6 +297,14 @@ STATED = {
 def test_a_reason_is_taken_as_the_site_or_a_marketplace_writes_it(given, kept):
     (rma,) = imports.rmas((RMA_HEAD + f"R-1,s,8806095467443,1,{given},,,,\n").encode(), RULES).records
     assert rma.lines[0].reason == kept
+
+
+def test_a_reason_that_nobody_knows_spoils_its_own_line_only():
+    rows = "R-1,s,8806095467443,1,DEFECTIVE,,,,\nR-1,s,4006381333931,1,FELL_OFF_A_CAMEL,,,,\n"
+    taken = imports.rmas((RMA_HEAD + rows).encode(), RULES)
+    assert [line.reason for line in taken.records[0].lines] == ["DEFECTIVE"]
+    assert [bad.line for bad in taken.bad] == [3]
+    assert "FELL_OFF_A_CAMEL" in str(taken.bad[0].reason)
 
 
 def test_lines_of_one_rma_that_contradict_each_other_are_reported():

@@ -10,8 +10,9 @@ whole minor units: TOML lets 399,00 € be written ``399_00``.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Self
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
@@ -52,6 +53,9 @@ from inspect_station.message import Message, msg
 
 IMEI = "356938035643809"
 """Read where a case does not say which serial number was; its check digit is right."""
+
+BEGUN_AT = datetime(2000, 1, 1, 12, tzinfo=UTC)
+"""No rule asks for the time of day; the dates are the case's own."""
 
 PICTURE = "0" * 64
 """Stands for the hash of a picture."""
@@ -117,10 +121,10 @@ class Case(Rule):
 
     # As announced (the columns of an imported list).
     channel: str = ""
-    fulfilment: str = "seller"
+    fulfilment: Literal["seller", "fba"] = "seller"
     country: str = ""
     reason: str = "NO_REASON"
-    sold_as: str = "new"
+    sold_as: Literal["new", "used"] = "new"
     quantity: int = Field(default=1, gt=0)
     serial: str = ""
     """The serial number that was sold."""
@@ -141,7 +145,7 @@ class Case(Rule):
     gtin: Annotated[str, AfterValidator(lambda number: number.zfill(14))] = "08806095467443"
     category: str = "general"
     device_class: str = ""
-    hazard: str = ""
+    hazard: Literal["", "flammable", "gas", "lithium"] = ""
     hygiene: bool = False
     price: int | None = Field(default=None, ge=0)
     """Of a new one, in the catalogue; minor units."""
@@ -221,11 +225,17 @@ class Trial:
     """What came of a case."""
 
     case: Case
+    bench: Bench
+    record: Inspection
+    """The unit as it would be stored and sent."""
     decided: Decided
     differences: tuple[Message, ...]
     """What came otherwise than expected; empty = as expected."""
-    hit: frozenset[tuple[str, bool]]
-    """Each rule that had a say, and whether it was met: ``policy.amazon.sent``, ``exclusion.gas``, ``route.new``…"""
+
+    @cached_property
+    def hit(self) -> frozenset[tuple[str, bool]]:
+        """Each rule that had a say, and whether it was met: ``policy.amazon.sent``, ``exclusion.gas``, ``route.new``"""
+        return frozenset(_hit(self.bench, self.record))
 
 
 def run(case: Case, rules: Rules, seller: Seller) -> Trial:
@@ -235,11 +245,10 @@ def run(case: Case, rules: Rules, seller: Seller) -> Trial:
     hand = _Hand(case, bench, unit)
     hand.works()
     photos = hand.photographs()
-    at = hand.at
-    record = decide.finished(rules, seller, hand.unit, by="case", at=at, rules_hash="")
+    record = decide.finished(rules, seller, hand.unit, by="case", at=hand.at, rules_hash="")
     decided = _decided(record, photos)
     differences = (*_differences(case.expect, decided), *hand.not_done())
-    return Trial(case, decided, differences, frozenset(_hit(bench, hand.unit, record)))
+    return Trial(case, bench, record, decided, differences)
 
 
 # ── On the bench ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -293,7 +302,7 @@ def _on_bench(case: Case, rules: Rules, seller: Seller) -> tuple[Bench, Inspecti
         station="case",
         parcel="case",
         seller=seller.code,
-        started_at=datetime.combine(case.arrived_on, time(12), UTC),
+        started_at=BEGUN_AT,
         received_on=case.arrived_on,
     )
     if case.kind is Kind.UNKNOWN:
@@ -347,9 +356,10 @@ class _Hand:
             else:
                 self.gives(Digit(digit.rank + 1))
         elif page.startswith("question."):
-            options = question_of(self.bench, page).options
-            seen = [n for n, option in enumerate(options, 1) if option.finding in self.case.findings]
-            self.gives(Digit((seen or [n for n, option in enumerate(options, 1) if not option.finding])[0]))
+            options = list(enumerate(question_of(self.bench, page).options, 1))
+            seen = [n for n, option in options if option.finding in self.case.findings]
+            harmless = [n for n, option in options if not option.finding]
+            self.gives(Digit((*seen, *harmless, 1)[0]))
         elif page in CHECK_PAGES:
             self._checks(page)
 
@@ -404,15 +414,17 @@ class _Hand:
 
     def not_done(self) -> Iterator[Message]:
         """What the case tells but the bench never came to: then it proves nothing."""
-        told = [*self.case.findings, *self.case.missing, *self.case.failed, *self.case.measured, *self.case.owed]
+        case, rules = self.case, self.bench.rules
+        told = [case.device_class, *case.findings, *case.missing, *case.failed, *case.measured, *case.owed]
+        if case.digit is not None and self.unit.kind is Kind.UNIT and self.unit.page != "finish":
+            told.append("finish")
         done = {name for finding in self.unit.findings for name in (finding.code, finding.note)}
+        done -= set(case.findings) - {finding.code for finding in rules.findings}
         done |= {answer.id for answer in self.unit.answers if answer.mark is Mark.FAIL or answer.value}
         done |= {photo.slot for photo in self.unit.photos}
-        if self.case.digit is None or self.unit.kind is not Kind.UNIT or self.unit.page == "finish":
-            done.add("finish")
-        known = {finding.code for finding in self.bench.rules.findings}
-        for name in (*told, "finish"):
-            if name not in done or (name in self.case.findings and name not in known):
+        done |= {checklist.device_class for checklist in rules.checklists}
+        for name in told:
+            if name and name not in done:
                 yield msg("{what} is told, but the bench never comes to it", what=name)
 
 
@@ -496,15 +508,15 @@ def _sides(rules: Rules) -> Iterator[tuple[str, bool]]:
             yield f"gate.{gate.code}", True
 
 
-def _hit(bench: Bench, unit: Inspection, record: Inspection) -> Iterator[tuple[str, bool]]:
-    if unit.kind is Kind.UNIT:
-        yield from _policy_hit(bench, unit)
+def _hit(bench: Bench, record: Inspection) -> Iterator[tuple[str, bool]]:
+    if record.kind is Kind.UNIT:
+        yield from _policy_hit(bench, record)
     if record.route:
         yield f"route.{record.route}", True
     yield from ((f"gate.{code}", False) for code in record.gates)
-    checklist = bench.rules.checklist(unit.product)
+    checklist = bench.rules.checklist(record.product)
     rows = [(page, row) for page in CHECK_PAGES for row in (checklist.steps(page) if checklist else ())]
-    yield from ((f"gate.{row.gate}", True) for page, row in rows if row.gate and mark(unit, page, row) is Mark.PASS)
+    yield from ((f"gate.{row.gate}", True) for page, row in rows if row.gate and mark(record, page, row) is Mark.PASS)
     refunds = {f"refund.{row.id}" for row in bench.rules.refunds}
     yield from ((reason.code, True) for reason in record.refund_reasons if reason.code in refunds)
     if record.price is None:
@@ -512,7 +524,7 @@ def _hit(bench: Bench, unit: Inspection, record: Inspection) -> Iterator[tuple[s
     for discount in bench.rules.discounts:
         # A row has had a say when without it the price would be another.
         others = tuple(other for other in bench.rules.discounts if other is not discount)
-        without = decide.decide(bench.rules.model_copy(update={"discounts": others}), bench.seller, unit)
+        without = decide.decide(bench.rules.model_copy(update={"discounts": others}), bench.seller, record)
         if (without.discount, without.price) != (record.discount, record.price):
             yield f"discount.{discount.id}", True
 

@@ -61,6 +61,7 @@ def discounted(list_price: Money, per_cent: int, minimum: Money | None, round_to
     """The price after the discount, a multiple of ``round_to`` minor units rounded half up, and never below the minimum
     of the product (domain.md §3.5)."""
     minor = (list_price.minor * (100 - per_cent) + 50 * round_to) // (100 * round_to) * round_to
+    minor = min(minor, list_price.minor)
     if minimum is not None and minimum.currency == list_price.currency:
         minor = max(minor, minimum.minor)
     return Money(minor=minor, currency=list_price.currency)
@@ -85,6 +86,16 @@ def traits(rules: Rules, inspection: Inspection) -> Mapping[str, str | frozenset
     }
 
 
+@dataclass(frozen=True)
+class _Unit:
+    """What is decided about, and by what."""
+
+    rules: Rules
+    seller: Seller
+    inspection: Inspection
+    known: Mapping[str, str | frozenset[str]]
+
+
 def decide(rules: Rules, seller: Seller, inspection: Inspection) -> Decision:
     """All decisions about a unit as it stands now, complete or not.
 
@@ -93,10 +104,10 @@ def decide(rules: Rules, seller: Seller, inspection: Inspection) -> Decision:
     """
     graded, why = grade(rules, inspection)
     closed = gates(rules, inspection)
-    known = traits(rules, inspection)
+    unit = _Unit(rules, seller, inspection, traits(rules, inspection))
     decision = Decision(grade=graded, disposition=Disposition.HOLD, reasons=why, gates=closed)
-    decision = _rerouted(rules, seller, inspection, _route(rules, seller, inspection, known, decision), known)
-    refund = advise(rules, inspection, known, to=decision.disposition, case=decision.case)
+    decision = _rerouted(unit, _route(unit, decision))
+    refund = advise(rules, inspection, unit.known, to=decision.disposition, case=decision.case)
     return replace(decision, refund=refund)
 
 
@@ -105,18 +116,12 @@ def _because(decision: Decision, to: Disposition, code: str, message: Message, c
     return replace(decision, disposition=to, reasons=(reason, *decision.reasons), case=case)
 
 
-def _route(
-    rules: Rules,
-    seller: Seller,
-    inspection: Inspection,
-    known: Mapping[str, str | frozenset[str]],
-    decision: Decision,
-) -> Decision:
-    quarantined = [code for code in decision.gates if rules.gate(code).route is Disposition.QUARANTINE]
-    if inspection.kind is Kind.DANGER or quarantined or inspection.found("hazard"):
+def _route(unit: _Unit, decision: Decision) -> Decision:
+    quarantined = [code for code in decision.gates if unit.rules.gate(code).route is Disposition.QUARANTINE]
+    if unit.inspection.kind is Kind.DANGER or quarantined or unit.inspection.found("hazard"):
         message = msg("heat, smell, leak or swelling: move it to the quarantine box first")
         return _because(decision, Disposition.QUARANTINE, "route.hazard", message)
-    match inspection.kind:
+    match unit.inspection.kind:
         case Kind.FORWARD:
             message = msg("this RMA belongs to another site: forward it ungraded")
             return _because(decision, Disposition.FORWARD, "route.forward", message)
@@ -129,19 +134,21 @@ def _route(
         case Kind.UNKNOWN:
             message = msg("not announced to us: held until it is matched")
             return _because(decision, Disposition.HOLD, "route.unknown", message, "claim")
-    if inspection.held:
-        message = msg("held by hand: {reason}", reason=inspection.held)
+    if unit.inspection.held:
+        message = msg("held by hand: {reason}", reason=unit.inspection.held)
         return _because(decision, Disposition.HOLD, "route.held", message)
-    if not inspection.verdict.ours:
-        return _not_ours(rules, seller, inspection, known, decision)
-    for code in decision.gates:
-        gate = rules.gate(code)
-        message = msg("{gate:data}: closed to resale", gate=f"gate.{code}")
-        return _because(decision, gate.route, f"gate.{code}", message, "gate" if gate.case else "")
-    if any(not photo.sha256 for photo in inspection.photos):
+    if not unit.inspection.verdict.ours:
+        return _not_ours(unit, decision)
+    # Of several the one counts that asks the seller, then one that holds: one more must not make it easier to leave.
+    closed = [unit.rules.gate(code) for code in decision.gates]
+    gate = min(closed, key=lambda gate: (not gate.case, gate.route is not Disposition.HOLD), default=None)
+    if gate is not None:
+        message = msg("{gate:data}: closed to resale", gate=f"gate.{gate.code}")
+        return _because(decision, gate.route, f"gate.{gate.code}", message, "gate" if gate.case else "")
+    if any(not photo.sha256 for photo in unit.inspection.photos):
         message = msg("a photo is owed: held until it is taken")
         return _because(decision, Disposition.HOLD, "route.photo_owed", message)
-    return _ours(rules, seller, inspection, known, decision)
+    return _ours(unit, decision)
 
 
 @lru_cache(maxsize=256)
@@ -207,32 +214,24 @@ def _own_discounts(seller: str, discounts: tuple[tuple[str, int], ...]) -> tuple
     )
 
 
-def _row(
-    rules: Rules, seller: Seller, inspection: Inspection, known: Mapping[str, str | frozenset[str]]
-) -> Route | None:
+def _row(unit: _Unit) -> Route | None:
     """The row that counts; a row of the tables goes before a setting that says as much."""
     wishes = _wishes(
-        seller.code,
-        seller.not_met,
-        seller.discount_by,
-        seller.defective,
-        seller.packaging_damaged,
-        seller.destroy_ground,
-        rules.weee,
+        unit.seller.code,
+        unit.seller.not_met,
+        unit.seller.discount_by,
+        unit.seller.defective,
+        unit.seller.packaging_damaged,
+        unit.seller.destroy_ground,
+        unit.rules.weee,
     )
-    outcome = Outcome.ELIGIBLE if inspection.verdict.ours else inspection.verdict.outcome
-    return winner([row for row in (*rules.routes, *wishes) if outcome in row.outcome], known)
+    outcome = Outcome.ELIGIBLE if unit.inspection.verdict.ours else unit.inspection.verdict.outcome
+    return winner([row for row in (*unit.rules.routes, *wishes) if outcome in row.outcome], unit.known)
 
 
-def _not_ours(
-    rules: Rules,
-    seller: Seller,
-    inspection: Inspection,
-    known: Mapping[str, str | frozenset[str]],
-    decision: Decision,
-) -> Decision:
+def _not_ours(unit: _Unit, decision: Decision) -> Decision:
     """Conditions not met: tell the customer at once or ask the seller, as the seller has set (seed 003)."""
-    row = _row(rules, seller, inspection, known)
+    row = _row(unit)
     if row is not None and row.to is Disposition.RETURN_TO_CUSTOMER:
         message = msg("the conditions are not met: back to the customer")
         return replace(_because(decision, row.to, f"route.{row.id}", message, row.case), route=row.id)
@@ -243,52 +242,46 @@ def _not_ours(
     return replace(held, route=row.id if row else "")
 
 
-def _ours(
-    rules: Rules,
-    seller: Seller,
-    inspection: Inspection,
-    known: Mapping[str, str | frozenset[str]],
-    decision: Decision,
-) -> Decision:
+def _ours(unit: _Unit, decision: Decision) -> Decision:
     if decision.grade is None:
         return _because(decision, Disposition.HOLD, "route.no_grade", msg("not graded yet"))
-    undone = [row for row in ("clean", "repacked") if _row_failed(inspection, row)]
+    undone = [row for row in ("clean", "repacked") if _row_failed(unit.inspection, row)]
     if undone and decision.grade not in (Grade.NEW, Grade.DEFECTIVE):
         # What was never opened, or is not sold again, is neither cleaned nor repacked.
         message = msg("not yet {what:word}: back to the bench", what=undone[0])
         return _because(decision, Disposition.REFURBISH, f"route.{undone[0]}", message)
-    row = _row(rules, seller, inspection, known)
+    row = _row(unit)
     assert row is not None, "Rules has a route for every grade"
-    if row.to in LEAVES_AS_WASTE and not erased(rules, inspection):
-        message = msg("data not erased: only back to {seller}, in writing", seller=seller.name)
+    if row.to in LEAVES_AS_WASTE and not erased(unit.rules, unit.inspection):
+        message = msg("data not erased: only back to {seller}, in writing", seller=unit.seller.name)
         return _because(decision, Disposition.RETURN_TO_SELLER, "route.not_erased", message)
     sold = row.to in RESALE or bool(row.case)
-    priced = _priced(rules, seller, inspection, known, decision, row.as_grade) if sold else decision
+    priced = _priced(unit, decision, row.as_grade) if sold else decision
     if row.to is Disposition.CLEARANCE and priced.price is None:
-        message = msg("no list price is known for {ean}: the seller is asked", ean=_ean(inspection))
+        message = msg("no list price is known for {ean}: the seller is asked", ean=_ean(unit.inspection))
         return _because(priced, Disposition.HOLD, "route.no_price", message, "price")
-    message = _said(rules, seller, inspection, row, priced)
+    message = _said(unit, row, priced)
     return replace(_because(priced, row.to, f"route.{row.id}", message, row.case), route=row.id)
 
 
-def _said(rules: Rules, seller: Seller, inspection: Inspection, row: Route, priced: Decision) -> Message:
+def _said(unit: _Unit, row: Route, priced: Decision) -> Message:
     """Why a row sends a unit where it does."""
     graded = f"grade.{priced.grade}"
     if row.case == "price":
-        return msg("{seller} sets the discount from the photo", seller=seller.name)
+        return msg("{seller} sets the discount from the photo", seller=unit.seller.name)
     if row.case:
         return msg("{grade:data}: the seller decides from the photos", grade=graded)
     match row.to:
         case Disposition.RESTOCK if priced.grade is Grade.NEW:
             return msg("unopened counts as new: back to stock")
-        case Disposition.CLEARANCE if priced.grade is Grade.NEW and inspection.found("packaging_damaged"):
-            return msg("sealed, but the packaging is damaged: {seller} sells it apart", seller=seller.name)
+        case Disposition.CLEARANCE if priced.grade is Grade.NEW and unit.inspection.found("packaging_damaged"):
+            return msg("sealed, but the packaging is damaged: {seller} sells it apart", seller=unit.seller.name)
         case Disposition.CLEARANCE:
             return msg("{grade:data}: sold apart at −{percent} %", grade=graded, percent=priced.discount or 0)
         case Disposition.RETURN_TO_SELLER | Disposition.RECYCLE if priced.grade is Grade.DEFECTIVE:
-            if not erased(rules, inspection):
-                return msg("defective, data not erased: collected for {seller}", seller=seller.name)
-            return msg("defective: collected for {seller}", seller=seller.name)
+            if not erased(unit.rules, unit.inspection):
+                return msg("defective, data not erased: collected for {seller}", seller=unit.seller.name)
+            return msg("defective: collected for {seller}", seller=unit.seller.name)
         case Disposition.DESTROY:
             return msg("{grade:data}: to be destroyed: {ground}", grade=graded, ground=row.ground)
     return msg("{grade:data}: {place:data}", grade=graded, place=f"place.{row.to}")
@@ -324,21 +317,15 @@ def _resale(rules: Rules, inspection: Inspection, plain: Decision) -> set[Dispos
     return ways
 
 
-def _rerouted(
-    rules: Rules,
-    seller: Seller,
-    inspection: Inspection,
-    decision: Decision,
-    known: Mapping[str, str | frozenset[str]],
-) -> Decision:
+def _rerouted(unit: _Unit, decision: Decision) -> Decision:
     """A supervisor's order, as long as what it stood over is still decided and nothing forbids it now."""
-    for order in inspection.rerouted:
+    for order in unit.inspection.rerouted:
         if order.over is not decision.disposition:
             continue
-        if order.disposition not in possible_dispositions(rules, seller, inspection):
+        if order.disposition not in possible_dispositions(unit.rules, unit.seller, unit.inspection):
             continue
         if order.disposition in RESALE:
-            decision = _priced(rules, seller, inspection, known, decision, None)
+            decision = _priced(unit, decision, None)
         message = msg("ordered by a supervisor: {reason}", reason=order.reason)
         decision = replace(_because(decision, order.disposition, "route.ordered", message), route="")
     return decision
@@ -353,25 +340,18 @@ def _ean(inspection: Inspection) -> str:
     return inspection.product.ean if inspection.product else inspection.scanned
 
 
-def _priced(
-    rules: Rules,
-    seller: Seller,
-    inspection: Inspection,
-    known: Mapping[str, str | frozenset[str]],
-    decision: Decision,
-    as_grade: Grade | None,
-) -> Decision:
+def _priced(unit: _Unit, decision: Decision, as_grade: Grade | None) -> Decision:
     """List price, discount and price, in the minor unit (domain.md §3.5)."""
     graded = as_grade or decision.grade
-    product = inspection.product
+    product = unit.inspection.product
     if graded is None or product is None or product.price is None:
         return decision
-    own = _own_discounts(seller.code, tuple(sorted(seller.discounts.items())))
-    row = winner((*rules.discounts, *own), {**known, "grade": graded})
-    percent = rules.grades[graded].discount if row is None or row.percent is None else row.percent
-    percent += sum(rules.finding(finding.code).points for finding in inspection.findings)
-    percent += sum(missing_shares(inspection).values())
-    percent = min(percent, rules.pricing.cap)
+    own = _own_discounts(unit.seller.code, tuple(sorted(unit.seller.discounts.items())))
+    row = winner((*unit.rules.discounts, *own), {**unit.known, "grade": graded})
+    percent = unit.rules.grades[graded].discount if row is None or row.percent is None else row.percent
+    percent += sum(unit.rules.finding(finding.code).points for finding in unit.inspection.findings)
+    percent += sum(missing_shares(unit.inspection).values())
+    percent = min(percent, unit.rules.pricing.cap)
     return replace(
         decision,
         discount=percent,

@@ -295,8 +295,10 @@ class _Return:
             last = _add(start, window.days)
         else:
             last = _add(start, max(window.days, self.seller.windows.get(policy.id, 0)))
+            # A season is about the delivery, from whatever day the window counts.
+            arrived = self.arrived() or start
             for extension in self.rules.extensions:
-                if extension.matches(self.traits) and extension.delivered_from <= start <= extension.delivered_to:
+                if extension.matches(self.traits) and extension.delivered_from <= arrived <= extension.delivered_to:
                     last = max(last, extension.last_on)
         return self.rules.calendar.working(last) if policy.statutory else last
 
@@ -404,7 +406,7 @@ def _windows(known: _Return, policy: Policy) -> Iterator[_Ruling]:
         start = known.arrived() if window.since == "delivered" else known.line.latest_estimated_on
         if start is None:
             if window.since == "latest_estimated":
-                yield _Ruling(_Says.ASK, Reason(code=code, message=_NO_ESTIMATE, met=False))
+                yield _unknown(known, Reason(code=code, message=_NO_ESTIMATE, met=False))
             continue
         last = known.last_on(policy, window, start)
         if window.until == "defect_reported":
@@ -435,7 +437,14 @@ def _reported(known: _Return, code: str, start: date, last: date) -> _Ruling:
         message = Message(_REPORTED_BY.text, {"reported": told.isoformat(), **_day(start, told, last)})
         return _Ruling(_Says.YES, Reason(code=code, message=message))
     message = Message(_REPORT_UNKNOWN.text, {"last": last.isoformat()})
-    return _Ruling(_Says.ASK, Reason(code=code, message=message, met=False))
+    return _unknown(known, Reason(code=code, message=message, met=False))
+
+
+def _unknown(known: _Return, reason: Reason) -> _Ruling:
+    """A date that matters is not known: the seller is asked, unless it has said that such returns are taken."""
+    if known.seller.missing_date == "accept":
+        return _Ruling(_Says.YES, reason.but(met=True))
+    return _Ruling(_Says.ASK, reason)
 
 
 def _exclusions(known: _Return) -> Iterator[_Ruling]:

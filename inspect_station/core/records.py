@@ -139,6 +139,8 @@ class Seller(Record):
     name: str
     not_met: str = "ask"
     """Conditions not met: ``ask`` the seller each time, or ``tell`` the customer at once (seed 003)."""
+    missing_date: str = "ask"
+    """A date that matters is not known and cannot be inferred: ``ask`` the seller, or ``accept`` (domain.md §2)."""
     discount_by: str = "warehouse"
     """``warehouse`` or ``seller`` (from a photo; the unit waits on hold) (seed 003)."""
     defective: str = "return_to_seller"
@@ -347,20 +349,39 @@ class Case(Record):
 
 
 class Wipe(Record):
-    """What is kept of a wipe (domain.md §3.4; NIST SP 800-88): who erased what, how, and how it was seen to be done."""
+    """What is kept of a wipe (domain.md §3.4): who erased what, how, and how it was seen to be done.
+
+    The fields of the certificate of sanitization of NIST SP 800-88 (Rev. 1 appendix G), as far as a dock knows them.
+    """
 
     title: str
+    maker: str = ""
+    model: str = ""
     serial: str
+    """Serial number or IMEI of the device."""
+    property_number: str = ""
+    """Our licence plate."""
     medium: str
     method: str
     """clear, purge or destroy."""
+    technique: str = ""
     tool: str
+    tool_version: str = ""
     standard: str
+    revision: str = ""
+    """Of the standard."""
+    verification: str = ""
+    """How it was seen to be done."""
     verified: str
     """SHA-256 of the picture of the set-up screen."""
+    wiped_by: str = ""
+    wiped_at: datetime | None = None
+    """When the last row of the wipe was answered."""
     by: str
+    """Who verified it: took the picture."""
     at: datetime
     station: str
+    site: str = ""
 
 
 class Change(Record):

@@ -60,6 +60,8 @@ def advise(
     if inspection.verdict.possible_defect and (lost or (set_by_seller and not row.reason_group)):
         return Refund(reasons=(_because("asked_defect"),))
     percent = row.percent * (100 - min(sum(lost.values()), 100)) // 100
+    if not percent and row.percent:
+        return Refund(reasons=(_because("asked"),))  # nothing is refused that no seller has refused
     advice = "full" if percent == 100 else "partial" if percent else "refuse"
     reasons = tuple(_reasons(row, inspection, lost))
     return Refund(advice, _amount(inspection, row, percent), row.means if percent else "", percent, reasons)

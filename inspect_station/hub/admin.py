@@ -108,10 +108,13 @@ def parked(data: Path) -> list[dict[str, Any]]:
         return ledger.parked()
 
 
-def publish(data: Path, what: Literal["products", "rmas"], content: bytes) -> Taken[Product] | Taken[Rma]:
+def publish(
+    data: Path, what: Literal["products", "rmas"], content: bytes, zone: str = "UTC"
+) -> Taken[Product] | Taken[Rma]:
     """Read a list (see `imports`) and tell all stations of what is in it.
 
-    What stations know is judged by the hub's own station.toml, where it has one.
+    What stations know is judged by the hub's own station.toml, where it has one. ``zone`` is that of the site the
+    RMAs are meant for: a hub has none of its own, and stations take the dates as they are told.
     Raises imports.Unreadable, ConfigError.
     """
     rules = config.load(config.find()).rules
@@ -119,7 +122,7 @@ def publish(data: Path, what: Literal["products", "rmas"], content: bytes) -> Ta
     if what == "products":
         taken = imports.products(content, [checklist.device_class for checklist in rules.checklists])
     else:
-        taken = imports.rmas(content, rules.policy)
+        taken = imports.rmas(content, rules.policy, zone)
     with Hub.open(data) as hub:
         load(hub, taken.records)
     return taken

@@ -32,6 +32,7 @@ from inspect_station.store.values import (
     Outgoing,
     ReportRow,
     StoredPhoto,
+    StoredPlaybook,
     Tally,
     Waiting,
 )
@@ -209,31 +210,29 @@ class Reader:
         )
         return row["n"] if row else 0
 
-    def overdue(self, before: datetime) -> int:
-        """Units received before this time and not graded: drafts, and those to come in an open parcel."""
-        to_come = self._rows(
+    def awaited(self, limit: int = SEVERAL) -> tuple[tuple[Parcel, int], ...]:
+        """Open parcels with how many units of them nobody has had on the bench yet, the one received first first.
+
+        Lines that are marked as not in the parcel are not awaited; of a line, units set aside are not to come any more.
+        """
+        rows = self._rows(
             """
-            SELECT p.id, sum(l.open) AS units FROM parcel p INDEXED BY ix_parcel_open
+            SELECT p.body, sum(max(0, l.open - (
+                SELECT count(*) FROM draft d WHERE d.rma = l.number AND d.seller = l.seller AND d.line_no = l.no
+                    AND json_extract(d.body, '$.kind') = 'unit' AND json_array_length(d.body, '$.warnings') = 0
+                    AND NOT EXISTS (SELECT 1 FROM inspection i
+                        WHERE i.id = d.id AND i.rma = d.rma AND i.current AND i.voided_at IS NULL)))) AS units
+            FROM parcel p INDEXED BY ix_parcel_open
             CROSS JOIN parcel_rma r ON r.parcel = p.id
             CROSS JOIN rma_line l ON l.seller = r.seller AND l.number = r.number AND l.open > 0
-            WHERE p.closed_at IS NULL AND p.received_at < ?
+            WHERE p.closed_at IS NULL
                 AND NOT EXISTS (SELECT 1 FROM json_each(p.body, '$.missing') m
                     WHERE m.value = json_array(l.seller, l.number, l.no))
-            GROUP BY p.id
+            GROUP BY p.received_at, p.id ORDER BY p.received_at LIMIT ?
             """,
-            instant(before),
+            limit,
         )
-        begun = self._rows(
-            """
-            SELECT p.id, count(*) AS units FROM draft d CROSS JOIN parcel p ON p.id = d.parcel
-            WHERE p.received_at < ? GROUP BY p.id
-            """,
-            instant(before),
-        )
-        units: dict[str, int] = {}
-        for row in (*to_come, *begun):
-            units[row["id"]] = max(units.get(row["id"], 0), row["units"])
-        return sum(units.values())
+        return tuple((Parcel.model_validate_json(row["body"]), row["units"]) for row in rows if row["units"])
 
     # ── What is being inspected ─────────────────────────────────────────────────────────────────────────────
 
@@ -434,6 +433,90 @@ class Reader:
             *(_pattern(part) for part in parts for _ in columns),
             limit,
         )
+
+    def open_cases(self, limit: int = SEVERAL) -> tuple[Inspection, ...]:
+        """Units about which the seller was asked and has not answered, the first due first."""
+        return self._inspections(
+            f"SELECT body FROM inspection WHERE {LIVE} AND case_due_at IS NOT NULL ORDER BY case_due_at LIMIT ?", limit
+        )
+
+    def count_open_cases(self, due_before: datetime | None = None) -> int:
+        """How many cases are open, or were due before a time."""
+        row = self._row(
+            f"""
+            SELECT count(*) AS n FROM inspection INDEXED BY ix_inspection_case
+            WHERE {LIVE} AND case_due_at IS NOT NULL AND case_due_at < ?
+            """,
+            instant(due_before) if due_before else "9",
+        )
+        return row["n"] if row else 0
+
+    def with_signals(self, since: datetime, limit: int = SEVERAL) -> tuple[Inspection, ...]:
+        """Units that bear a mark for a supervisor and were finished since, the newest first."""
+        return self._inspections(
+            f"SELECT body FROM inspection WHERE {LIVE} AND signals > 0 AND finished_at >= ? "
+            "ORDER BY finished_at DESC LIMIT ?",
+            instant(since),
+            limit,
+        )
+
+    def count_with_signals(self, since: datetime) -> int:
+        """How many units `with_signals` could find."""
+        row = self._row(
+            f"SELECT count(*) AS n FROM inspection WHERE {LIVE} AND signals > 0 AND finished_at >= ?", instant(since)
+        )
+        return row["n"] if row else 0
+
+    def returns_of(self, seller: str, customer: str, since: datetime, besides: str = "") -> tuple[datetime, ...]:
+        """When units that this customer sent back to this seller were finished since, without the unit `besides`.
+
+        Counted over the newest thousand of the customer's RMAs: no norm is near it, and a key that stands for many
+        (a shop's guests) must not keep the dock waiting.
+        """
+        if not customer:
+            return ()
+        rows = self._rows(
+            f"""
+            SELECT finished_at FROM (
+                SELECT number FROM rma WHERE seller = ?1 AND customer = ?2 AND customer <> ''
+                ORDER BY rowid DESC LIMIT {NEWEST})
+            CROSS JOIN inspection ON seller = ?1 AND rma = number
+            WHERE {LIVE} AND finished_at >= ?3 AND id <> ?4
+            """,
+            seller,
+            customer,
+            instant(since),
+            besides,
+        )
+        return tuple(datetime.fromisoformat(row["finished_at"]) for row in rows)
+
+    # ── The rules it was decided by ─────────────────────────────────────────────────────────────────────────
+
+    def playbook(self, seller: str) -> StoredPlaybook | None:
+        """The seller's rules that count now."""
+        return next(iter(self._playbooks("WHERE seller = ? ORDER BY id DESC LIMIT 1", seller)), None)
+
+    def playbooks(self) -> tuple[StoredPlaybook, ...]:
+        """The rules that count now of each seller that has its own, by seller."""
+        return self._playbooks("WHERE id IN (SELECT max(id) FROM playbook GROUP BY seller) ORDER BY seller")
+
+    def last_playbook(self) -> int:
+        """The id of what was activated last; 0 = nothing yet."""
+        row = self._row("SELECT coalesce(max(id), 0) AS id FROM playbook")
+        return int(row["id"]) if row else 0
+
+    def playbook_history(self, seller: str) -> tuple[StoredPlaybook, ...]:
+        """All rules that ever counted for the seller, the newest first."""
+        return self._playbooks("WHERE seller = ? ORDER BY id DESC", seller)
+
+    def _playbooks(self, those: str, *values: object) -> tuple[StoredPlaybook, ...]:
+        rows = self._rows(f"SELECT {_columns(StoredPlaybook)} FROM playbook {those}", *values)
+        return tuple(_made(StoredPlaybook, row) for row in rows)
+
+    def ruleset(self, sha256: str) -> str | None:
+        """The rules with this hash, as JSON, under which something was decided."""
+        row = self._row("SELECT body FROM ruleset WHERE sha256 = ?", sha256)
+        return row["body"] if row else None
 
     # ── What goes to the hub ────────────────────────────────────────────────────────────────────────────────
 

@@ -76,12 +76,15 @@ class Rma(Row, table=True):
         Index(None, "number", "seller"),
         Index(None, "order_no", "seller", "number"),
         Index(None, "tracking", "seller", "number"),
+        _partial(None, "seller", "customer", where="customer <> ''"),
     )
 
     seller: str = Field(primary_key=True)
     number: str = Field(primary_key=True)
     order_no: str
     tracking: str
+    customer: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """An opaque key; empty where none is known."""
     site: str
     closed: bool
     """Closed by a supervisor or the hub; an RMA whose lines are full is closed without it."""
@@ -174,6 +177,8 @@ class Inspection(Row, table=True):
         _partial(None, "serial", "gtin", where="serial <> ''"),
         _partial("ix_inspection_live", "finished_at", "id", where=_LIVE),
         _partial("ix_inspection_claim", "finished_at", where=f"{_LIVE} AND kind = 'unknown'"),
+        _partial("ix_inspection_case", "case_due_at", where=f"{_LIVE} AND case_due_at IS NOT NULL"),
+        _partial("ix_inspection_signals", "finished_at", where=f"{_LIVE} AND signals > 0"),
     )
 
     id: str = Field(primary_key=True)
@@ -212,6 +217,10 @@ class Inspection(Row, table=True):
     """Pictures that exist; an owed one does not count."""
     waiting_case: bool
     """The seller is asked."""
+    case_due_at: str | None
+    """Until when the seller may answer."""
+    signals: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Marks for a supervisor."""
     body: str
 
 
@@ -277,3 +286,26 @@ class Label(Row, table=True):
     created_at: str
     printed_at: str | None
     printer: str
+
+
+class Playbook(Row, table=True):
+    """A seller's rules as they were activated, one row each time, for ever; the newest of a seller counts."""
+
+    __table_args__ = (Index(None, "seller", "id"),)
+
+    id: int | None = Field(primary_key=True)
+    seller: str
+    sha256: str
+    body: str
+    """The text as it was written."""
+    activated_at: str
+    activated_by: str
+
+
+class Ruleset(Row, table=True):
+    """The rules and the seller's settings under which something was decided, for ever."""
+
+    sha256: str = Field(primary_key=True)
+    """The hash that the inspections keep."""
+    body: str
+    first_used_at: str

@@ -180,6 +180,20 @@ class ReportRow:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPlaybook:
+    """A seller's rules as somebody activated them."""
+
+    id: int
+    """Rises with each activation."""
+    seller: str
+    sha256: str
+    body: str
+    """The text as it was written."""
+    activated_at: datetime
+    activated_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A store, or a copy of one, in which everything holds together."""
 

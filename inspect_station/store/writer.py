@@ -139,6 +139,7 @@ class Writer(Reader):
             number=rma.number,
             order_no=rma.order,
             tracking=rma.tracking,
+            customer=rma.customer,
             site=rma.site,
             closed=rma.closed or (origin == "local" and known is not None and known.closed),
             body=rma.model_dump_json(),
@@ -316,10 +317,46 @@ class Writer(Reader):
             "event_id": event.id,
             "photos": sum(1 for photo in unit.photos if photo.sha256),
             "waiting_case": unit.case is not None,
+            "case_due_at": instant(unit.case.due_at) if unit.case and unit.case.due_at else None,
+            "signals": len(unit.signals),
             "body": unit.model_dump_json(),
         }
         self._do(f"INSERT INTO inspection ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
         return event
+
+    # ── The rules it was decided by ─────────────────────────────────────────────────────────────────────────
+
+    def activate_playbook(
+        self, seller: str, sha256: str, body: str, by: str, pictures: Mapping[str, str] | None = None
+    ) -> bool:
+        """Let this text be the seller's rules from now on; False where it is so already.
+
+        ``pictures`` are its reference pictures, file name → SHA-256 in the blobs: they are never sent, and never swept.
+        """
+        for file, picture in (pictures or {}).items():
+            row = {"inspection": sha256, "slot": file, "sha256": picture, "operator": by, "state": "verified"}
+            self._put("photo", ["inspection", "slot"], row)
+        current = self.playbook(seller)
+        if current is not None and current.sha256 == sha256:
+            return False
+        self._do(
+            "INSERT INTO playbook (seller, sha256, body, activated_at, activated_by) VALUES (?, ?, ?, ?, ?)",
+            seller,
+            sha256,
+            body,
+            instant(self._clock()),
+            by,
+        )
+        return True
+
+    def keep_ruleset(self, sha256: str, body: str) -> None:
+        """Keep the rules under which something is decided; known ones are kept already."""
+        self._do(
+            "INSERT INTO ruleset (sha256, body, first_used_at) VALUES (?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+            sha256,
+            body,
+            instant(self._clock()),
+        )
 
     # ── What goes to the hub ────────────────────────────────────────────────────────────────────────────────
 

@@ -12,8 +12,9 @@ import pytest
 
 from inspect_station import config as configuration
 from inspect_station.core import inspection as life
-from inspect_station.core.records import Kind, Line, Parcel, Product, Rma
+from inspect_station.core.records import Case, Kind, Line, Parcel, Product, Reason, Rma
 from inspect_station.demo.build import prepare
+from inspect_station.message import msg
 from inspect_station.outcomes import Arrived, Finished, Opened
 from inspect_station.station import open_station
 from inspect_station.store import Reader, Store
@@ -21,6 +22,7 @@ from inspect_station.store import reader as reading
 
 KETTLE, LAMP = "03700471002479", "05901234123457"
 SELLER = "lumo"
+MARK = Reason(code="signal.returns", message=msg("often"), met=False)
 
 ASKED: dict[str, Callable[[Reader], object]] = {
     "meta": lambda reader: reader.meta("epoch"),
@@ -38,7 +40,7 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "open_parcel": lambda reader: reader.open_parcel(),
     "parcel_of": lambda reader: reader.parcel_of(SELLER, "R-00007"),
     "units_in": lambda reader: reader.units_in("p-00007"),
-    "overdue": lambda reader: reader.overdue(reader._clock() + timedelta(days=1)),
+    "awaited": lambda reader: reader.awaited(),
     "draft": lambda reader: reader.draft("L7F3K00481C"),
     "draft_of": lambda reader: (reader.draft_of("R-00007"), reader.draft_of(KETTLE)),
     "drafts_of_line": lambda reader: reader.drafts_of_line(SELLER, "R-00007", 1),
@@ -50,6 +52,14 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "last_units": lambda reader: reader.last_units(8),
     "last_finished": lambda reader: reader.last_finished(),
     "claims": lambda reader: reader.claims(),
+    "open_cases": lambda reader: reader.open_cases(),
+    "count_open_cases": lambda reader: (reader.count_open_cases(), reader.count_open_cases(reader._clock())),
+    "with_signals": lambda reader: reader.with_signals(reader._clock() - timedelta(days=7)),
+    "count_with_signals": lambda reader: reader.count_with_signals(reader._clock() - timedelta(days=7)),
+    "returns_of": lambda reader: reader.returns_of(SELLER, "c0ffee", reader._clock() - timedelta(days=180)),
+    "playbook": lambda reader: reader.playbook(SELLER),
+    "last_playbook": lambda reader: reader.last_playbook(),
+    "ruleset": lambda reader: reader.ruleset("ab" * 32),
     "event_of": lambda reader: reader.event_of("x"),
     "event": lambda reader: reader.event("x"),
     "tally": lambda reader: reader.tally(reader._clock() + timedelta(days=1), reader._clock() + timedelta(days=2)),
@@ -70,6 +80,8 @@ ASKED: dict[str, Callable[[Reader], object]] = {
 
 IN_PEACE = {
     "sellers": "a few dozen, when something came unannounced",
+    "playbooks": "once, when the station opens, and when one is activated",
+    "playbook_history": "a supervisor looks",
     "finished_between": "reports: page by page",
     "known_events": "the outbox: page by page, after the hub was restored",
     "shows": "the sweep of orphaned photos",
@@ -94,7 +106,8 @@ def stock(store: Store, bench: Any, n: int) -> Store:
                 Line(no=2, gtin=LAMP, requested_on=on),
             )
             order = f"408-{each:05}"
-            rma = Rma(seller=SELLER, number=f"R-{each:05}", order=order, tracking="SHARED", lines=lines)
+            number = f"R-{each:05}"
+            rma = Rma(seller=SELLER, number=number, order=order, tracking="SHARED", customer="c0ffee", lines=lines)
             writer.put_rma(rma.but(closed=each % 4 == 3))
             at = bench.clock() - timedelta(days=1, minutes=n - each)
             parcel = Parcel(
@@ -109,8 +122,11 @@ def stock(store: Store, bench: Any, n: int) -> Store:
             if each % 2:
                 # The lamps are all done, the oldest kettles are not.
                 for line in lines if each > n / 2 else lines[1:]:
+                    fields: dict[str, Any] = {"serial": "N/A"}
+                    if n - each < 10:
+                        fields |= {"case": Case(question="price", due_at=at), "signals": (MARK,)}
                     unit = bench.done(
-                        bench.unit(writer, rma=rma.number, line=line, parcel=parcel.id, serial="N/A"), finished_at=at
+                        bench.unit(writer, rma=rma.number, line=line, parcel=parcel.id, **fields), finished_at=at
                     )
                     writer.finish(unit, bench.event(unit))
         writer._do("UPDATE event SET state = 'accepted' WHERE seq > 5")
@@ -127,7 +143,7 @@ def small(store: Store, bench) -> Store:
 NEVER_MANY = re.compile(
     r"""SCAN\ (
         (draft|d|seller)\b.*                                    # what is set aside; a few dozen merchants
-        | \S+\ USING\ (COVERING\ )?INDEX\ (ix_parcel_open|ix_inspection_claim|ix_event_unsent)
+        | \S+\ USING\ (COVERING\ )?INDEX\ (ix_parcel_open|ix_inspection_(claim|case)|ix_event_unsent)
         | CONSTANT\ ROW | \(subquery-\d+\) | m\ VIRTUAL\ TABLE.* # of an answer that is bounded itself
         | \w+_find\ VIRTUAL\ TABLE\ INDEX\ \S*M\d.*              # a full-text match
     )""",

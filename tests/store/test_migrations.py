@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from sqlalchemy import NullPool, create_engine, inspect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex
 
-from inspect_station.core.records import Inspection, Kind, Line, Product, Rma
+from inspect_station.core.records import Case, Inspection, Kind, Line, Product, Rma, instant
 from inspect_station.errors import StoreError, StoreLocked
 from inspect_station.resources import resource
 from inspect_station.store import Store, schema, verify
@@ -142,36 +143,50 @@ def test_an_older_store_is_copied_then_upgraded_and_no_line_is_rewritten(opened,
 
 
 @pytest.fixture
-def before(tmp_path: Path, monkeypatch):
-    """A program of the past, which knows the revisions up to one."""
+def past(tmp_path: Path, clock, monkeypatch):
+    """A store as a program of the past left it, with what a store of today holds, as far as it had a place for it."""
 
-    def install(newest: str) -> None:
-        migrations = tmp_path / "then"
+    def left(revision: str, today: Path) -> Path:
+        migrations, folder = tmp_path / "then", tmp_path / "old"
         shutil.copytree(resource("migrations"), migrations, ignore=shutil.ignore_patterns("__pycache__"))
         for path in (migrations / "versions").glob("[0-9]*.py"):
-            if path.name[:4] > newest:
+            if path.name[:4] > revision:
                 path.unlink()
-        monkeypatch.setattr(schema, "resource", {"migrations": migrations}.__getitem__)
+        with monkeypatch.context() as then:
+            then.setattr(schema, "resource", {"migrations": migrations}.__getitem__)
+            Store.open(folder, clock=clock, station="DOCK-3").close()
+        with closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as connection:
+            connection.execute("ATTACH ? AS today", (str(today / "store.db"),))
+            for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+                if table != "alembic_version" and "_find" not in table:
+                    names = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+                    connection.execute(
+                        f"INSERT OR REPLACE INTO main.{table} ({names}) SELECT {names} FROM today.{table}"
+                    )
+        return folder
 
-    return install
+    return left
 
 
-def test_what_an_older_store_knows_is_counted_and_found(tmp_path: Path, bench, before, monkeypatch):
-    """Revision 0003: units to come and the search follow from what was there before."""
-    folder = tmp_path / "old"
-    before("0002")
-    with Store.open(folder, clock=bench.clock, station="DOCK-3") as store:
-        with store.write() as writer:
-            writer.put_product(Product(seller="lumo", gtin=GTIN, title="Bouilloire 1,7 l"))
-            for number, quantity in (("4711-0001", 1), ("4711-0002", 2), ("4711-0003", 3), ("4711-0004", 4)):
-                line = Line(no=1, gtin=GTIN, quantity=quantity, serial=f"SN-{number}")
-                writer.put_rma(Rma(seller="lumo", number=number, order=f"408-{number}", lines=(line,)))
-            writer.close_rma("lumo", "4711-0004")
-        for number in ("4711-0001", "4711-0002"):
-            bench.finish(store, rma=number, line=Line(no=1, gtin=GTIN), serial=f"SN-{number}")
-        plate = bench.finish(store, rma="4711-0003", line=Line(no=1, gtin=GTIN), kind=Kind.EMPTY_BOX).lpn
-    monkeypatch.setattr(schema, "resource", resource)
-    with Store.open(folder, clock=bench.clock, station="DOCK-3") as store, store.read() as reader:
+RELEASED = ["0001", "0002", "0003"]
+
+
+@pytest.mark.parametrize("revision", RELEASED)
+def test_what_an_older_store_knows_is_counted_and_found(store: Store, bench, past, revision: str):
+    """Units to come, the search, a customer's returns and the time of a case follow from what was there before."""
+    with store.write() as writer:
+        writer.put_product(Product(seller="lumo", gtin=GTIN, title="Bouilloire 1,7 l"))
+        for number, quantity in (("4711-0001", 1), ("4711-0002", 2), ("4711-0003", 3), ("4711-0004", 4)):
+            line = Line(no=1, gtin=GTIN, quantity=quantity, serial=f"SN-{number}")
+            customer = "" if number == "4711-0003" else "c0ffee"
+            writer.put_rma(Rma(seller="lumo", number=number, order=f"408-{number}", customer=customer, lines=(line,)))
+        writer.close_rma("lumo", "4711-0004")
+    due_at = bench.clock() + timedelta(hours=48, microseconds=250_000)
+    asked = bench.finish(store, rma="4711-0001", line=Line(no=1, gtin=GTIN), case=Case(question="price", due_at=due_at))
+    bench.finish(store, rma="4711-0002", line=Line(no=1, gtin=GTIN), serial="SN-4711-0002")
+    plate = bench.finish(store, rma="4711-0003", line=Line(no=1, gtin=GTIN), kind=Kind.EMPTY_BOX).lpn
+    folder = past(revision, store.folder)
+    with Store.open(folder, clock=bench.clock, station="DOCK-3") as again, again.read() as reader:
         assert [reader.open_count("lumo", f"4711-000{n}", 1) for n in (1, 2, 3, 4)] == [0, 1, 3, 0]
         assert [each.rma.number for each in reader.lines_of_gtin(GTIN)] == ["4711-0002", "4711-0003"]
         for text, found in (
@@ -182,6 +197,31 @@ def test_what_an_older_store_knows_is_counted_and_found(tmp_path: Path, bench, b
         ):
             assert [hit.number for hit in reader.search(text) if isinstance(hit, Rma)] == found
         assert any(hit.lpn == plate for hit in reader.search(plate[:9]) if isinstance(hit, Inspection))
+        assert len(reader.returns_of("lumo", "c0ffee", since=bench.clock())) == 2
+        assert reader.open_cases() == (asked,)
+        filled = reader._rows(
+            "SELECT customer, case_due_at, signals FROM inspection i JOIN rma ON rma.number = i.rma ORDER BY i.rowid"
+        )
+        assert [tuple(row) for row in filled] == [
+            ("c0ffee", instant(due_at), 0),
+            ("c0ffee", None, 0),
+            ("", None, 0),
+        ]
+        assert reader.playbooks() == ()
+
+
+@pytest.mark.parametrize("revision", RELEASED)
+def test_an_upgraded_store_forbids_what_a_new_one_forbids(store: Store, bench, past, revision: str):
+    def triggers(folder: Path) -> dict[str, str]:
+        with closing(sqlite3.connect(folder / "store.db")) as connection:
+            found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        return dict(found)
+
+    bench.finish(store)
+    folder = past(revision, store.folder)
+    assert triggers(folder) != triggers(store.folder)
+    Store.open(folder, clock=bench.clock, station="DOCK-3").close()
+    assert triggers(folder) == triggers(store.folder)
 
 
 def test_an_upgrade_that_fails_leaves_the_old_store_whole(opened, folder: Path, bench, later, monkeypatch):

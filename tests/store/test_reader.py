@@ -5,12 +5,26 @@ from typing import Any
 
 import pytest
 
-from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Line, Parcel, Product, Rma, Seller
+from inspect_station.core.records import (
+    Case,
+    Disposition,
+    Grade,
+    Inspection,
+    Kind,
+    Line,
+    Parcel,
+    Product,
+    Reason,
+    Rma,
+    Seller,
+)
+from inspect_station.message import msg
 from inspect_station.store import Store
 from inspect_station.store import reader as reading
 from inspect_station.store.reader import folded
 
 KETTLE, LAMP = "03700471002479", "05901234123457"
+MARK = Reason(code="signal.returns", message=msg("often"), met=False)
 
 
 def rma(number: str, *lines: Line, seller: str = "lumo", **fields: Any) -> Rma:
@@ -38,6 +52,8 @@ def test_what_was_never_heard_of_is_not_found(store: Store):
             reader.last_finished(),
             reader.label(1),
             reader.event("x"),
+            reader.playbook("lumo"),
+            reader.ruleset("ab" * 32),
         )
         assert nothing == (None,) * len(nothing)
         assert not reader.rmas("1") + reader.rmas_by("") + reader.search(" ")
@@ -190,29 +206,103 @@ KEPT = rma("A", Line(no=1, gtin=KETTLE, quantity=2), Line(no=2, gtin=LAMP))
 
 
 @pytest.mark.parametrize(
-    ("fields", "drafts", "finished", "units"),
+    ("fields", "aside", "finished", "units"),
     [
-        pytest.param({}, 0, 0, 3, id="opened and never looked into"),
-        pytest.param({}, 0, 2, 1, id="one unit is still to come"),
-        pytest.param({"missing": (("lumo", "A", 2),)}, 0, 2, 0, id="the rest was marked as not in the parcel"),
-        pytest.param({}, 1, 2, 1, id="the unit to come is the one set aside"),
-        pytest.param({"closed_at": datetime(2026, 11, 21, tzinfo=UTC)}, 0, 0, 0, id="closed: its lines wait elsewhere"),
-        pytest.param({"closed_at": datetime(2026, 11, 21, tzinfo=UTC)}, 1, 0, 1, id="closed, one unit set aside"),
+        pytest.param({}, (), 0, 3, id="opened and never looked into"),
+        pytest.param({}, (), 2, 1, id="one unit is still to come"),
+        pytest.param({"missing": (("lumo", "A", 2),)}, (), 2, 0, id="the rest was marked as not in the parcel"),
+        pytest.param({}, ({"line": KEPT.lines[1]},), 2, 0, id="the unit to come was set aside: it is begun"),
+        pytest.param({}, ({"line": KEPT.lines[0]},), 0, 2, id="one of three was set aside"),
+        pytest.param({}, ({"line": KEPT.lines[0], "kind": Kind.WRONG_ITEM},), 0, 3, id="a wrong item takes no place"),
+        pytest.param({}, ({"line": KEPT.lines[0], "warnings": (MARK,)},), 0, 3, id="one more than announced neither"),
+        pytest.param(
+            {"closed_at": datetime(2026, 11, 21, tzinfo=UTC)}, (), 0, 0, id="closed: its lines wait elsewhere"
+        ),
     ],
 )
-def test_what_was_received_and_not_graded_in_time(store: Store, bench, fields, drafts, finished, units):
-    late, limit = datetime(2026, 11, 20, 8, tzinfo=UTC), datetime(2026, 11, 21, 8, tzinfo=UTC)
+def test_units_of_an_open_parcel_that_nobody_has_had_on_the_bench(store: Store, bench, fields, aside, finished, units):
+    received = parcel("p", datetime(2026, 11, 20, 8, tzinfo=UTC), KEPT, **fields)
     with store.write() as writer:
         writer.put_rma(KEPT)
-        writer.save_parcel(parcel("late", late, KEPT, **fields))
-        writer.save_parcel(parcel("today", bench.clock(), KEPT))
-        for _ in range(drafts):
-            writer.save_draft(bench.unit(writer, rma="A", parcel="late", line=KEPT.lines[0]))
-            writer.save_draft(bench.unit(writer, rma="A", parcel="today", line=KEPT.lines[0]))
+        writer.save_parcel(received)
+        for each in aside:
+            writer.save_draft(bench.unit(writer, rma="A", parcel="p", **each))
     for _ in range(finished):
-        bench.finish(store, rma="A", parcel="late", line=KEPT.lines[0])
+        bench.finish(store, rma="A", parcel="p", line=KEPT.lines[0])
     with store.read() as reader:
-        assert reader.overdue(limit) == units
+        assert reader.awaited() == (((received, units),) if units else ())
+
+
+def test_parcels_are_awaited_in_the_order_of_their_receipt(store: Store, bench):
+    with store.write() as writer:
+        writer.put_rma(KEPT)
+        for id, hours in (("late", 1), ("early", 3), ("middle", 2)):
+            writer.save_parcel(parcel(id, bench.clock() - timedelta(hours=hours), KEPT))
+    with store.read() as reader:
+        assert [each.id for each, _ in reader.awaited()] == ["early", "middle", "late"]
+        assert [each.id for each, _ in reader.awaited(limit=1)] == ["early"]
+
+
+# ── What a supervisor looks at ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_open_cases_are_listed_by_the_time_they_are_due(store: Store, bench):
+    def case(hours: int) -> dict[str, object]:
+        return {"case": Case(question="price", due_at=bench.clock() + timedelta(hours=hours))}
+
+    later, over = bench.finish(store, **case(48)), bench.finish(store, **case(-1))
+    bench.finish(store)
+    void, answered = bench.finish(store, **case(1)), bench.finish(store, **case(2))
+    with store.write() as writer:
+        taken_back = void.but(revision=2, voided_at=bench.clock())
+        writer.void(taken_back, bench.event(taken_back, "inspection.voided"))
+        settled = answered.but(revision=2, case=None)
+        writer.finish(settled, bench.event(settled, "inspection.amended"))
+    with store.read() as reader:
+        assert reader.open_cases() == (over, later)
+        assert reader.open_cases(limit=1) == (over,)
+        assert reader.count_open_cases() == 2
+        assert reader.count_open_cases(due_before=bench.clock()) == 1
+        assert reader.count_open_cases(due_before=over.case.due_at) == 0, "due now is not late"
+
+
+def test_units_with_signals_are_found_the_newest_first_and_only_those_that_stand(store: Store, bench):
+    old = bench.finish(store, signals=(MARK,))
+    since = bench.clock.pass_(days=7, seconds=1) - timedelta(days=7)
+    first, second = (
+        bench.finish(store, signals=(MARK, MARK), finished_at=bench.clock.pass_(seconds=1)) for _ in range(2)
+    )
+    bench.finish(store)
+    void = bench.finish(store, signals=(MARK,))
+    with store.write() as writer:
+        taken_back = void.but(revision=2, voided_at=bench.clock())
+        writer.void(taken_back, bench.event(taken_back, "inspection.voided"))
+    with store.read() as reader:
+        assert reader.with_signals(since) == (second, first)
+        assert reader.with_signals(since, limit=1) == (second,)
+        assert reader.count_with_signals(since) == 2
+        assert reader.with_signals(old.finished_at)[-1] == old
+
+
+def test_a_customers_returns_are_counted_per_seller(store: Store, bench):
+    ago = {"R-1": 200, "R-2": 90, "R-3": 3, "R-4": 3, "R-5": 1, "R-6": 0}
+    with store.write() as writer:
+        for number in ago:
+            customer = "somebody else" if number == "R-4" else "c0ffee"
+            writer.put_rma(rma(number, Line(no=1, gtin=KETTLE)).but(customer=customer))
+        writer.put_rma(rma("R-3", Line(no=1, gtin=KETTLE)).but(seller="nord", customer="c0ffee"))
+    now = bench.clock()
+    done = {n: bench.finish(store, rma=n, finished_at=now - timedelta(days=days)) for n, days in ago.items()}
+    bench.finish(store, rma="R-3", seller="nord")
+    with store.write() as writer:
+        void = done["R-5"].but(revision=2, voided_at=now)
+        writer.void(void, bench.event(void, "inspection.voided"))
+    with store.read() as reader:
+        found = reader.returns_of("lumo", "c0ffee", now - timedelta(days=180), besides=done["R-6"].id)
+        assert sorted(found) == [now - timedelta(days=90), now - timedelta(days=3)]
+        assert len(reader.returns_of("lumo", "c0ffee", now - timedelta(days=3))) == 2, "the first moment counts"
+        assert len(reader.returns_of("nord", "c0ffee", now - timedelta(days=180))) == 1
+        assert reader.returns_of("lumo", "", now - timedelta(days=180)) == (), "unknown is nobody"
 
 
 # ── Units ────────────────────────────────────────────────────────────────────────────────────────────────────────────

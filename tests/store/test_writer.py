@@ -23,6 +23,7 @@ from inspect_station.core.records import (
     Product,
     Rma,
     Seller,
+    instant,
 )
 from inspect_station.message import msgn
 from inspect_station.store import EventSpec, LabelSpec, Receipt, Store
@@ -152,16 +153,26 @@ STATE = {"state", "code", "tries", "not_before", "receipt_at"}
 FIXED = [("inspection", name) for name in columns("inspection") if name != "current"] + [
     ("event", name) for name in columns("event") if name not in STATE
 ]
+FIXED += [(table, name) for table in ("playbook", "ruleset") for name in columns(table)]
+
+
+@pytest.fixture
+def told(store: Store, bench) -> Store:
+    """A store with a row of each kind that is only ever added to."""
+    bench.finish(store)
+    with store.write() as writer:
+        writer.activate_playbook("lumo", "aa" * 32, "windows = {}", "sup")
+        writer.keep_ruleset("bb" * 32, "{}")
+    return store
 
 
 @pytest.mark.parametrize(("table", "column"), FIXED)
-def test_no_column_of_a_finished_fact_can_be_changed(store: Store, bench, table: str, column: str):
-    bench.finish(store)
-    with pytest.raises(sqlite3.IntegrityError, match="never changes"), store.write() as writer:
+def test_no_column_of_a_finished_fact_can_be_changed(told: Store, table: str, column: str):
+    with pytest.raises(sqlite3.IntegrityError, match="never change"), told.write() as writer:
         writer._do(f"UPDATE {table} SET {column} = '1'")
 
 
-@pytest.mark.parametrize("table", ["inspection", "event"])
+@pytest.mark.parametrize("table", ["inspection", "event", "playbook", "ruleset"])
 @pytest.mark.parametrize(
     "statement",
     [
@@ -169,10 +180,45 @@ def test_no_column_of_a_finished_fact_can_be_changed(store: Store, bench, table:
         pytest.param("INSERT OR REPLACE INTO {table} SELECT * FROM {table}", id="replaced"),
     ],
 )
-def test_no_finished_fact_can_be_lost(store: Store, bench, table: str, statement: str):
-    bench.finish(store)
-    with pytest.raises(sqlite3.IntegrityError, match="never deleted"), store.write() as writer:
+def test_no_finished_fact_can_be_lost(told: Store, table: str, statement: str):
+    with pytest.raises(sqlite3.IntegrityError, match="never deleted"), told.write() as writer:
         writer._do(statement.format(table=table))
+
+
+# ── The rules it was decided by ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_playbook_activated_last_counts_and_all_are_kept(store: Store, bench):
+    texts = {"old": "used = 25", "new": "used = 30"}
+    activated = []
+    with store.write() as writer:
+        for name in ("old", "new", "old"):
+            bench.clock.pass_(hours=1)
+            assert writer.activate_playbook("lumo", name, texts[name], "sup") is True
+            activated.append((name, texts[name], bench.clock(), "sup"))
+        bench.clock.pass_(hours=1)
+        assert writer.activate_playbook("lumo", "old", texts["old"], "luc") is False, "it counts already"
+        assert writer.activate_playbook("nord", "new", texts["new"], "luc") is True
+    with store.read() as reader:
+        history = reader.playbook_history("lumo")
+        assert [(each.sha256, each.body, each.activated_at, each.activated_by) for each in history] == [
+            *reversed(activated)
+        ]
+        assert reader.playbook("lumo") == history[0]
+        assert [(each.seller, each.sha256) for each in reader.playbooks()] == [("lumo", "old"), ("nord", "new")]
+        assert reader.playbook("plume") is None
+
+
+def test_rules_that_decided_something_are_kept_once_with_their_first_use(store: Store, bench):
+    first = bench.clock()
+    for _ in range(2):
+        with store.write() as writer:
+            writer.keep_ruleset("aa" * 32, '{"cap": 90}')
+        bench.clock.pass_(days=1)
+    with store.read() as reader:
+        assert reader.ruleset("aa" * 32) == '{"cap": 90}'
+        kept = [tuple(row) for row in reader._rows("SELECT sha256, first_used_at FROM ruleset")]
+        assert kept == [("aa" * 32, instant(first))]
 
 
 # ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────────────

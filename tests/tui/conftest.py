@@ -111,6 +111,9 @@ zone = "Europe/Paris"
 locale = "LOCALE"
 sound = false
 
+[limits]
+ballast_mb = 0
+
 [camera]
 kind = "folder"
 folder = "camera"

@@ -1,0 +1,53 @@
+"""Clocks at the dock: from receipt to grade, and the seller's time to answer a case (domain.md §2, "Clocks")."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from inspect_station.core.records import Inspection, Parcel
+from inspect_station.core.rules import Rules
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Something that has to be done in time, and by whom."""
+
+    kind: Literal["grade", "case"]
+    subject: str
+    """The unit's plate; of units that nobody has had on the bench yet, the number of their RMA."""
+    started_at: datetime
+    due_at: datetime
+    owner: str = ""
+    """Code of the operator who has the unit, or of the seller who is asked; empty = the dock."""
+    units: int = 1
+
+    def breached(self, now: datetime) -> bool:
+        """Whether it should have been done; at the very moment it is due it is still in time."""
+        return now > self.due_at
+
+
+def of_parcel(rules: Rules, parcel: Parcel, expected: int) -> Clock | None:
+    """Receipt to grade, for units of an open parcel that nobody has had on the bench yet; None where there are none."""
+    if expected <= 0 or parcel.closed_at is not None:
+        return None
+    due_at = parcel.received_at + timedelta(hours=rules.grade_hours)
+    return Clock("grade", parcel.rmas[-1][1] if parcel.rmas else "", parcel.received_at, due_at, units=expected)
+
+
+def of_draft(rules: Rules, draft: Inspection, parcel: Parcel | None) -> Clock | None:
+    """Receipt to grade, for a unit that was begun; what came without a parcel was received when it was begun.
+
+    None for one that came back to be refurbished: it was graded before.
+    """
+    if draft.earlier_grades:
+        return None
+    started_at = parcel.received_at if parcel else draft.started_at
+    due_at = started_at + timedelta(hours=rules.grade_hours)
+    return Clock("grade", draft.lpn, started_at, due_at, owner=draft.operator)
+
+
+def of_case(unit: Inspection) -> Clock | None:
+    """The seller's time to answer; None where nothing is asked."""
+    if unit.case is None or unit.case.due_at is None or unit.finished_at is None or unit.voided_at is not None:
+        return None
+    return Clock("case", unit.lpn, unit.finished_at, unit.case.due_at, owner=unit.seller)
