@@ -160,7 +160,7 @@ def place(scene: Any) -> str:
     """Where the operator is, in a word or two."""
     over = {
         "Type": "text field", "Choose": "list", "Ask": "dialog", "Photos": "photo viewer", "Help": "help",
-        "Page": "page to read", "Looking": "camera",
+        "Looking": "camera", "Writing": "text in its place",
     }  # fmt: skip
     if scene.over is not None:
         return over[type(scene.over).__name__]

@@ -1,31 +1,39 @@
 """Where the station stands and who works there: configuration, store, clock, operator, languages, days."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from inspect_station.badges import fingerprint
 from inspect_station.config import Config
-from inspect_station.core.barcode import Scan
+from inspect_station.core.barcode import Scan, ScanKind, clean
 from inspect_station.core.records import (
     Operator,
     Role,
     Seller,
 )
+from inspect_station.core.rules import Rules
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import (
     PinNeeded,
     Said,
+    Seen,
     SignedIn,
 )
+from inspect_station.rulebook import Rulebook
 from inspect_station.store import EventSpec, Reader, Store, Writer
 from inspect_station.words import Voice
 
-if TYPE_CHECKING:
-    pass
-
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class SupervisorNeeded(Said):
+    """Nothing changed, for only a supervisor may do it: with badge and PIN it is done in the supervisor's name."""
+
+    then: Callable[[Operator], Seen | Message]
+    """Does it, once a supervisor has vouched for it."""
 
 
 class Dock:
@@ -33,7 +41,7 @@ class Dock:
 
     def __init__(self, config: Config, store: Store, *, clock: Clock, training: bool = False) -> None:
         self.config = config
-        self.rules = config.rules
+        self.rulebook = Rulebook(config)
         self.store = store
         self.clock = clock
         self.training = training
@@ -42,6 +50,11 @@ class Dock:
         """Said on the sign-in page: where a demo's codes are."""
         self._zone = ZoneInfo(config.station.zone)
         self._starts = time.fromisoformat(config.station.day_starts)
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force, with every seller's playbook."""
+        return self.rulebook.rules
 
     # ── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -63,17 +76,39 @@ class Dock:
         """A badge was scanned: an operator is in at once, a supervisor after the PIN."""
         entry = self._badge(scan)
         if entry is None:
-            return Said(
-                msg("this badge is not known at {station}", station=self.config.station.name),
-                msg("a supervisor adds it to the operators in station.toml"),
-            )
+            return self._unknown_badge()
         operator, pin_hash = entry
         if operator.role is Role.SUPERVISOR and pin_hash:
             return PinNeeded(operator, msg("{name}: type the PIN, then Enter", name=operator.name))
         return self._in(operator)
 
     def enter_pin(self, operator: Operator, pin: str) -> SignedIn | Said:
-        """Check a supervisor's PIN (argon2: a try takes about 0.1 s)."""
+        """Check a supervisor's PIN (argon2: a try takes about 0.1 s); from then on the supervisor works here."""
+        return self._wrong_pin(operator, pin) or self._in(operator)
+
+    def vouch(self, scan: Scan) -> PinNeeded | Said:
+        """A badge was scanned where only a supervisor may go on; whoever works stays signed in."""
+        if scan.kind is not ScanKind.BADGE:
+            return Said(
+                msg("{code} is no badge", code=clean(scan.text, 40)),
+                msg("scan a supervisor's badge; Esc leaves everything as it was"),
+            )
+        entry = self._badge(scan)
+        if entry is None:
+            return self._unknown_badge()
+        operator, _ = entry
+        if operator.role is not Role.SUPERVISOR:
+            return Said(
+                msg("{name} is no supervisor", name=operator.name),
+                msg("scan a supervisor's badge; Esc leaves everything as it was"),
+            )
+        return PinNeeded(operator, msg("{name}: type the PIN, then Enter", name=operator.name))
+
+    def vouched(self, operator: Operator, pin: str) -> Operator | Said:
+        """The supervisor, where the PIN is right; whoever works stays signed in."""
+        return self._wrong_pin(operator, pin) or operator
+
+    def _wrong_pin(self, operator: Operator, pin: str) -> Said | None:
         from argon2 import PasswordHasher
         from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -82,11 +117,17 @@ class Dock:
             PasswordHasher().verify(hashed, pin)
         except (VerificationError, InvalidHashError):
             return Said(msg("wrong PIN for {name}", name=operator.name), msg("scan the badge and try again"))
-        return self._in(operator)
+        return None
 
     def _in(self, operator: Operator) -> SignedIn:
         self.operator = operator
         return SignedIn(operator, msg("signed in: {name}", name=operator.name))
+
+    def _unknown_badge(self) -> Said:
+        return Said(
+            msg("this badge is not known at {station}", station=self.config.station.name),
+            msg("a supervisor adds it to the operators in station.toml"),
+        )
 
     def _badge(self, scan: Scan) -> tuple[Operator, str] | None:
         hashed = fingerprint(scan.text)
@@ -96,9 +137,8 @@ class Dock:
         return None
 
     def seller(self, reader: Reader, code: str) -> Seller:
-        """The seller's settings: station.toml first, then what was imported; an unknown one gets the defaults."""
-        configured = next((seller for seller in self.config.sellers if seller.code == code), None)
-        return configured or reader.seller(code) or Seller(code=code, name=code)
+        """The seller's settings; an unknown one gets the defaults."""
+        return self.rulebook.seller(reader, code)
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan
 from inspect_station.core.bench import Bench
+from inspect_station.core.clocks import Clock
 from inspect_station.core.inspection import Step
 from inspect_station.core.records import Disposition, Inspection, Line, Operator, Parcel, Product, Rma, Verdict
 from inspect_station.message import Message
@@ -179,6 +180,25 @@ class Waiting:
     """Id of the draft that Enter resumes."""
     label: int = 0
     """Id of a label of which nobody knows whether it came out; `settle_label` takes the answer."""
+    parcel: str = ""
+    """Id of the open parcel that Enter brings back."""
+    clock: Clock | None = None
+    """Until when it has to be done."""
+    owner: str = ""
+    """By whom, as people call them."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """All that waits, in the order in which somebody should look: what is in doubt, then what is due."""
+
+    waiting: tuple[Waiting, ...]
+    marked: tuple[Inspection, ...] = ()
+    """Units that bear a signal, the newest first; only supervisors see any."""
+    cases_left: int = 0
+    """Open cases for which there was no room."""
+    marked_left: int = 0
+    """Marked units for which there was no room."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +212,9 @@ class Desk:
     last: tuple[Inspection, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     overdue: int = 0
+    """Units over time since receipt."""
+    cases_overdue: int = 0
+    """Cases that a seller has not answered in time."""
     events_waiting: int = 0
     events_parked: int = 0
     labels_waiting: int = 0

@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from stdnum import imei
@@ -13,7 +13,7 @@ from inspect_station.config import Config
 from inspect_station.core import barcode
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan, ScanKind
-from inspect_station.core.bench import Bench, judge, shows_defect
+from inspect_station.core.bench import Bench, awaited_scan, judge, shows_defect
 from inspect_station.core.policy import eligibility
 from inspect_station.core.records import (
     Disposition,
@@ -27,6 +27,7 @@ from inspect_station.core.records import (
     Rma,
     Seller,
 )
+from inspect_station.core.signals import norm
 from inspect_station.dock import Clock, Dock
 from inspect_station.errors import DiskFull
 from inspect_station.message import Message, msg, msgn
@@ -58,6 +59,7 @@ class Reception(Dock, ABC):
         self._forms: Mapping[str, str] = {}
         self._patterns = barcode.Patterns(badge=config.scanner.badge_prefix)
         with store.read() as reader:
+            self.rulebook.refresh(reader)
             self._learn_patterns(reader)
 
     @abstractmethod
@@ -72,8 +74,8 @@ class Reception(Dock, ABC):
 
     def _learn_patterns(self, reader: Reader) -> None:
         """What RMA numbers look like, from the settings, an import or the hub; one that is no pattern is left out."""
-        sellers = {each.code: each for each in (*reader.sellers(), *self.config.sellers)}
-        forms = {code: each.rma_pattern for code, each in sellers.items() if each.rma_pattern}
+        sellers = self.rulebook.sellers(reader)
+        forms = {each.code: each.rma_pattern for each in sellers if each.rma_pattern}
         if forms == self._forms:
             return
         known: dict[str, barcode.Expression] = {}
@@ -101,6 +103,7 @@ class Reception(Dock, ABC):
         if self.operator is None:
             return Said(msg("nobody is signed in"), msg("scan your badge first"))
         with self.store.read() as reader:
+            self.rulebook.refresh(reader)
             if current is not None:
                 return self._scan_in_unit(reader, scan, current)
             seen = self._scan_at_desk(reader, scan, on_parcel)
@@ -161,6 +164,9 @@ class Reception(Dock, ABC):
         keys = {key.casefold() for key in scan.keys}
         if wanted and sold and sold.casefold() in keys:
             return self._serial(reader, sold, current)
+        row = awaited_scan(self.rules, current)
+        if row is not None and row.takes(scan.text) and (row.pattern or not self._names_another(reader, scan, current)):
+            return Given(life.Scanned(scan.text))
         articles = self._articles(reader, scan)
         if current.product is not None and current.product.gtin in (*scan.articles, *articles):
             if wanted and (serial := self._serial_in(scan, current)):
@@ -204,6 +210,10 @@ class Reception(Dock, ABC):
             )
             return Question(msg("{code}: what is it?", code=scan.text), answers)
         return Said(scan.problem or stranger, hint)
+
+    def _names_another(self, reader: Reader, scan: Scan, current: Inspection) -> bool:
+        """Whether a code is a return's number or another unit's plate: no answer where any code will do."""
+        return (scan.kind is ScanKind.LPN and scan.text != current.lpn) or bool(self._rmas(reader, scan))
 
     @staticmethod
     def _own_parcel(rmas: Sequence[Rma], current: Inspection) -> Said | None:
@@ -857,7 +867,7 @@ class Reception(Dock, ABC):
         )
         with self.store.read() as reader:
             bench = self._bench(reader, unit)
-        done_now = self.finish(bench, unit)
+        done_now = self.finish(bench, unit.but(verdict=judge(bench, unit)))
         with self.store.write() as writer:
             self._close_parcel(writer, parcel)
         return done_now
@@ -888,16 +898,29 @@ class Reception(Dock, ABC):
         open_units = reader.open_count(unit.seller, unit.rma, unit.line.no) if rma and unit.line else 1
         sellers: tuple[Seller, ...] = ()
         if unit.kind is Kind.UNKNOWN:
-            known = {each.code: each for each in (*reader.sellers(), *self.config.sellers)}
-            sellers = tuple(sorted(known.values(), key=lambda each: (each.code != unit.seller, each.name)))
+            known = self.rulebook.sellers(reader)
+            sellers = tuple(sorted(known, key=lambda each: (each.code != unit.seller, each.name)))
+        seller = self.seller(reader, unit.seller)
         return Bench(
             rules=self.rules,
-            seller=self.seller(reader, unit.seller),
+            seller=seller,
+            ruleset=self.rulebook.ruleset(seller),
+            doubt=self.rulebook.trouble.get(seller.code),
             received_on=parcel.received_on if parcel else self.today(unit.started_at),
             rma=rma,
             open_units=open_units,
             sellers=sellers,
+            history=self._history(reader, rma, seller, unit) if rma else {},
         )
+
+    def _history(self, reader: Reader, rma: Rma, seller: Seller, unit: Inspection) -> Mapping[int, int]:
+        """How often this customer sends something back to this seller (seed 001); empty where no customer is known."""
+        spans = norm(self.rules, seller)
+        if not rma.customer or not spans:
+            return {}
+        now = self.clock()
+        times = reader.returns_of(rma.seller, rma.customer, now - timedelta(max(spans)), besides=unit.id)
+        return {days: sum(at >= now - timedelta(days) for at in times) for days in spans}
 
     def _opened(self, reader: Reader, draft: Inspection) -> Opened:
         """A draft on the bench again, at the same question; what the RMA and the catalogue say now counts."""
@@ -921,6 +944,14 @@ class Reception(Dock, ABC):
         """Save the draft: a crash resumes here."""
         with self.store.write() as writer:
             writer.save_draft(unit)
+
+    def look_into(self, id: str) -> Arrived | Said:
+        """An open parcel, picked from what waits."""
+        with self.store.read() as reader:
+            parcel = reader.parcel(id)
+            if parcel is None or parcel.closed_at is not None:
+                return Said(msg("this parcel is closed"), msg("scan its RMA to see what came in it"))
+            return self._arrived(reader, parcel)
 
     def resume(self, id: str) -> Seen:
         """An interrupted unit, picked from the desk."""

@@ -6,7 +6,6 @@ is finished under the rules that it began with.
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +18,6 @@ from inspect_station.message import Message, msg
 from inspect_station.pictures import upright_jpeg
 from inspect_station.playbooks import BrokenPlaybook, Opened
 from inspect_station.store import Reader, Store, Writer
-
-log = logging.getLogger(__name__)
 
 
 class Rulebook:
@@ -50,7 +47,6 @@ class Rulebook:
             try:
                 books[each.seller] = playbooks.stored(each.body, self.site, f"{each.seller}.toml")
             except BrokenPlaybook as broken:
-                log.warning("playbook of %s, version %s: %s", each.seller, each.sha256[:12], broken)
                 problem = broken.problems[0]
                 trouble[each.seller] = msg(
                     "the playbook of {seller} does not fit the site's rules any more: {problem}",

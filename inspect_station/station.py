@@ -17,20 +17,23 @@ from inspect_station.config import Config
 from inspect_station.core import barcode, decide
 from inspect_station.core import inspection as life
 from inspect_station.core.bench import Bench, judge
+from inspect_station.core.clocks import of_case, of_draft, of_parcel
 from inspect_station.core.inspection import Step
 from inspect_station.core.photos import due_slots
 from inspect_station.core.records import (
     Disposition,
     Inspection,
     Kind,
+    Operator,
     Parcel,
     Photo,
     Product,
     Rma,
     Role,
 )
+from inspect_station.core.signals import signals
 from inspect_station.core.view import PAGES
-from inspect_station.dock import Clock
+from inspect_station.dock import Clock, SupervisorNeeded
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
 from inspect_station.message import Message, msg, msgn
@@ -39,8 +42,10 @@ from inspect_station.outcomes import (
     Arrived,
     Desk,
     Finished,
+    Known,
     LineSeen,
     Opened,
+    Pending,
     Photographed,
     Said,
     Several,
@@ -76,7 +81,6 @@ class Station(Reception):
         self._scanner = scanner
         self._outbox: Outbox | None = None
         self._notify: Callable[[], None] = lambda: None
-        self._rules_hash = config.rules.sha256
         self._stop_looking = Event()
 
     def __enter__(self) -> Self:
@@ -146,9 +150,12 @@ class Station(Reception):
         if self._outbox is not None:
             self._outbox.wake()
 
-    def step(self, bench: Bench, unit: Inspection, given: life.Input) -> Step:
-        """A key, now, by whoever works; pure but for the clock. The caller keeps the result with `keep`."""
-        return life.step(bench, unit, given, by=self.by, at=self.clock())
+    def step(self, bench: Bench, unit: Inspection, given: life.Input, *, by: Operator | None = None) -> Step:
+        """A key, now, by whoever works, or by a supervisor who vouched for it; pure but for the clock.
+
+        The caller keeps the result with `keep`.
+        """
+        return life.step(bench, unit, given, by=by.code if by else self.by, at=self.clock())
 
     def photograph(self, bench: Bench, unit: Inspection) -> Photographed:
         """Fill the next empty slot; with the camera down the photo is owed and the unit will be held."""
@@ -252,12 +259,12 @@ class Station(Reception):
             if self._too_many(writer, unit):
                 return self._one_too_many(writer, unit)
             done = decide.finished(
-                self.rules,
+                bench.rules,
                 bench.seller,
-                self._at_todays_price(writer, unit),
+                self._at_todays_price(writer, unit).but(signals=signals(bench, unit)),
                 by=self.by,
                 at=now,
-                rules_hash=self._rules_hash,
+                rules_hash=self.rulebook.kept(writer, bench.ruleset),
             )
             units = (done, *self._copies(writer, done))
             for each in units:
@@ -316,14 +323,14 @@ class Station(Reception):
             for lpn in (writer.take_lpns(more) if more > 0 else ())
         )
 
-    def _commit(self, writer: Writer, unit: Inspection) -> None:
+    def _commit(self, writer: Writer, unit: Inspection, *, by: str = "", at: datetime | None = None) -> None:
         kind = "inspection.finished" if unit.revision == 1 else "inspection.amended"
         body = unit.model_dump(mode="json")
         if unit.kind is Kind.UNKNOWN:
             kind = "claim.opened"
         if unit.revision > 1:
             body["base_event_id"] = writer.event_of(unit.id)
-        event = EventSpec(type=kind, body=body, operator=self.by, at=unit.finished_at or self.clock())
+        event = EventSpec(type=kind, body=body, operator=by or self.by, at=at or unit.finished_at or self.clock())
         writer.finish(unit, event, self._label(writer, unit, writer.next_print_no(unit.lpn)))
 
     def _label(self, reader: Reader, unit: Inspection, print_no: int, *, again: bool = False) -> LabelSpec:
@@ -363,20 +370,19 @@ class Station(Reception):
             last = reader.last_finished()
         if last is None:
             return Said(msg("nothing to undo: no unit was finished here yet"), msg("scan the next parcel"))
-        return self._may_not_reopen(last) or self._void(last, "undo")
+        return self._reopened(last, "undo", self.operator)
 
-    def _may_not_reopen(self, unit: Inspection) -> Said | None:
+    def _reopened(self, unit: Inspection, reason: str, by: Operator | None) -> Opened | Said:
         """Own units of this shift by whoever finished them; all others by a supervisor (domain.md §4)."""
-        supervisor = self.operator is not None and self.operator.role is Role.SUPERVISOR
         finished = unit.finished_at
-        if supervisor or (
-            finished is not None and unit.finished_by == self.by and finished >= self.day_start(self.clock())
-        ):
-            return None
-        return Said(
-            msg("{lpn} was finished by somebody else or on another day", lpn=unit.lpn),
-            msg("a supervisor reopens it: scan a supervisor's badge, then the label"),
-        )
+        own = finished is not None and unit.finished_by == self.by and finished >= self.day_start(self.clock())
+        if not own and not _supervises(by):
+            return SupervisorNeeded(
+                msg("{lpn} was finished by somebody else or on another day", lpn=unit.lpn),
+                msg("scan a supervisor's badge; Esc leaves everything as it was"),
+                lambda supervisor: self._reopened(unit, reason, supervisor),
+            )
+        return self._void(unit, reason, by.code if by else "")
 
     def reopen(self, lpn: str, reason: str) -> Opened | Said:
         """Own units of this shift by anyone who finished them; all others by a supervisor."""
@@ -384,14 +390,11 @@ class Station(Reception):
             unit = reader.inspection(lpn)
         if unit is None or unit.voided_at is not None or unit.finished_at is None:
             return Said(msg("{lpn} cannot be reopened: it is not finished", lpn=lpn), msg("scan its label to see it"))
-        refused = self._may_not_reopen(unit)
-        if refused is not None:
-            return refused
         if not reason.strip():
             return Said(msg("reopening needs a reason"), msg("type why, then Enter"))
-        return self._void(unit, reason.strip())
+        return self._reopened(unit, reason.strip(), self.operator)
 
-    def _void(self, unit: Inspection, reason: str) -> Opened | Said:
+    def _void(self, unit: Inspection, reason: str, by: str) -> Opened | Said:
         draft = life.reopened(unit, by=self.by)
         voided = unit.but(revision=unit.revision + 1, voided_at=self.clock(), void_reason=reason)
         with self.store.write() as writer:
@@ -407,7 +410,7 @@ class Station(Reception):
                 "base_event_id": writer.event_of(unit.id),
                 "reason": reason,
             }
-            event = EventSpec(type="inspection.voided", body=body, operator=self.by, at=self.clock())
+            event = EventSpec(type="inspection.voided", body=body, operator=by, at=self.clock())
             printed = writer.void(voided, event)
             writer.save_draft(draft)
         said = msg("{lpn} is open again; its queued label is cancelled", lpn=unit.lpn)
@@ -435,15 +438,17 @@ class Station(Reception):
             msg("try another number, or a word of the title; the unit stays on hold"),
         )
 
-    def match(self, lpn: str, line: LineSeen) -> Opened | Said:
+    def match(self, lpn: str, line: LineSeen, *, by: Operator | None = None) -> Opened | Said:
         """What came unannounced is a unit of this line: it comes onto the bench to be graded, under the same plate.
 
-        The parcel counts as received when the unit was; a supervisor decides.
+        The parcel counts as received when the unit was; a supervisor decides: ``by``, else whoever works.
         """
-        if self.operator is None or self.operator.role is not Role.SUPERVISOR:
-            return Said(
+        by = by or self.operator
+        if by is None or not _supervises(by):
+            return SupervisorNeeded(
                 msg("only a supervisor matches {lpn} to an RMA", lpn=lpn),
-                msg("scan a supervisor's badge, then the label"),
+                msg("scan a supervisor's badge; Esc leaves everything as it was"),
+                lambda supervisor: self.match(lpn, line, by=supervisor),
             )
         if not self._here(line.rma):
             return Said(
@@ -460,7 +465,7 @@ class Station(Reception):
                 self._not_in(writer, before)
             parcel = self._received(writer, line.rma, unit.started_at)
             draft = life.matched(
-                unit, rma=line.rma, line=line.line, product=line.product, parcel=parcel.id, by=self.by
+                unit, rma=line.rma, line=line.line, product=line.product, parcel=parcel.id, by=by.code
             ).but(shown_at=self.clock())
             if self._to_come(writer, line) <= 0:
                 draft = draft.but(warnings=(EXTRA_UNIT,))
@@ -484,6 +489,97 @@ class Station(Reception):
             "closed_at": self.clock().isoformat(),
         }
         self._event(writer, "parcel.closed", body)
+
+    def destinations(self, lpn: str) -> tuple[Disposition, ...] | Said:
+        """Where a finished unit may be sent instead of where it goes (`reroute`)."""
+        with self.store.read() as reader:
+            unit = self._standing(reader, lpn)
+            if isinstance(unit, Said):
+                return unit
+            return self._destinations(reader, unit) or self._nowhere_else(unit)
+
+    def reroute(self, lpn: str, disposition: Disposition, reason: str, *, by: Operator | None = None) -> Known | Said:
+        """Another place than the rules gave, by a supervisor with a reason; destroying needs a ground.
+
+        A new revision with a label of its own; the earlier label is void. What closes a way to the rules closes it to
+        supervisors, too: whose the article is, the gates, data that is not erased.
+        """
+        by = by or self.operator
+        if by is None or not _supervises(by):
+            return SupervisorNeeded(
+                msg("only a supervisor sends {lpn} elsewhere", lpn=lpn),
+                msg("scan a supervisor's badge; Esc leaves everything as it was"),
+                lambda supervisor: self.reroute(lpn, disposition, reason, by=supervisor),
+            )
+        if not reason.strip():
+            return Said(msg("sending {lpn} elsewhere needs a reason", lpn=lpn), msg("type why, then Enter"))
+        now = self.clock()
+        with self.store.write() as writer:
+            unit = self._standing(writer, lpn)
+            if isinstance(unit, Said):
+                return unit
+            if disposition not in self._destinations(writer, unit):
+                return self._nowhere_else(unit, disposition)
+            bench = self._bench(writer, unit)
+            plain = decide.decide(bench.rules, bench.seller, unit)
+            ordered = life.rerouted(
+                unit, disposition, over=plain.disposition, reason=reason.strip(), by=by.code, at=now
+            )
+            # Its time on the bench, and the day it counts for, stay as they were.
+            done = decide.finished(
+                bench.rules,
+                bench.seller,
+                ordered,
+                by=unit.finished_by,
+                at=unit.finished_at or now,
+                rules_hash=self.rulebook.kept(writer, bench.ruleset),
+            )
+            out = any(job.state not in ("cancelled", "queued") for job in writer.labels_of(lpn))
+            self._commit(writer, done, by=by.code, at=now)
+        self._wake()
+        place = f"place.{disposition}"
+        said = msg("{lpn} goes there now: {place:data}. A new label is queued", lpn=lpn, place=place)
+        if out:
+            said = msg("{lpn} goes there now: {place:data}. Destroy its old label, it is void", lpn=lpn, place=place)
+        return Known(done, said)
+
+    @staticmethod
+    def _standing(reader: Reader, lpn: str) -> Inspection | Said:
+        """The finished unit that nobody is working on, or why there is none."""
+        unit = reader.inspection(lpn)
+        if unit is None or unit.finished_at is None or unit.voided_at is not None:
+            return Said(
+                msg("{lpn} cannot be sent elsewhere: it is not finished", lpn=lpn), msg("scan its label to see it")
+            )
+        if unit.kind is Kind.UNKNOWN:
+            return Said(msg("{lpn} waits for its RMA: it stays on hold", lpn=lpn), msg("F12 matches it to its RMA"))
+        if reader.draft(lpn) is not None:
+            return Said(
+                msg("{lpn} is being worked on again: it goes where its grading sends it", lpn=lpn),
+                msg("scan its label to go on with it"),
+            )
+        return unit
+
+    def _destinations(self, reader: Reader, unit: Inspection) -> tuple[Disposition, ...]:
+        bench = self._bench(reader, unit)
+        possible = decide.possible_dispositions(bench.rules, bench.seller, unit)
+        return tuple(each for each in possible if each is not unit.disposition)
+
+    @staticmethod
+    def _nowhere_else(unit: Inspection, wanted: Disposition | None = None) -> Said:
+        """Why a unit cannot go there, or anywhere else."""
+        title = msg("{lpn} cannot be sent elsewhere", lpn=unit.lpn)
+        if wanted is not None:
+            title = msg("{lpn} cannot go there: {place:data}", lpn=unit.lpn, place=f"place.{wanted}")
+        if wanted is unit.disposition:
+            return Said(title, msg("it goes there already"))
+        if unit.disposition in (Disposition.QUARANTINE, Disposition.FORWARD):
+            return Said(title, msg("a hazard and another site's return stay what they are"))
+        if not unit.verdict.ours:
+            return Said(title, msg("it is still the customer's until the seller accepts it"))
+        if unit.gates:
+            return Said(title, msg("{gate:data}: closed to resale, for everybody", gate=f"gate.{unit.gates[0]}"))
+        return Said(title, msg("its grade, an owed photo or data not erased forbid it: F12 lists what is possible"))
 
     def reprint(self, lpn: str = "") -> Message:
         """F3: the label of this, or the last finished, unit once more, marked as a copy."""
@@ -599,6 +695,7 @@ class Station(Reception):
         now = self.clock()
         start = self.day_start(now)
         with self.store.read() as reader:
+            self.rulebook.refresh(reader)
             self._learn_patterns(reader)
             tally = reader.tally(start, start + timedelta(days=1))
             counts = reader.waiting()
@@ -606,16 +703,18 @@ class Station(Reception):
             arrived = self._arrived(reader, parcel) if parcel else None
             doubtful = tuple(_doubtful(job) for job in reader.labels("parked"))
             doubtful += tuple(_parked(event) for event in reader.parked_events())
-            drafts = tuple(_waiting(draft) for draft in reader.drafts())
+            drafts = reader.drafts()
             claims = tuple(_claimed(unit) for unit in reader.claims())
+            late = (each.clock for each in self._to_grade(reader, drafts) if each.clock and each.clock.breached(now))
             return Desk(
                 units=tally.units,
                 by_disposition=tally.by_disposition,
                 defective=tally.defective,
                 average_s=tally.average_s,
                 last=reader.last_units(8),
-                waiting=(*doubtful, *drafts, *claims),
-                overdue=reader.overdue(now - timedelta(hours=self.rules.grade_hours)),
+                waiting=(*self._outgrown(), *doubtful, *(_waiting(draft) for draft in drafts), *claims),
+                overdue=sum(clock.units for clock in late),
+                cases_overdue=reader.count_open_cases(due_before=now),
                 events_waiting=counts.events,
                 events_parked=counts.events_parked,
                 labels_waiting=counts.labels,
@@ -623,6 +722,66 @@ class Station(Reception):
                 photos_owed=counts.photos_owed,
                 parcel=arrived,
             )
+
+    def _outgrown(self) -> Iterator[Waiting]:
+        """Playbooks that do not count any more: the sellers' units are held until a supervisor has mended them."""
+        for trouble in self.rulebook.trouble.values():
+            yield Waiting(lpn="", sign="▲", text=trouble)
+
+    def pending(self) -> Pending:
+        """F4: all that waits. What is in doubt comes first, then what is due, the longest breached first; units that
+        bear a signal are listed for supervisors alone."""
+        now = self.clock()
+        with self.store.read() as reader:
+            doubtful = [_doubtful(job) for job in reader.labels("parked")]
+            doubtful += [_parked(event) for event in reader.parked_events()]
+            drafts = reader.drafts()
+            begun = {draft.lpn for draft in drafts}
+            asked = reader.open_cases()
+            cases = [self._asked(reader, unit) for unit in asked if unit.lpn not in begun]
+            known = {unit.lpn for unit in asked}
+            claims = [_claimed(unit) for unit in reader.claims() if unit.lpn not in known]
+            waits = [*self._to_grade(reader, drafts), *cases, *claims]
+            timed = sorted((each.clock.due_at, n) for n, each in enumerate(waits) if each.clock)
+            others = [each for each in waits if each.clock is None]
+            marked: tuple[Inspection, ...] = ()
+            marked_left = 0
+            if self.operator is not None and self.operator.role is Role.SUPERVISOR:
+                marked = reader.with_signals(now - MARKED)
+                marked_left = reader.count_with_signals(now - MARKED) - len(marked)
+            return Pending(
+                waiting=(*self._outgrown(), *doubtful, *(waits[n] for _, n in timed), *others),
+                marked=marked,
+                cases_left=reader.count_open_cases() - len(asked),
+                marked_left=marked_left,
+            )
+
+    def _to_grade(self, reader: Reader, drafts: Iterable[Inspection]) -> Iterator[Waiting]:
+        """Units that were begun, and those of open parcels that nobody has had on the bench yet."""
+        names = {each.code: each.name for each in self.config.operators}
+        parcels: dict[str, Parcel | None] = {"": None}
+        for draft in drafts:
+            if draft.parcel not in parcels:
+                parcels[draft.parcel] = reader.parcel(draft.parcel)
+            clock = of_draft(self.rules, draft, parcels[draft.parcel])
+            yield replace(_waiting(draft), clock=clock, owner=names.get(draft.operator, draft.operator))
+        for parcel, expected in reader.awaited():
+            clock = of_parcel(self.rules, parcel, expected)
+            text = msgn(
+                "parcel {rma}: {n} unit to come",
+                "parcel {rma}: {n} units to come",
+                n=expected,
+                rma=parcel.rmas[-1][1],
+            )
+            yield Waiting("", "▶", text, parcel=parcel.id, clock=clock, owner=self.config.station.name)
+
+    def _asked(self, reader: Reader, unit: Inspection) -> Waiting:
+        """A unit about which the seller is asked."""
+        title = unit.product.title if unit.product else unit.scanned
+        asked = unit.case.question if unit.case else ""
+        text = msg("{title}: {what:word}", title=title, what=QUESTIONS[asked].text if asked in QUESTIONS else asked)
+        owner = self.seller(reader, unit.seller).name or self.config.station.name
+        return Waiting(unit.lpn, "?", text, clock=of_case(unit), owner=owner)
 
     def show(self, lpn: str) -> Inspection:
         """The newest revision of a unit, or its draft where it is not finished; NotFound where there is none."""
@@ -691,8 +850,8 @@ class Station(Reception):
         return taken
 
     def import_rmas(self, data: bytes) -> imports.Taken[Rma]:
-        """Take an RMA list in. Raises imports.Unreadable."""
-        taken = imports.rmas(data, self.rules.policy)
+        """Take an RMA list in; its dates become civil dates of the site. Raises imports.Unreadable."""
+        taken = imports.rmas(data, self.rules.policy, self.config.station.zone)
         for page in _pages(taken.records):
             with self.store.write() as writer:
                 self._know_sellers(writer, {rma.seller for rma in page})
@@ -731,6 +890,20 @@ class Station(Reception):
                 return "parked"
 
 
+MARKED = timedelta(days=7)
+"""So long a supervisor finds the units that bear a signal among what waits."""
+
+QUESTIONS = {
+    "eligibility": msg("conditions"),
+    "price": msg("price"),
+    "gate": msg("gate"),
+    "wrong_item": msg("wrong item"),
+    "empty_box": msg("empty box"),
+    "heavy_damage": msg("damage"),
+    "claim": msg("not announced"),
+}
+"""What a seller is asked about."""
+
 LOOK_S = 30
 """Seconds that the camera looks for a code, unless somebody stops it."""
 
@@ -743,6 +916,10 @@ T = TypeVar("T")
 def _pages(records: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(records), PAGE):
         yield records[start : start + PAGE]
+
+
+def _supervises(operator: Operator | None) -> bool:
+    return operator is not None and operator.role is Role.SUPERVISOR
 
 
 def _waiting(draft: Inspection) -> Waiting:

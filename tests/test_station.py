@@ -1,5 +1,6 @@
 """The dock situations of domain.md §4 and the errors of a day, as verbs of the station on a real store."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,11 +17,14 @@ from stdnum import ean
 
 from inspect_station import config
 from inspect_station.camera import FolderCamera
+from inspect_station.core import decide
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import ScanKind
-from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Money, Role, Seller
+from inspect_station.core.photos import due_slots
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Money, Operator, Role, Seller
 from inspect_station.demo import build, goods
 from inspect_station.demo.build import Demo
+from inspect_station.dock import SupervisorNeeded
 from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound, StoreLocked
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import (
@@ -381,7 +385,7 @@ def test_somebody_elses_unit_is_reopened_by_a_supervisor_only(station, template)
     assert isinstance(station.reopen(unit.lpn, "why"), Opened)
 
 
-def test_a_refurbished_unit_reopens_at_cleaning_and_both_grades_are_kept(station):
+def test_a_refurbished_unit_is_graded_again_and_both_grades_are_kept(station):
     announce(station, "ML-40001", (LAMP, 1))
     unit = opened(station, "ML-40001", LAMP)
     step = press(station, unit, life.Digit(3), life.Digit(1))
@@ -389,8 +393,8 @@ def test_a_refurbished_unit_reopens_at_cleaning_and_both_grades_are_kept(station
     dirty = committed(station, unit, station.step(unit.bench, taken, life.Accept()).inspection)
     assert dirty.disposition is Disposition.REFURBISH
     back = opened(station, dirty.lpn)
-    assert back.inspection.page == "finish"
-    again = committed(station, back, press(station, back, life.Accept()).inspection)
+    assert back.inspection.page == "grade"
+    again = committed(station, back, press(station, back, life.Digit(3), life.Accept()).inspection)
     assert (again.lpn, again.disposition, again.revision) == (dirty.lpn, Disposition.CLEARANCE, 2)
     assert again.earlier_grades == (Grade.USED,)
 
@@ -1474,3 +1478,271 @@ def test_what_an_imported_sellers_rmas_look_like_is_known_too_and_no_pattern_bre
     claim = station.accept(station.scan("LT-00001"))
     assert isinstance(claim, Opened) and claim.inspection.seller == "late"
     assert station.read("a" * 100 + "!").kind is ScanKind.UNKNOWN
+
+
+# ── A finished unit, sent elsewhere ──────────────────────────────────────────────────────────────────────────────────
+
+
+def with_photos(station: Station, unit: Opened, *given: life.Input) -> Inspection:
+    """The unit after these inputs, with every photo that is due, finished."""
+    step = press(station, unit, *given)
+    while slots := due_slots(
+        station.rules, step.inspection, decide.decide(station.rules, unit.bench.seller, step.inspection)
+    ):
+        step = press(station, replace(unit, inspection=step.inspection), life.Taken(slots[0], "a" * 64))
+    step = press(station, replace(unit, inspection=step.inspection), life.Accept())
+    return committed(station, unit, step.inspection)
+
+
+def opened_lamp(station: Station) -> Inspection:
+    """Opened, no trace of use: sold apart at −10 % of 49.00."""
+    announce(station, "ML-40001", (LAMP, 1))
+    return with_photos(station, opened(station, "ML-40001", LAMP), life.Digit(2))
+
+
+def broken_lamp(station: Station) -> Inspection:
+    """Heavily damaged: on hold, the seller is asked."""
+    announce(station, "ML-40001", (LAMP, 1))
+    return with_photos(station, opened(station, "ML-40001", LAMP), life.Digit(5), life.Found("crack"))
+
+
+def dead_phone(station: Station) -> Inspection:
+    """It cannot be switched on: nothing on it was erased."""
+    announce(station, "NT-40001", (PHONE, 1))
+    return with_photos(station, opened(station, "NT-40001", PHONE), life.Serial(IMEI), life.Digit(1))
+
+
+def locked_phone(station: Station) -> Inspection:
+    """All tests pass, used; the customer's account is still on it."""
+    announce(station, "NT-40001", (PHONE, 1))
+    tests = (life.Serial(IMEI), life.AllPass(), life.Typed("87"), life.Digit(3))
+    return with_photos(station, opened(station, "NT-40001", PHONE), *tests, life.Digit(2), life.Accept())
+
+
+def late_lamp(station: Station) -> Inspection:
+    """Sealed, and returned long after the window: still the customer's."""
+    late = "rma,seller,channel,gtin,quantity,reason,delivered_on,postmarked_on\n"
+    late += f"ML-40009,lumo,amazon,{LAMP},1,CHANGED_MIND,2026-07-01,2026-11-18"
+    assert not station.import_rmas(late.encode()).bad
+    return with_photos(station, opened(station, "ML-40009", LAMP), life.Digit(1))
+
+
+def hazard(station: Station) -> Inspection:
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    return committed(station, unit, press(station, unit, life.Digit(0)).inspection)
+
+
+POSSIBLE = {
+    "opened, ours": (opened_lamp, Disposition.DONATE),
+    "opened, back to the seller": (opened_lamp, Disposition.RETURN_TO_SELLER),
+    "opened, held": (opened_lamp, Disposition.HOLD),
+    "opened, with a ground": (opened_lamp, Disposition.DESTROY),
+    "heavily damaged, sold apart": (broken_lamp, Disposition.CLEARANCE),
+    "heavily damaged, recycled": (broken_lamp, Disposition.RECYCLE),
+    "dead with data, held": (dead_phone, Disposition.HOLD),
+    "locked, back to the seller": (locked_phone, Disposition.RETURN_TO_SELLER),
+    "the customer's, sent back": (late_lamp, Disposition.RETURN_TO_CUSTOMER),
+}
+
+
+@pytest.mark.parametrize(("make", "to"), POSSIBLE.values(), ids=POSSIBLE)
+def test_a_supervisor_sends_a_finished_unit_elsewhere(station, template, make, to):
+    unit = make(station)
+    assert unit.disposition is not to
+    supervise(station, template)
+    assert to in station.destinations(unit.lpn)
+    station.clock.at += timedelta(hours=2)
+    known = station.reroute(unit.lpn, to, " because ")
+    assert isinstance(known, Known), known
+    now = station.show(unit.lpn)
+    assert now == known.inspection
+    assert (now.disposition, now.revision, now.grade) == (to, 2, unit.grade)
+    orders = [(each.disposition, each.over, each.reason, each.by) for each in now.rerouted]
+    assert orders == [(to, unit.disposition, "because", "sup")]
+    assert (now.finished_at, now.finished_by) == (unit.finished_at, unit.finished_by), "it was graded then, by her"
+    with station.store.read() as reader:
+        jobs = [(job.print_no, job.state) for job in reader.labels_of(unit.lpn)]
+        event = json.loads(reader.pending_events(100)[-1].line)
+    assert jobs == [(1, "cancelled"), (2, "queued")]
+    assert (event["type"], event["operator"]) == ("inspection.amended", "sup")
+    assert event["body"]["base_event_id"]
+    assert event["occurred_at"] > unit.finished_at.isoformat()[:19]
+
+
+REFUSED = {
+    "opened goods do not go back to stock": (opened_lamp, Disposition.RESTOCK, "grade"),
+    "where it goes already": (opened_lamp, Disposition.CLEARANCE, "already"),
+    "quarantine is no choice": (opened_lamp, Disposition.QUARANTINE, "grade"),
+    "nor is another site": (opened_lamp, Disposition.FORWARD, "grade"),
+    "data that is not erased is not recycled": (dead_phone, Disposition.RECYCLE, "data not erased"),
+    "nor destroyed": (dead_phone, Disposition.DESTROY, "data not erased"),
+    "nor sold": (dead_phone, Disposition.CLEARANCE, "data not erased"),
+    "a locked phone is not sold": (locked_phone, Disposition.CLEARANCE, "closed to resale"),
+    "nor given away": (locked_phone, Disposition.DONATE, "closed to resale"),
+    "what is the customer's is not restocked": (late_lamp, Disposition.RESTOCK, "customer's"),
+    "nor sold apart": (late_lamp, Disposition.CLEARANCE, "customer's"),
+    "nor destroyed, whatever the ground": (late_lamp, Disposition.DESTROY, "customer's"),
+    "a hazard stays one": (hazard, Disposition.HOLD, "hazard"),
+}
+
+
+@pytest.mark.parametrize(("make", "to", "why"), REFUSED.values(), ids=REFUSED)
+def test_what_closes_a_way_to_the_rules_closes_it_to_a_supervisor(station, template, make, to, why):
+    unit = make(station)
+    supervise(station, template)
+    refused = station.reroute(unit.lpn, to, "because")
+    assert isinstance(refused, Said)
+    assert why in text(refused.hint)
+    assert station.show(unit.lpn) == unit
+
+
+def test_what_goes_to_clearance_is_priced_as_its_grade_says(station, template):
+    unit = broken_lamp(station)
+    assert unit.disposition is Disposition.HOLD
+    supervise(station, template)
+    known = station.reroute(unit.lpn, Disposition.CLEARANCE, "the seller said so")
+    assert isinstance(known, Known)
+    assert (known.inspection.price, known.inspection.discount) == (Money(minor=1960, currency="EUR"), 60)
+    assert known.inspection.case is None, "nobody is asked any more"
+
+
+def test_what_was_printed_is_void_when_a_unit_goes_elsewhere(station, template):
+    unit = opened_lamp(station)
+    assert station.outbox.print_once()
+    supervise(station, template)
+    known = station.reroute(unit.lpn, Disposition.DONATE, "because")
+    assert isinstance(known, Known) and "Destroy its old label" in text(known.said)
+
+
+def test_a_unit_sent_elsewhere_can_be_sent_elsewhere_again(station, template):
+    unit = opened_lamp(station)
+    supervise(station, template)
+    for to in (Disposition.DONATE, Disposition.HOLD, Disposition.CLEARANCE):
+        assert isinstance(station.reroute(unit.lpn, to, "because"), Known)
+        assert station.show(unit.lpn).disposition is to
+    now = station.show(unit.lpn)
+    assert (now.revision, now.price) == (4, unit.price)
+    assert [each.over for each in now.rerouted] == [Disposition.CLEARANCE, Disposition.DONATE, Disposition.HOLD]
+    with station.store.read() as reader:
+        assert reader.tally(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)).units == 1
+
+
+def test_an_operator_alone_sends_nothing_elsewhere_and_a_supervisor_who_vouches_does(station, template):
+    unit = opened_lamp(station)
+    refused = station.reroute(unit.lpn, Disposition.DONATE, "because")
+    assert isinstance(refused, SupervisorNeeded)
+    assert station.show(unit.lpn) == unit
+    asked = station.vouch(station.read(template.badges["supervisor"]))
+    assert isinstance(asked, PinNeeded)
+    assert isinstance(station.vouched(asked.operator, "0000"), Said)
+    supervisor = station.vouched(asked.operator, build.PIN)
+    assert isinstance(supervisor, Operator)
+    assert isinstance(refused.then(supervisor), Known)
+    assert station.by == unit.finished_by, "the operator stays signed in"
+    assert station.show(unit.lpn).rerouted[-1].by == supervisor.code
+
+
+def test_only_a_supervisors_badge_vouches(station, template):
+    for badge in (template.badge, "BDG-0000000000000000", LAMP):
+        assert isinstance(station.vouch(station.read(badge)), Said)
+
+
+def test_what_is_not_finished_waits_for_its_rma_or_has_no_reason_goes_nowhere_else(station, template):
+    unit = opened_lamp(station)
+    supervise(station, template)
+    assert isinstance(station.reroute(unit.lpn, Disposition.DONATE, "  "), Said)
+    assert isinstance(station.reroute("L000000000", Disposition.DONATE, "because"), Said)
+    undone = station.undo()
+    assert isinstance(undone, Opened)
+    assert isinstance(station.destinations(unit.lpn), Said)
+    assert isinstance(station.reroute(unit.lpn, Disposition.DONATE, "because"), Said)
+    claim = claimed(station, VASE)
+    refused = station.reroute(claim.lpn, Disposition.RETURN_TO_CUSTOMER, "because")
+    assert isinstance(refused, Said) and claim.lpn in text(refused.title)
+
+
+# ── Clocks and signals ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def waiting_texts(station: Station) -> list[tuple[str, str]]:
+    """What F4 lists: of each the plate, and since when and for whom it waits."""
+    return [(each.lpn, f"{each.clock.kind} {each.owner}" if each.clock else "") for each in station.pending().waiting]
+
+
+def test_what_waits_is_in_the_order_in_which_it_is_due(station: Station) -> None:
+    clock = station.clock
+    assert isinstance(clock, Clock)
+    announce(station, "ML-50001", (LAMP, 1))
+    asked = opened(station, "ML-50001", LAMP)
+    step = press(station, asked, life.Became(Kind.EMPTY_BOX), life.Taken("empty_box", "ab" * 32), life.Accept())
+    case = committed(station, asked, step.inspection)
+    assert case.case is not None
+    clock.at += timedelta(hours=30)
+    announce(station, "ML-50002", (LAMP, 2))
+    aside = opened(station, "ML-50002", LAMP)
+    station.set_aside(aside.inspection)
+    name = station.operator.name if station.operator else ""
+    with station.store.read() as reader:
+        seller = station.seller(reader, case.seller).name
+    dock = station.config.station.name
+    assert waiting_texts(station) == [
+        (case.lpn, f"case {seller}"),
+        (aside.inspection.lpn, f"grade {name}"),
+        ("", f"grade {dock}"),
+    ]
+    assert (station.desk().overdue, station.desk().cases_overdue) == (0, 0)
+    clock.at += timedelta(hours=24, seconds=1)
+    assert (station.desk().overdue, station.desk().cases_overdue) == (2, 1)
+    parcel = station.pending().waiting[-1].parcel
+    assert isinstance(station.look_into(parcel), Arrived)
+    assert isinstance(station.look_into("gone"), Said)
+
+
+def test_a_clock_stops_when_its_unit_is_finished_or_said_to_be_missing(station: Station) -> None:
+    announce(station, "ML-50003", (LAMP, 1), (VASE, 1))
+    unit = opened(station, "ML-50003", LAMP)
+    step = press(station, unit, life.Digit(1))
+    committed(station, unit, step.inspection)
+    ((_, waits),) = waiting_texts(station)
+    assert waits.startswith("grade")
+    arrived = station.scan("ML-50003")
+    assert isinstance(arrived, Arrived)
+    station.line_missing(arrived.parcel, next(line for line in arrived.lines if line.open))
+    assert station.pending().waiting == ()
+
+
+def test_one_return_too_many_is_marked_kept_and_shown_to_supervisors_alone(station: Station) -> None:
+    most = station.rules.signals.returns_norm[7]
+    units = []
+    for n in range(most + 1):
+        announce(station, f"ML-5100{n}", (LAMP, 1), customer="one and the same")
+        units.append(sealed(station, f"ML-5100{n}", LAMP))
+    assert [bool(unit.signals) for unit in units] == [False] * most + [True]
+    assert units[-1].disposition is Disposition.RESTOCK, "it refuses nothing"
+    assert units[-1].signals[0].message.params == {"n": most + 1, "days": 7, "norm": most}
+    assert station.show(units[-1].lpn).signals == units[-1].signals
+    assert station.pending().marked == ()
+    assert station.operator is not None
+    station.operator = station.operator.but(role=Role.SUPERVISOR)
+    assert station.pending().marked == (units[-1],)
+    # Another customer, and the same one at another seller, are somebody else.
+    announce(station, "ML-51100", (LAMP, 1), customer="another")
+    announce(station, "ML-51101", (PHONE, 1), customer="one and the same")
+    assert sealed(station, "ML-51100", LAMP).signals == ()
+    assert sealed(station, "ML-51101", PHONE).signals == ()
+
+
+def test_what_is_taken_back_is_no_return_and_an_old_one_leaves_the_week(station: Station) -> None:
+    clock = station.clock
+    assert isinstance(clock, Clock)
+    most = station.rules.signals.returns_norm[7]
+    for n in range(most):
+        announce(station, f"ML-5200{n}", (LAMP, 1), customer="one and the same")
+        sealed(station, f"ML-5200{n}", LAMP)
+    back = station.undo()
+    assert isinstance(back, Opened)
+    assert back.bench.history[7] == most - 1, "the unit itself is not counted twice"
+    clock.at += timedelta(days=8)
+    announce(station, "ML-52009", (LAMP, 1), customer="one and the same")
+    assert opened(station, "ML-52009", LAMP).bench.history == {7: 0, 30: most - 1, 90: most - 1, 180: most - 1}

@@ -1,15 +1,16 @@
 """A unit on the bench as far as it is known: its verdict now, the pages it goes through, what is still missing."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 from inspect_station.core import decide, policy
 from inspect_station.core.decide import FINISH_ROWS
-from inspect_station.core.gates import dead
-from inspect_station.core.grading import failed_steps, grade
+from inspect_station.core.gates import dead, opened
+from inspect_station.core.grading import failed_steps, grade, mark
 from inspect_station.core.photos import due_slots
 from inspect_station.core.records import (
+    Disposition,
     Grade,
     Inspection,
     Kind,
@@ -37,6 +38,12 @@ class Bench:
     """Units of the line still open, this one included."""
     sellers: tuple[Seller, ...] = ()
     """Who an unannounced article may belong to, likeliest first."""
+    ruleset: str = ""
+    """What decides here, in one line: the versions of the rules and the seller's settings. Its hash is kept."""
+    doubt: Message | None = None
+    """Why the seller's own rules cannot be used, so that a person decides; None where they can."""
+    history: Mapping[int, int] = field(default_factory=dict)
+    """Days → units of this customer that came back to this seller within them, this one not counted."""
 
 
 CHECK_PAGES = ("test", "lock", "wipe", "sterilise")
@@ -45,10 +52,10 @@ CHECK_PAGES = ("test", "lock", "wipe", "sterilise")
 # ── Judging ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _opened(inspection: Inspection) -> bool | None:
+def _opened(rules: Rules, inspection: Inspection) -> bool | None:
     """Whether the packaging was opened; None while nobody has looked."""
     sealed = inspection.answer("question.sealed")
-    if inspection.chosen is Grade.NEW:
+    if inspection.chosen is Grade.NEW and not opened(rules, inspection):
         return False
     looked = inspection.chosen is not None or "test" in (inspection.page, *inspection.trail)
     return True if looked or (sealed is not None and sealed.value == "2") else None
@@ -64,6 +71,9 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
 
     Opened software, a broken hygiene seal or a serial that was never sold here change it while grading.
     """
+    if inspection.kind is Kind.FORWARD:
+        reason = Reason(code="other_site", message=msg("another site's return: it is not judged here"), met=False)
+        return Verdict(outcome=Outcome.CONSULT, reasons=(reason,))
     if bench.rma is not None and inspection.line is None:
         reason = Reason(code="line_unknown", message=msg("which line it belongs to is not known"), met=False)
         return Verdict(outcome=Outcome.CONSULT, reasons=(reason,))
@@ -80,7 +90,7 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
         product=inspection.product,
         received_on=bench.received_on,
         findings=findings,
-        opened=_opened(inspection),
+        opened=_opened(bench.rules, inspection),
         defect_found=failed or shows_defect(bench.rules, findings),
     )
     if inspection.found("serial_mismatch"):
@@ -97,6 +107,9 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
     extra = next((warning for warning in inspection.warnings if warning.code == "extra_unit"), None)
     if extra is not None:
         verdict = verdict.but(outcome=Outcome.CONSULT, reasons=(extra, *verdict.reasons))
+    if bench.doubt is not None:
+        reason = Reason(code="playbook", message=bench.doubt, met=False)
+        verdict = verdict.but(outcome=Outcome.CONSULT, reasons=(reason, *verdict.reasons))
     return verdict.but(seller_accepted=inspection.verdict.seller_accepted)
 
 
@@ -121,48 +134,52 @@ def path(bench: Bench, inspection: Inspection) -> tuple[str, ...]:
 def _path(bench: Bench, inspection: Inspection) -> Iterator[str]:
     checklist = bench.rules.checklist(inspection.product)
     asked = inspection.answer("question.hazard") is not None
-    sealed = inspection.chosen is Grade.NEW
-    yield "condition"
-    if asked:
-        yield "question.hazard"
-        yield "question.sealed"
-    if sealed:
+    been = (inspection.page, *inspection.trail)
+    again = bool(inspection.earlier_grades)
+    if not again:
+        yield "condition"
+        if asked:
+            yield "question.hazard"
+            yield "question.sealed"
+    stopped = quarantined(bench, inspection)
+    if not opened(bench.rules, inspection) or (stopped and "test" not in been):
         yield "finish"
         return
     # The questions ask about the hygiene seal in their turn; a digit does not get around it.
     hygiene = [f"question.{each.id}" for each in later_questions(bench, inspection) if each.when == "hygiene"]
-    tested = checklist is not None and checklist.test and inspection.chosen is not Grade.DEFECTIVE
-    if hygiene and not asked and inspection.chosen is not None and not tested:
+    hopeless = inspection.chosen is Grade.DEFECTIVE and grade(bench.rules, inspection)[0] is Grade.DEFECTIVE
+    tested = checklist is not None and bool(checklist.test) and not hopeless
+    if hygiene and not asked and inspection.chosen is not None and not tested and not again:
         yield from hygiene
-    if tested:
+    if tested and not (again and "test" not in been and settled(bench, inspection, "test")):
         yield "test"
     if checklist is not None and dead(checklist, inspection):
         yield "finish"
         return
     failed = any(page == "test" and step.floor is Grade.DEFECTIVE for page, step in failed_rows(bench, inspection))
-    if quarantined(bench, inspection):
+    if stopped:
         yield "finish"
         return
-    if not failed and inspection.chosen is not Grade.DEFECTIVE:
+    if not failed and (again or inspection.chosen is not Grade.DEFECTIVE):
         if asked:
             yield from (f"question.{question.id}" for question in later_questions(bench, inspection))
-        elif tested and (inspection.chosen is None or "grade" in (inspection.page, *inspection.trail)):
+        elif (tested or again) and (inspection.chosen is None or "grade" in been):
             yield "grade"
-        if tested and not asked and inspection.chosen is not None:
+        if tested and not asked and not again and inspection.chosen is not None:
             yield from hygiene
-    if checklist is not None and inspection.verdict.ours and not inspection.held:
-        yield from _treatment(bench, inspection, checklist)
+    if checklist is not None and not hopeless and inspection.verdict.ours and not inspection.held:
+        for page in _treatment(bench, inspection, checklist):
+            if not (again and page not in been and settled(bench, inspection, page)):
+                yield page
     yield "finish"
 
 
 def _treatment(bench: Bench, inspection: Inspection, checklist: Checklist) -> Iterator[str]:
     """Unlock, wipe, sterilise: only on what is ours to change (the ownership gate)."""
-    if inspection.chosen is Grade.DEFECTIVE:
-        return
     if checklist.lock:
         yield "lock"
-    if any(page == "lock" and step.gate for page, step in failed_rows(bench, inspection)):
-        return
+    if any(mark(inspection, "lock", step) in (Mark.FAIL, Mark.SKIPPED) for step in checklist.lock):
+        return  # what is locked, or may be, is not wiped
     if checklist.wipe:
         yield "wipe"
     if checklist.sterilise_required:
@@ -174,11 +191,27 @@ def failed_rows(bench: Bench, inspection: Inspection) -> tuple[tuple[str, Row], 
 
 
 def quarantined(bench: Bench, inspection: Inspection) -> bool:
-    return any(
-        bench.rules.gate(step.gate).route.value == "quarantine"
-        for _, step in failed_rows(bench, inspection)
-        if step.gate
-    )
+    """Whether something seen sends it to quarantine: then it is moved, not worked on."""
+    codes = {step.gate for _, step in failed_rows(bench, inspection)}
+    codes |= {bench.rules.finding(finding.code).gate for finding in inspection.findings}
+    return any(bench.rules.gate(code).route is Disposition.QUARANTINE for code in codes if code)
+
+
+def settled(bench: Bench, inspection: Inspection, page: str) -> bool:
+    """Whether nothing is left to do on a check page: no row open, none failed."""
+    rows = page_rows(bench, inspection, page)
+    return all(mark(inspection, page, row) in (Mark.PASS, Mark.SKIPPED) for _, row in rows)
+
+
+def undone_page(bench: Bench, inspection: Inspection) -> str:
+    """The first check page on its way that has open rows although it was left, or never reached; empty = none.
+
+    What is found or typed at the end may change the way: a return that becomes ours is unlocked and wiped after all.
+    """
+    if inspection.kind is not Kind.UNIT or inspection.held or quarantined(bench, inspection):
+        return ""
+    pages = (page for page in path(bench, inspection) if page in CHECK_PAGES)
+    return next((page for page in pages if open_rows(bench, inspection.but(page=page))), "")
 
 
 def later_questions(bench: Bench, inspection: Inspection) -> Iterator[Question]:
@@ -210,18 +243,28 @@ def row_rule(bench: Bench, inspection: Inspection, row: str) -> Row | None:
     return next((each for each in checklist.steps(page) if each.id == id), None) if checklist else None
 
 
-def check_rows(bench: Bench, inspection: Inspection) -> tuple[tuple[str, Row], ...]:
+def page_rows(bench: Bench, inspection: Inspection, page: str) -> tuple[tuple[str, Row], ...]:
     checklist = bench.rules.checklist(inspection.product)
-    if checklist is None:
-        return ()
-    return tuple((f"{inspection.page}.{row.id}", row) for row in checklist.steps(inspection.page))
+    return tuple((f"{page}.{row.id}", row) for row in checklist.steps(page)) if checklist else ()
+
+
+def check_rows(bench: Bench, inspection: Inspection) -> tuple[tuple[str, Row], ...]:
+    """The rows of the page that is due."""
+    return page_rows(bench, inspection, inspection.page)
 
 
 def open_rows(bench: Bench, inspection: Inspection) -> tuple[tuple[str, Row], ...]:
-    return tuple(
-        (id, row)
-        for id, row in check_rows(bench, inspection)
-        if (answer := inspection.answer(id)) is None or answer.mark is Mark.OPEN
+    """Those of them that nobody has answered yet."""
+    page = inspection.page
+    return tuple((id, row) for id, row in check_rows(bench, inspection) if mark(inspection, page, row) is Mark.OPEN)
+
+
+def awaited_scan(rules: Rules, inspection: Inspection) -> Row | None:
+    """The first open row of this page that waits for a code, if any."""
+    checklist = rules.checklist(inspection.product)
+    rows = checklist.steps(inspection.page) if checklist else ()
+    return next(
+        (row for row in rows if row.kind == "scan" and mark(inspection, inspection.page, row) is Mark.OPEN), None
     )
 
 
@@ -253,7 +296,7 @@ def _missing(bench: Bench, inspection: Inspection) -> Iterator[Message]:
         yield msg("whose is it? press the digit")
     if inspection.kind is Kind.UNIT and inspection.count > 1 and grade not in (None, Grade.NEW):
         yield msg("{n} units at once can only be sealed ones: b, then F7 1 for this unit alone", n=inspection.count)
-    if inspection.kind is Kind.UNIT and grade is None and not inspection.held:
+    if inspection.kind is Kind.UNIT and grade is None and not inspection.held and not quarantined(bench, inspection):
         yield msg("no grade yet: 1 to 6, or Enter for the questions")
     if (
         grade is not None

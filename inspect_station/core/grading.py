@@ -7,13 +7,29 @@ from inspect_station.core.rules import Rules, Step
 from inspect_station.message import Message, msg
 
 
+def mark(inspection: Inspection, page: str, step: Step) -> Mark:
+    """How a row of a checklist stands.
+
+    A photo row is answered by the picture in its slot and by nothing else; one that is owed counts as skipped.
+    """
+    answer = inspection.answer(f"{page}.{step.id}")
+    given = answer.mark if answer is not None else Mark.OPEN
+    if step.kind != "photo" or given is Mark.FAIL:
+        return given
+    picture = next((photo for photo in inspection.photos if photo.slot == step.slot), None)
+    if picture is None:
+        return Mark.SKIPPED if given is Mark.SKIPPED else Mark.OPEN
+    return Mark.PASS if picture.sha256 else Mark.SKIPPED
+
+
 def failed_steps(rules: Rules, inspection: Inspection) -> Iterator[tuple[str, Step]]:
     """Every checklist row that failed, with its page."""
-    checklist = rules.checklist(inspection.product)
+    latest = {answer.id: answer.mark for answer in inspection.answers}
+    failed = {id for id, given in latest.items() if given is Mark.FAIL}
+    checklist = rules.checklist(inspection.product) if failed else None
     for page in ("test", "lock", "wipe", "clean", "sterilise"):
         for step in checklist.steps(page) if checklist else ():
-            answer = inspection.answer(f"{page}.{step.id}")
-            if answer is not None and answer.mark is Mark.FAIL:
+            if f"{page}.{step.id}" in failed:
                 yield page, step
 
 
@@ -38,9 +54,9 @@ def _floors(rules: Rules, inspection: Inspection) -> Iterator[tuple[Grade, Reaso
             yield step.floor, Reason(code=f"{page}.{step.id}", message=message, met=False)
     checklist = rules.checklist(inspection.product)
     for step in checklist.test if checklist else ():
-        answer = inspection.answer(f"test.{step.id}")
-        if answer is None or step.kind != "measure" or not answer.value:
-            continue
+        answer = inspection.answer(f"test.{step.id}") if step.kind == "measure" else None
+        if answer is None or answer.mark is not Mark.PASS:
+            continue  # of a row that was skipped the value is the reason
         low = [floor for floor in step.floors if float(answer.value) < floor.below]
         if low:
             floor = worst(*(each.grade for each in low))

@@ -9,6 +9,7 @@ Pages: ``condition`` → ``question.<id>``… → ``test`` → ``grade`` → ``l
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from math import isfinite
 
 from stdnum import imei
 
@@ -28,9 +29,12 @@ from inspect_station.core.bench import (
     rejudged,
     row_rule,
     still_wanted,
+    undone_page,
 )
-from inspect_station.core.grading import failed_steps
+from inspect_station.core.gates import opened
+from inspect_station.core.grading import failed_steps, step_path
 from inspect_station.core.grading import grade as suggested
+from inspect_station.core.grading import mark as standing
 from inspect_station.core.records import (
     Answer,
     Change,
@@ -47,7 +51,8 @@ from inspect_station.core.records import (
     Rma,
     Role,
 )
-from inspect_station.core.view import view
+from inspect_station.core.rules import Step as Row
+from inspect_station.core.view import not_done_yet, view
 from inspect_station.message import Message, msg
 
 # ── What can be given ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -74,9 +79,25 @@ class AllPass:
 
 @dataclass(frozen=True)
 class Typed:
-    """A measured value, typed and entered."""
+    """A measured value, a text or a code, typed and entered."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A code was scanned that a row of this page waits for."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A row of this page left out, with the reason."""
+
+    row: str
+    reason: str
+    role: Role
 
 
 @dataclass(frozen=True)
@@ -176,6 +197,8 @@ Input = (
     | Accept
     | AllPass
     | Typed
+    | Scanned
+    | Skipped
     | Serial
     | Found
     | Unfound
@@ -272,6 +295,10 @@ def step(bench: Bench, inspection: Inspection, given: Input, *, by: str, at: dat
             return _all_pass(act)
         case Typed(text):
             return _typed(act, text)
+        case Scanned(text):
+            return _scanned(act, text)
+        case Skipped(row, reason, role):
+            return _skipped(act, row, reason, role)
         case Serial():
             return _serial(act, given)
         case Found(code, note):
@@ -339,7 +366,7 @@ def _worked_on(bench: Bench, inspection: Inspection) -> bool:
     checklist = bench.rules.checklist(inspection.product)
     rows = [(page, row) for page in ("test", "lock", "wipe") for row in (checklist.steps(page) if checklist else ())]
     answers = [inspection.answer(f"{page}.{row.id}") for page, row in rows if row.kind != "serial"]
-    return any(answer is not None and answer.mark in (Mark.PASS, Mark.FAIL) for answer in answers)
+    return any(answer is not None and answer.mark is not Mark.OPEN for answer in answers)
 
 
 def _grade_pressed(act: _Act, n: int) -> Step:
@@ -349,6 +376,8 @@ def _grade_pressed(act: _Act, n: int) -> Step:
     grade = Grade.by_digit(n)
     if grade is Grade.NEW and _worked_on(act.bench, inspection):
         return Step(inspection, msg("it was opened to be tested: not new any more"))
+    if grade is Grade.NEW and inspection.page == "grade":
+        return Step(inspection, msg("it was opened before: not new any more"))
     if inspection.count > 1 and grade is not Grade.NEW:
         return Step(
             inspection,
@@ -358,7 +387,7 @@ def _grade_pressed(act: _Act, n: int) -> Step:
             ),
         )
     chosen = inspection.but(chosen=grade, overrides=())
-    if grade is Grade.NEW:
+    if grade is Grade.NEW and not opened(act.bench.rules, chosen):
         chosen = act.answered(chosen, "condition.sealed", Mark.PASS)
     chosen = _forward(act.bench, chosen, act.at)
     if grade is Grade.NEW and chosen.page == "finish" and not still_wanted(act.bench, chosen):
@@ -402,26 +431,55 @@ def _option(act: _Act, n: int) -> Step:
     return Step(_forward(act.bench, answered, act.at))
 
 
+_ANSWERED_ALONE = {Mark.OPEN: Mark.PASS, Mark.PASS: Mark.FAIL, Mark.FAIL: Mark.OPEN, Mark.SKIPPED: Mark.PASS}
+
+
 def _toggled(act: _Act, row: str) -> Step:
     inspection = act.before
-    answer = inspection.answer(row)
-    known = row_rule(act.bench, inspection, row)
-    if known is not None and known.kind == "serial":
+    rule = row_rule(act.bench, inspection, row)
+    if rule is not None and rule.kind == "serial":
         return Step(inspection, msg("a serial number is scanned or typed, not ticked"))
-    failed = answer is None or answer.mark is not Mark.FAIL
-    toggled = act.answered(inspection, row, Mark.FAIL if failed else Mark.OPEN)
-    step_rule = row_rule(act.bench, inspection, row)
-    if step_rule is not None and step_rule.finding:
-        if failed:
-            toggled = act.found(toggled, step_rule.finding)
-        else:
-            still = {step.finding for _, step in failed_steps(act.bench.rules, toggled)}
-            gone = {step_rule.finding} - still
-            toggled = toggled.but(findings=tuple(each for each in toggled.findings if each.code not in gone))
-    if row == "finish.complete" and not failed:
+    answer = inspection.answer(row)
+    was = answer.mark if answer is not None else Mark.OPEN
+    now = Mark.OPEN if was is Mark.FAIL else Mark.FAIL
+    if rule is not None and rule.kind == "pass_fail":
+        now = _ANSWERED_ALONE[was]
+    toggled = _marked(act, inspection, row, rule, now)
+    if row == "finish.complete" and now is Mark.OPEN:
         lost = ("accessory_missing", "consumable_missing")
         toggled = toggled.but(findings=tuple(each for each in toggled.findings if each.code not in lost))
-    return Step(rejudged(act.bench, toggled), ask="accessory" if row == "finish.complete" and failed else "")
+    ask = "accessory" if row == "finish.complete" and now is Mark.FAIL else ""
+    return Step(rejudged(act.bench, toggled), ask=ask)
+
+
+def _marked(act: _Act, inspection: Inspection, row: str, rule: Row | None, mark: Mark, value: str = "") -> Inspection:
+    """The row answered so, and what its failing means found or taken back."""
+    answer = inspection.answer(row)
+    marked = act.answered(inspection, row, mark, value)
+    if rule is None or not rule.finding:
+        return marked
+    if mark is Mark.FAIL:
+        return act.found(marked, rule.finding)
+    if answer is None or answer.mark is not Mark.FAIL:
+        return marked
+    still = {step.finding for _, step in failed_steps(act.bench.rules, marked)}
+    gone = {rule.finding} - still
+    return marked.but(findings=tuple(each for each in marked.findings if each.code not in gone))
+
+
+def _skipped(act: _Act, row: str, reason: str, role: Role) -> Step:
+    inspection = act.before
+    rule = dict(check_rows(act.bench, inspection)).get(row)
+    if rule is None:
+        return Step(inspection, msg("there is no row to skip here"))
+    label = step_path(inspection, inspection.page, rule)
+    if rule.skip == "nobody":
+        return Step(inspection, msg("{row:data}: nobody may skip this", row=label))
+    if rule.skip == "supervisor" and role is not Role.SUPERVISOR:
+        return Step(inspection, msg("{row:data}: only a supervisor may skip this", row=label))
+    if not reason.strip():
+        return Step(inspection, msg("{row:data}: why is it skipped?", row=label))
+    return _page_done(act, _marked(act, inspection, row, rule, Mark.SKIPPED, reason.strip()))
 
 
 def _all_pass(act: _Act) -> Step:
@@ -447,10 +505,19 @@ def _rest(act: _Act, inspection: Inspection, mark: Mark) -> Inspection:
 
 
 def _page_done(act: _Act, inspection: Inspection) -> Step:
-    """Go on when every row is answered; otherwise stay, with the first value to enter in the field."""
-    if open_rows(act.bench, inspection):
-        return Step(rejudged(act.bench, inspection))
-    return Step(_forward(act.bench, inspection, act.at))
+    """Go on when every row is answered; otherwise stay, with the first value to enter in the field, or say what is
+    still to be answered."""
+    waiting = open_rows(act.bench, inspection)
+    if not waiting:
+        return Step(_forward(act.bench, inspection, act.at))
+    stays = rejudged(act.bench, inspection)
+    if any(row.kind == "tick" for _, row in waiting) or view(act.bench, stays).field is not None:
+        return Step(stays)
+    _, row = waiting[0]
+    label = step_path(inspection, inspection.page, row)
+    if row.kind == "photo":
+        return Step(stays, msg("{row:data}: p takes its picture", row=label))
+    return Step(stays, msg("{row:data}: press its digit, once = passes, twice = fails", row=label))
 
 
 def _accept(act: _Act) -> Step:
@@ -477,13 +544,14 @@ def _accept(act: _Act) -> Step:
 def _accept_checklist(act: _Act) -> Step:
     inspection = act.before
     rows = check_rows(act.bench, inspection)
-    failed = [row for id, row in rows if (answer := inspection.answer(id)) is not None and answer.mark is Mark.FAIL]
-    if not failed and all(id in {open_id for open_id, _ in open_rows(act.bench, inspection)} for id, _ in rows):
-        return Step(inspection, msg("nothing answered yet: Space = all pass, a digit marks what fails"))
-    if not failed:
+    failed = [row for _, row in rows if standing(inspection, inspection.page, row) is Mark.FAIL]
+    stopped = quarantined(act.bench, inspection)
+    if not failed and not stopped:
+        if len(open_rows(act.bench, inspection)) == len(rows):
+            return Step(inspection, msg("nothing answered yet: Space = all pass, a digit marks what fails"))
         return _page_done(act, inspection)
     gated = any(row.gate for row in failed) and inspection.page != "test"
-    ended = any(row.ends for row in failed) or quarantined(act.bench, inspection)
+    ended = any(row.ends for row in failed) or stopped
     rest = Mark.SKIPPED if ended else Mark.PASS
     if gated and inspection.page == "wipe":
         # A row that fails on the wipe page says nothing of the others: only what is attested counts as done.
@@ -494,32 +562,59 @@ def _accept_checklist(act: _Act) -> Step:
 def _typed(act: _Act, text: str) -> Step:
     inspection = act.before
     field = view(act.bench, inspection).field
-    if field is None:
+    rule = row_rule(act.bench, inspection, field.id) if field is not None else None
+    if field is None or rule is None:
         return Step(inspection, msg("nothing to enter here"))
-    row = row_rule(act.bench, inspection, field.id)
-    if row is None or row.kind == "serial":
-        return _serial(act, Serial(text))
+    match rule.kind:
+        case "serial":
+            return _serial(act, Serial(text))
+        case "measure":
+            return _measured(act, field.id, rule, text)
+        case _:
+            return _entered(act, field.id, rule, text)
+
+
+def _measured(act: _Act, id: str, rule: Row, text: str) -> Step:
+    inspection = act.before
     value = text.strip().replace(",", ".").removesuffix("%").strip()
     try:
         number = float(value)
     except ValueError:
+        number = float("nan")
+    if not isfinite(number):
         return Step(inspection, msg("{text} is not a number: type it again", text=text))
-    if not ((row.low is None or row.low <= number) and (row.high is None or number <= row.high)):
+    if not ((rule.low is None or rule.low <= number) and (rule.high is None or number <= rule.high)):
         return Step(
             inspection,
             msg(
                 "{text} {unit} is outside {low} to {high}: type it again",
                 text=text,
-                unit=row.unit,
-                low=f"{row.low:g}" if row.low is not None else "",
-                high=f"{row.high:g}" if row.high is not None else "",
+                unit=rule.unit,
+                low=f"{rule.low:g}" if rule.low is not None else "",
+                high=f"{rule.high:g}" if rule.high is not None else "",
             ),
         )
-    entered = act.answered(inspection, field.id, Mark.PASS, f"{number:g}")
-    for floor in row.floors:
+    entered = _marked(act, inspection, id, rule, Mark.PASS, f"{number:g}")
+    for floor in rule.floors:
         if floor.finding and number < floor.below:
             entered = act.found(entered, floor.finding)
     return _page_done(act, entered)
+
+
+def _entered(act: _Act, id: str, rule: Row, text: str) -> Step:
+    """A text or a code: it must look as the row wants it."""
+    inspection, entered = act.before, text.strip()
+    if not entered or not rule.takes(entered):
+        label = step_path(inspection, inspection.page, rule)
+        return Step(inspection, msg("{text} is not what belongs to “{row:data}”: again", text=entered, row=label))
+    return _page_done(act, _marked(act, inspection, id, rule, Mark.PASS, entered))
+
+
+def _scanned(act: _Act, text: str) -> Step:
+    row = next(((id, row) for id, row in open_rows(act.bench, act.before) if row.kind == "scan"), None)
+    if row is None:
+        return Step(act.before, msg("no row of this page waits for a code"))
+    return _entered(act, *row, text)
 
 
 def _serial(act: _Act, given: Serial) -> Step:
@@ -642,6 +737,9 @@ def _back(act: _Act) -> Step:
 
 def _finish(act: _Act) -> Step:
     inspection = act.before
+    undone = undone_page(act.bench, inspection)
+    if undone:
+        return Step(_go(inspection, undone, act.at), not_done_yet(undone))
     wants = still_wanted(act.bench, inspection)
     if wants:
         return Step(inspection, wants[0])
@@ -685,6 +783,11 @@ def reopened(unit: Inspection, *, by: str) -> Inspection:
         discount=None,
         reasons=(),
         gates=(),
+        route="",
+        refund="",
+        refund_amount=None,
+        refund_means="",
+        refund_reasons=(),
         case=None,
         dock=(),
         wipe=None,
@@ -695,12 +798,24 @@ def reopened(unit: Inspection, *, by: str) -> Inspection:
 
 
 def refurbished(unit: Inspection, *, by: str) -> Inspection:
-    """A unit that comes back to the bench reopens at cleaning; its earlier grade is kept beside the new one."""
-    earlier = (*unit.earlier_grades, unit.grade) if unit.grade else unit.earlier_grades
-    rows = tuple(answer for answer in unit.answers if not answer.id.startswith("finish."))
-    again = reopened(unit, by=by)
-    return again.but(
-        answers=rows, earlier_grades=earlier, page="finish", chosen=unit.chosen, revision=unit.revision + 1
+    """A unit that comes back to the bench is cleaned and graded again; its earlier grades are kept beside the new one.
+
+    Tests, locks and the wipe stay answered: their pages come up only where something failed, or is open. What was
+    repaired is tested first. Questions that say a grade are asked anew.
+    """
+    asked_anew = ("finish.", "question.")
+    repaired = unit.grade is Grade.DEFECTIVE and "test" in unit.trail
+    return reopened(unit, by=by).but(
+        answers=tuple(
+            answer for answer in unit.answers if not answer.id.startswith(asked_anew) or answer.id == "question.hygiene"
+        ),
+        earlier_grades=(*unit.earlier_grades, unit.grade) if unit.grade else unit.earlier_grades,
+        page="test" if repaired else "grade",
+        trail=(),
+        chosen=None,
+        overrides=(),
+        rerouted=(),
+        revision=unit.revision + 1,
     )
 
 

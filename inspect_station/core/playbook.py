@@ -38,6 +38,7 @@ class SellerSettings(Seller):
     code: Name
     name: Name
     not_met: Literal["ask", "tell"] = "ask"
+    missing_date: Literal["ask", "accept"] = "ask"
     discount_by: Literal["warehouse", "seller"] = "warehouse"
     defective: Literal["return_to_seller", "recycle", "destroy"] = "return_to_seller"
     packaging_damaged: Literal["restock", "clearance"] = "clearance"

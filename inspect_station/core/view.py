@@ -4,8 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from inspect_station.core import decide
-from inspect_station.core.bench import Bench, attests, check_rows, open_rows, options, path, question_of, still_wanted
+from inspect_station.core.bench import (
+    Bench,
+    attests,
+    check_rows,
+    open_rows,
+    options,
+    path,
+    question_of,
+    still_wanted,
+    undone_page,
+)
 from inspect_station.core.decide import Decision
+from inspect_station.core.grading import mark
 from inspect_station.core.photos import due_slots
 from inspect_station.core.records import (
     Grade,
@@ -34,6 +45,10 @@ class RowView:
     unit: str = ""
     hint: Words | Message | None = None
     chosen: bool = False
+    kind: str = "tick"
+    """Of a checklist row: how it is answered (`rules.Step.kind`)."""
+    skip: str = "nobody"
+    """Who may leave it out: ``nobody``, ``operator`` or ``supervisor``."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,9 @@ class Field:
     label: Words | Message
     unit: str = ""
     text: bool = False
-    """Letters belong to it too: a serial number typed by hand."""
+    """Letters belong to it too."""
+    serial: bool = False
+    """A serial number: typed by hand it is looked up like one that is scanned."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,11 @@ PAGES = {
 """The pages in one word each; all questions are one."""
 
 
+def not_done_yet(page: str) -> Message:
+    """What Enter on the finish page says, and where it leads, while a check page is still open."""
+    return msg("not done yet: {page:word}", page=PAGES[page].text)
+
+
 def view(bench: Bench, inspection: Inspection) -> View:
     """The current page, as a value; the screen only paints it."""
     page = inspection.page
@@ -163,6 +185,8 @@ def _condition_view(bench: Bench, inspection: Inspection) -> View:
     more = ("wrong", "empty", "count", "postmark", "criteria") if start else ()
     checklist = bench.rules.checklist(inspection.product)
     title = TITLES[inspection.page]
+    if not start and inspection.earlier_grades:
+        title = msg("Cleaned? Grade again. Before: {grade:data}", grade=f"grade.{inspection.earlier_grades[-1]}")
     if start and checklist is not None and checklist.serial and not _serial_read(checklist, inspection):
         title = TITLES[checklist.serial]
     return View(
@@ -207,24 +231,32 @@ def _question_view(bench: Bench, inspection: Inspection) -> View:
     )
 
 
+_ENTERED = ("measure", "text", "scan", "serial")
+"""Kinds of rows that are answered by entering something."""
+
+
 def _check_view(bench: Bench, inspection: Inspection) -> View:
     decision, due = _common(bench, inspection)
-    answers = {id: inspection.answer(id) for id, _ in check_rows(bench, inspection)}
     rows = tuple(
         RowView(
             id=id,
             label=row.label,
-            mark=answer.mark if (answer := answers[id]) is not None else Mark.OPEN,
-            value=answer.value if answer is not None else "",
+            mark=mark(inspection, inspection.page, row),
+            value=answer.value if (answer := inspection.answer(id)) is not None else "",
             unit=row.unit,
+            kind=row.kind,
+            skip=row.skip,
         )
         for id, row in check_rows(bench, inspection)
     )
     waiting = open_rows(bench, inspection)
+    entered = [(id, row) for id, row in waiting if row.kind in _ENTERED]
     field = None
-    if waiting and all(row.kind != "tick" for _, row in waiting):
-        id, row = waiting[0]
-        field = Field(id=id, label=row.label, unit=row.unit, text=row.kind == "serial")
+    if entered and all(row.kind != "tick" for _, row in waiting):
+        id, row = entered[0]
+        serial = row.kind == "serial"
+        field = Field(id=id, label=row.label, unit=row.unit, text=row.kind != "measure", serial=serial)
+    skippable = any(row.skip != "nobody" for _, row in waiting)
     return View(
         page=inspection.page,
         title=TITLES[inspection.page],
@@ -232,13 +264,14 @@ def _check_view(bench: Bench, inspection: Inspection) -> View:
         field=field,
         decision=decision,
         due=due,
-        keys=_keys(bench, inspection, "all_pass", "toggle", "accept"),
+        keys=_keys(bench, inspection, "all_pass", "toggle", "accept", *(("skip",) if skippable else ())),
         path=path(bench, inspection),
     )
 
 
 def _finish_view(bench: Bench, inspection: Inspection) -> View:
     decision, due = _common(bench, inspection)
+    undone = undone_page(bench, inspection)
     rows = tuple(
         RowView(
             id=id,
@@ -253,7 +286,7 @@ def _finish_view(bench: Bench, inspection: Inspection) -> View:
         rows=rows,
         decision=decision,
         due=due,
-        wants=still_wanted(bench, inspection),
+        wants=(*((not_done_yet(undone),) if undone else ()), *still_wanted(bench, inspection)),
         why=decide.why(bench.rules, _photographed(inspection, due), decision),
         keys=_keys(bench, inspection, "accept", *(("toggle",) if rows else ()), "edit", "override", "criteria"),
         path=path(bench, inspection),

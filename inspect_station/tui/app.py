@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -29,7 +30,19 @@ from inspect_station.tui import desk, overlay, parcel, unit
 from inspect_station.tui.hands import Hands
 from inspect_station.tui.keymap import Keymap
 from inspect_station.tui.paper import Paper, Part, ink
-from inspect_station.tui.scene import AtDesk, Banner, Effect, OnParcel, OnUnit, Photos, Scene, SignIn, Turn
+from inspect_station.tui.scene import (
+    AtDesk,
+    Banner,
+    Effect,
+    OnParcel,
+    OnUnit,
+    Photos,
+    Scene,
+    Shot,
+    SignIn,
+    Turn,
+    Writing,
+)
 from inspect_station.tui.terminal import Silence, Terminal
 from inspect_station.tui.widgets import Block, Picture, Sheet
 
@@ -261,7 +274,8 @@ class StationApp(App[int]):
         match self.scene.place:
             case OnUnit() as place:
                 operator = self.station.operator.name if self.station.operator else ""
-                return unit.parts(paper, place, operator, height)
+                over = self.scene.over
+                return unit.parts(paper, place, operator, height, over if isinstance(over, Writing) else None)
             case OnParcel(arrived):
                 return parcel.parts(paper, arrived, self._sellers, height - below)
             case _:
@@ -287,15 +301,20 @@ class StationApp(App[int]):
         shot.show(path, 30, high)
         shot.styles.offset = (0, max(0, height - below - high - 2))
         large = self.query_one("#large")
-        shown = isinstance(scene.over, Photos) and bool(photos)
-        large.set_class(shown, "-shown")
-        index = scene.over.index if isinstance(scene.over, Photos) else 0
-        path = self.station.blobs.path(photos[index].sha256) if shown and photos[index].sha256 else None
-        if shown:
-            slot = unit.slot(paper, photos[index].slot)
-            title = msg("photo {n} of {total}: {slot}", n=index + 1, total=len(photos), slot=slot)
-            large.border_title = Content(paper.say(title))
-        self.query_one("#photo", Picture).show(path, paper.width - 2, height - 2)
+        picture = scene.over.sheet if isinstance(scene.over, Photos) else None
+        shown = self._large(paper, picture) if isinstance(picture, Shot) else None
+        large.set_class(shown is not None, "-shown")
+        if isinstance(picture, Shot):
+            large.border_title = Content(paper.say(picture.title))
+            large.border_subtitle = Content(paper.say(picture.caption)).truncate(paper.width - 4, ellipsis=True)
+        self.query_one("#photo", Picture).show(shown, paper.width - 2, height - 2)
+
+    def _large(self, paper: Paper, shot: Shot) -> Path | str:
+        """The file of a picture; what is said instead where there is none."""
+        if not shot.sha256:
+            return paper.say(msg("this photo is owed: it was not taken yet"))
+        path = self.station.blobs.path(shot.sha256)
+        return path if path.is_file() else paper.say(msg("this picture is not on this station's disk"))
 
     # ── Keys in ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from inspect_station.core.records import Inspection
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import Arrived, Desk
 from inspect_station.station import Station
-from inspect_station.tui.hands import parcel_title, waiting
+from inspect_station.tui.hands import overdue, parcel_title, waiting
 from inspect_station.tui.paper import CALM, DIM, FATES, INKS, LOOK, OK, ROUTES, Paper, Part, ink, stack
 from inspect_station.tui.scene import AtDesk, Scene, SignIn, is_claim
 
@@ -104,9 +104,12 @@ def _today(paper: Paper, desk: Desk) -> list[Content]:
 
 def _waiting(paper: Paper, scene: Scene, place: AtDesk) -> list[Content]:
     listed = waiting(scene)
+    late = _late(paper, scene.desk)
+    room = WAITING_LINES - len(late)
+    shown = room if len(listed) <= room else room - 1
+    first = max(0, place.picked - shown)
     lines: list[Content] = []
-    first = max(0, place.picked - WAITING_LINES)
-    for number, each in enumerate(listed[first:], start=first + 1):
+    for number, each in enumerate(listed[first : first + shown], start=first + 1):
         chosen = number == place.picked
         lead = ink(" ▸ " if chosen else "   ", CALM)
         if isinstance(each, Arrived):
@@ -119,15 +122,17 @@ def _waiting(paper: Paper, scene: Scene, place: AtDesk) -> list[Content]:
         if lead.cell_length + text.cell_length + len(hint) + 2 > paper.width:
             hint = ""
         lines.append(paper.spread((lead + text).truncate(paper.width, ellipsis=True), ink(hint, DIM)))
-    desk = scene.desk
-    if desk.overdue:
-        said = msgn("{n} unit is over time since receipt", "{n} units are over time since receipt", n=desk.overdue)
-        lines.append(paper.spread(ink("   ! ", LOOK) + ink(paper.say(said)), ink(paper.say(msg("F4 shows")), DIM)))
-    lines = lines or [ink(f"   {paper.say(msg('Nothing waits.'))}", DIM)]
-    if len(lines) > WAITING_LINES:
-        more = msgn("{n} more: F4", "{n} more: F4", n=len(lines) - WAITING_LINES + 1)
-        lines = [*lines[: WAITING_LINES - 1], ink(f"   … {paper.say(more)}", DIM)]
+    if len(listed) > shown:
+        more = msgn("{n} more: F4", "{n} more: F4", n=len(listed) - shown)
+        lines.append(ink(f"   … {paper.say(more)}", DIM))
+    lines = [*lines, *late] or [ink(f"   {paper.say(msg('Nothing waits.'))}", DIM)]
     return lines + [ink("")] * (WAITING_LINES - len(lines))
+
+
+def _late(paper: Paper, desk: Desk) -> list[Content]:
+    """How much is over its time."""
+    hint = ink(paper.say(msg("F4 shows")), DIM)
+    return [paper.spread(ink("   ! ", LOOK) + ink(paper.say(said)), hint) for said in overdue(desk)]
 
 
 def _last(paper: Paper, desk: Desk, count: int) -> list[Content]:

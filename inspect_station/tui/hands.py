@@ -3,9 +3,10 @@
 Because a key only makes the next scene, a key that turns out to begin a scan is taken back by keeping the scene before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from textwrap import wrap
 from threading import Event
 from typing import Any
 
@@ -13,15 +14,19 @@ from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan, ScanKind, clean
 from inspect_station.core.bench import accessories, offers
 from inspect_station.core.inspection import Step
-from inspect_station.core.records import Grade, Inspection, Kind, Outcome, Role
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark, Operator, Outcome, Role
+from inspect_station.core.rows import Words
+from inspect_station.dock import SupervisorNeeded
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import (
     Arrived,
+    Desk,
     Finished,
     Given,
     Known,
     LineSeen,
     Opened,
+    Pending,
     Photographed,
     PinNeeded,
     Proposed,
@@ -48,11 +53,14 @@ from inspect_station.tui.scene import (
     Page,
     Photos,
     Scene,
+    Shot,
     SignIn,
     Turn,
     Type,
+    Writing,
     helped,
     possible,
+    slot_words,
 )
 
 NO_ANSWER = (ScanKind.BADGE, ScanKind.REJECTED)
@@ -60,6 +68,9 @@ NO_ANSWER = (ScanKind.BADGE, ScanKind.REJECTED)
 
 LONGEST = 128
 """Characters in a field; longer codes are not read either."""
+
+PAGE_SIGNS, LINE_SIGNS = 900, 80
+"""Signs of text on one page of criteria, and what a line that is not full costs: they fit into 24 lines."""
 
 LOST = ("accessory_missing", "consumable_missing")
 """Findings that ask which accessory."""
@@ -72,6 +83,27 @@ def _edited(text: str, key: str) -> str | None:
     if len(key) == 1 and key.isprintable() and len(text) < LONGEST:
         return text + key
     return None
+
+
+def _written(writing: Writing, key: str) -> Writing:
+    """The text and its cursor after a key."""
+    text, at = writing.text, writing.at
+    match key:
+        case "left":
+            return replace(writing, at=max(0, at - 1))
+        case "right":
+            return replace(writing, at=min(len(text), at + 1))
+        case "home":
+            return replace(writing, at=0)
+        case "end":
+            return replace(writing, at=len(text))
+        case "backspace" if at:
+            return replace(writing, text=text[: at - 1] + text[at:], at=at - 1)
+        case "delete":
+            return replace(writing, text=text[:at] + text[at + 1 :])
+    if len(key) == 1 and key.isprintable() and len(text) < LONGEST:
+        return replace(writing, text=text[:at] + key + text[at:], at=at + 1)
+    return writing
 
 
 def _day(text: str, latest: date) -> date | None:
@@ -117,6 +149,8 @@ class Hands:
             return self.press(scene, key) if key else self._nothing(scene, scan.text)
         if isinstance(scene.over, Type) and scene.over.asks_code and scan.kind not in NO_ANSWER:
             return scene.over.submit(scene.but(over=None, banner=None), clean(text, LONGEST))
+        if isinstance(scene.over, Type) and scene.over.badge is not None and scan.kind is not ScanKind.REJECTED:
+            return scene.over.badge(scene.but(over=None, banner=None), text)
         unit = scene.unit
         current = unit.inspection if unit else None
         parcel = scene.place.arrived.parcel if isinstance(scene.place, OnParcel) else None
@@ -182,6 +216,8 @@ class Hands:
                 case Type() as field, _:
                     typed = _edited(field.text, sign)
                     scene = scene if typed is None else scene.but(over=replace(field, text=typed))
+                case Writing() as writing, _:
+                    scene = scene.but(over=_written(writing, sign))
                 case None, (SignIn() | AtDesk()) as place:
                     typed = _edited(place.typed, sign)
                     scene = scene if typed is None else scene.but(place=replace(place, typed=typed))
@@ -199,6 +235,8 @@ class Hands:
         """What the station answered to a scan or a verb."""
         clear = scene.but(over=None, picture="")
         match result:
+            case SupervisorNeeded(said, _, then):
+                return self._as_supervisor(clear, lambda now, by: self._do(now, lambda: then(by)), said)
             case Said(title, hint):
                 return Turn(scene.but(banner=Banner("look", title, hint)))
             case Message():
@@ -242,6 +280,62 @@ class Hands:
                 place = clear.place.behind if isinstance(clear.place, SignIn) else clear.place
                 return Turn(clear.but(place=place, banner=Banner("ok", said)))
         return Turn(clear)
+
+    def _as_supervisor(
+        self, scene: Scene, then: Callable[[Scene, Operator], Turn], what: Message | None = None
+    ) -> Turn:
+        """What only a supervisor may do, in the supervisor's name: badge, PIN, ``then``. Whoever works stays signed in.
+
+        A supervisor who works here is not asked. ``what`` is said with the question; Esc leaves everything as it was.
+        """
+        works = self.station.operator
+        if works is not None and works.role is Role.SUPERVISOR:
+            return then(scene, works)
+
+        def ask(now: Scene, code: str) -> Turn:
+            return self._do(now, lambda: self.station.vouch(self.station.read(code)), known)
+
+        badge = Type(
+            msg("Scan a supervisor's badge"),
+            ask,
+            what or msg("only a supervisor may do this; Esc leaves everything as it was"),
+            masked=True,
+            badge=ask,
+        )
+
+        def known(now: Scene, result: PinNeeded | Said) -> Turn:
+            if isinstance(result, Said):
+                return again(now, result)
+
+            def check(later: Scene, pin: str) -> Turn:
+                return self._do(later, lambda: self.station.vouched(result.operator, pin), proven)
+
+            return Turn(now.but(over=Type(result.said, check, what, masked=True, badge=ask)))
+
+        def proven(now: Scene, result: Operator | Said) -> Turn:
+            return again(now, result) if isinstance(result, Said) else then(now, result)
+
+        def again(now: Scene, said: Said) -> Turn:
+            return Turn(now.but(over=badge, banner=Banner("look", said.title, said.hint)))
+
+        return Turn(scene.but(over=badge, banner=None))
+
+    def _with_right(self, scene: Scene, unit: OnUnit, given: life.Overridden | life.Skipped, what: Message) -> Turn:
+        """An input that names a role: given in the operator's own name where that is enough, else a supervisor's."""
+        works = self.station.operator
+        own = replace(given, role=works.role if works else Role.OPERATOR)
+        higher = replace(given, role=Role.SUPERVISOR)
+
+        def changes(tried: life.Input) -> bool:
+            return self.station.step(unit.bench, unit.inspection, tried).inspection != unit.inspection
+
+        if changes(own) or not changes(higher):
+            return self._given(scene, unit, own)
+
+        def then(now: Scene, supervisor: Operator) -> Turn:
+            return self._given(now, now.unit, higher, by=supervisor) if now.unit else Turn(now)
+
+        return self._as_supervisor(scene, then, what)
 
     def _accepting(self, proposed: Proposed) -> Callable[[Scene], Turn]:
         def accept(scene: Scene) -> Turn:
@@ -289,16 +383,15 @@ class Hands:
                 return self._in_list(scene, choose, key)
             case Type() as field:
                 return self._in_field(scene, field, key)
-            case Photos(index):
-                if self.keymap.find(key, ("next",)) and scene.unit:
-                    return Turn(scene.but(over=Photos((index + 1) % len(scene.unit.inspection.photos))))
-                return Turn(scene.but(over=None))
+            case Writing() as writing:
+                return self._in_text(scene, writing, key)
+            case Photos(sheets, index) as shown:
+                more = self.keymap.find(key, ("next",)) and len(sheets) > 1
+                return Turn(scene.but(over=replace(shown, index=(index + 1) % len(sheets)) if more else None))
             case Help(page):
                 last = (len(helped(self.keymap, scene)) - 1) // HELP_PAGE
-                more = self.keymap.find(key, ("next",)) and page < last
-                return Turn(scene.but(over=Help(page + 1) if more else None))
-            case Page():
-                return Turn(scene.but(over=None))
+                on = self.keymap.find(key, ("next",)) and page < last
+                return Turn(scene.but(over=Help(page + 1) if on else None))
         match scene.place:
             case SignIn() as sign_in:
                 return self._at_sign_in(scene, sign_in, key)
@@ -346,6 +439,19 @@ class Hands:
                 return field.submit(scene.but(over=None, banner=None), entered) if entered else Turn(scene)
         text = _edited(field.text, DIGITS.get(key, key) if field.numeric else key)
         return Turn(scene if text is None else scene.but(over=replace(field, text=text)))
+
+    def _in_text(self, scene: Scene, writing: Writing, key: str) -> Turn:
+        """A key in the text that says why, while it is edited on its page."""
+        match self.keymap.find(key, possible(scene)):
+            case "close":
+                return Turn(scene.but(over=None, banner=None))
+            case "submit":
+                left = scene.but(over=None, banner=None)
+                text = clean(writing.text)
+                if text == writing.was or scene.unit is None:
+                    return Turn(left)  # what was built goes on following the findings
+                return self._given(left, scene.unit, life.Reworded(text))
+        return Turn(scene.but(over=_written(writing, key)))
 
     # ── At the desk ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -395,7 +501,7 @@ class Hands:
                 lpn = desk.card.lpn if desk.card else ""
                 return self._do(scene, lambda: self.station.reprint(lpn))
             case "waiting":
-                return Turn(scene.but(over=self._waiting(scene), banner=None))
+                return self._do(scene, self.station.pending, self._waiting)
             case "resume":
                 last = len(waiting(scene))
                 return Turn(scene.but(place=replace(desk, picked=min(desk.picked + 1, last))))
@@ -403,6 +509,8 @@ class Hands:
                 return self._look(scene)
             case "match" if desk.card:
                 return Turn(scene.but(over=self._match(desk.card.lpn), banner=None))
+            case "redirect" if desk.card:
+                return self._elsewhere(scene, desk.card)
             case "printer":
                 return Turn(scene.but(over=self._printer(), banner=None))
             case "search":
@@ -441,6 +549,43 @@ class Hands:
             msg("RMA, order, tracking, serial, EAN or title: scan or type it"),
             asks_code=True,
         )
+
+    def _elsewhere(self, scene: Scene, card: Inspection) -> Turn:
+        """Another place for a finished unit: where, why, and in which supervisor's name."""
+
+        def listed(now: Scene, result: tuple[Disposition, ...] | Said) -> Turn:
+            if isinstance(result, Said):
+                return self.arrive(now, result)
+            places = self.station.rules.places
+            entries = tuple(Entry(places[each], each) for each in result)
+            title = msg("Where does {lpn} go instead?", lpn=card.lpn)
+            return Turn(now.but(over=Choose(title, entries, asked, tuple(closed(card)))))
+
+        def closed(unit: Inspection) -> Iterator[Message]:
+            if not unit.verdict.ours:
+                yield msg("it is still the customer's until the seller accepts it")
+            for gate in unit.gates:
+                yield msg("{gate:data}: closed to resale, for everybody", gate=f"gate.{gate}")
+
+        def asked(now: Scene, to: Disposition) -> Turn:
+            title = msg("Why does {lpn} go there: {place:data}?", lpn=card.lpn, place=f"place.{to}")
+            hint = msg("the ground for destroying it; it is kept") if to is Disposition.DESTROY else None
+            return Turn(now.but(over=Type(title, lambda later, reason: ordered(later, to, reason), hint)))
+
+        def ordered(now: Scene, to: Disposition, reason: str) -> Turn:
+            def then(later: Scene, by: Operator) -> Turn:
+                return self._do(later, lambda: self.station.reroute(card.lpn, to, reason, by=by), sent)
+
+            what = msg("{lpn} goes there instead: {place:data}", lpn=card.lpn, place=f"place.{to}")
+            return self._as_supervisor(now, then, what)
+
+        def sent(now: Scene, result: Known | Said) -> Turn:
+            turn = self.arrive(now, result)
+            if isinstance(result, Said):
+                return turn
+            return replace(turn, scene=turn.scene.but(banner=Banner("ok", result.said)))
+
+        return self._do(scene, lambda: self.station.destinations(card.lpn), listed)
 
     def _printer(self) -> Choose:
         """The roll is changed: hold the queue, try the new roll, go on."""
@@ -486,7 +631,7 @@ class Hands:
             return Turn(scene.but(place=replace(desk, picked=0)))
         return self._resume(scene, lines[desk.picked - 1])
 
-    def _resume(self, scene: Scene, chosen: Waiting | Arrived) -> Turn:
+    def _resume(self, scene: Scene, chosen: Waiting | Arrived | Inspection) -> Turn:
         match chosen:
             case Arrived():
                 return Turn(scene.but(place=OnParcel(chosen), banner=None))
@@ -494,11 +639,14 @@ class Hands:
                 return self._do(scene, lambda: self.station.resume(draft))
             case Waiting(lpn=lpn, label=label) if label:
                 return self._settle(scene, lpn, label)
-            case Waiting(lpn=lpn) if lpn:
+            case Waiting(parcel=parcel) if parcel:
+                return self._do(scene, lambda: self.station.look_into(parcel))
+            case Waiting(lpn=lpn) | Inspection(lpn=lpn) if lpn:
                 return self._do(scene, lambda: self.station.scan(lpn))
         return Turn(scene)
 
-    def _waiting(self, scene: Scene) -> Choose:
+    def _waiting(self, scene: Scene, pending: Pending) -> Turn:
+        """F4: what is in doubt, then what is due, and for a supervisor the units that bear a signal."""
         desk = scene.desk
         notes = [
             msgn(
@@ -515,25 +663,43 @@ class Hands:
             if n
         ]
         notes += [msgn("{n} photo is owed", "{n} photos are owed", n=n) for n in (desk.photos_owed,) if n]
-        notes += [
-            msgn("{n} unit is over time since receipt", "{n} units are over time since receipt", n=n)
-            for n in (desk.overdue,)
-            if n
-        ]
+        notes += overdue(desk)
         notes += [
             msgn("{n} record waits for the hub", "{n} records wait for the hub", n=n)
             for n in (desk.events_waiting,)
             if n and self.station.config.upstream.enabled
         ]
-        if not notes and not waiting(scene):
+        notes += [
+            msgn("{n} more case is open, due later", "{n} more cases are open, due later", n=n)
+            for n in (pending.cases_left,)
+            if n
+        ]
+        notes += [msgn("{n} more marked unit", "{n} more marked units", n=n) for n in (pending.marked_left,) if n]
+        entries = [self._due(each) for each in pending.waiting]
+        entries += [self._marked(unit) for unit in pending.marked]
+        if not notes and not entries:
             notes = [msg("Nothing waits.")]
-        entries = tuple(
-            Entry(each.text, each, detail=each.lpn, sign=each.sign)
-            if isinstance(each, Waiting)
-            else Entry(parcel_title(each), each, sign="▶")
-            for each in waiting(scene)
-        )
-        return Choose(msg("Waiting for you"), entries, self._resume, tuple(notes))
+        return Turn(scene.but(over=Choose(msg("Waiting for you"), tuple(entries), self._resume, tuple(notes))))
+
+    def _due(self, each: Waiting) -> Entry:
+        """What waits, since when, until when and for whom."""
+        label = each.text if not each.lpn else f"{each.lpn}  {self.station.voice().say(each.text)}"
+        if each.clock is None:
+            return Entry(label, each, sign=each.sign)
+        now, voice = self.station.clock(), self.station.voice()
+        started, late = each.clock.started_at, each.clock.breached(now)
+        today = self.station.today(started) == self.station.today()
+        since = voice.time(started) if today else voice.day(self.station.today(started))
+        minutes = int(abs(each.clock.due_at - now).total_seconds()) // 60
+        span = f"{minutes // 60} h" if minutes >= 60 else f"{minutes} min"
+        said = msg("{since} · due in {span} · {owner}", since=since, span=span, owner=each.owner)
+        if late:
+            said = msg("{since} · {span} over · {owner}", since=since, span=span, owner=each.owner)
+        return Entry(label, each, detail=said, sign="!" if late else each.sign)
+
+    def _marked(self, unit: Inspection) -> Entry:
+        """A unit with what a supervisor should look at."""
+        return Entry(unit.lpn, unit, detail=unit.signals[0].message, sign="▲")
 
     def _search(self, scene: Scene, text: str) -> Turn:
         return self._do(scene, lambda: self.station.search(text), lambda now, hits: self._hits(now, text, hits))
@@ -640,9 +806,11 @@ class Hands:
                 return self._given(scene, unit, life.Digit(0))
             case "grade" | "option" | "toggle":
                 return self._given(scene, unit, life.Digit(int(DIGITS.get(key, key)), unit.offset))
-            case "accept" | "questions" if view.field is not None and view.field.text and unit.typed:
+            case "accept" | "questions" if view.field is not None and view.field.serial and unit.typed:
                 # A serial number that is typed counts like one that is scanned: it is looked up.
                 return self._do(scene, lambda: self.station.scan(unit.typed, unit.inspection))
+            case "accept" if view.field is not None and view.field.text and not unit.typed and "skip" in view.keys:
+                return self._skip(scene, unit)  # where letters are text, the key cannot say it
             case "accept" | "questions":
                 turn = self._given(scene, unit, life.Typed(unit.typed) if unit.typed else life.Accept())
                 if view.field is not None and turn.scene == scene.but(banner=None):
@@ -650,6 +818,8 @@ class Hands:
                 return turn
             case "all_pass":
                 return self._given(scene, unit, life.AllPass())
+            case "skip":
+                return self._skip(scene, unit)
             case "next_nine":
                 offset = unit.offset + 9 if unit.offset + 9 < len(view.rows) else 0
                 return Turn(scene.but(place=replace(unit, offset=offset, cursor=-1)))
@@ -676,23 +846,26 @@ class Hands:
                     lambda now, said: Turn(now.but(place=AtDesk(), banner=_info(said))),
                 )
             case "view":
-                return Turn(scene.but(over=Photos(len(unit.inspection.photos) - 1), banner=None))
+                return Turn(scene.but(over=self._photos(unit), banner=None))
             case "help":
                 return Turn(scene.but(over=Help()))
             case "camera":
                 return self._look(scene)
             case "criteria":
-                return Turn(scene.but(over=self._criteria(unit)))
+                return Turn(scene.but(over=self._criteria(unit), banner=None))
             case "override":
                 return Turn(scene.but(over=self._override(), banner=None))
             case "match":
                 return Turn(scene.but(over=self._match(unit.inspection.lpn), banner=None))
-            case "count" | "postmark" | "edit" | "note" | "hold":
+            case "edit":
+                text = self.station.voice().join(view.why)
+                return Turn(scene.but(over=Writing(text, len(text), text), banner=None))
+            case "count" | "postmark" | "note" | "hold":
                 return Turn(scene.but(over=self._field(unit, id), banner=None))
         return self._nothing(scene, key)
 
-    def _given(self, scene: Scene, unit: OnUnit, given: life.Input) -> Turn:
-        return self._stepped(scene, unit, self.station.step(unit.bench, unit.inspection, given))
+    def _given(self, scene: Scene, unit: OnUnit, given: life.Input, by: Operator | None = None) -> Turn:
+        return self._stepped(scene, unit, self.station.step(unit.bench, unit.inspection, given, by=by))
 
     def _stepped(self, scene: Scene, unit: OnUnit, step: Step) -> Turn:
         moved = step.inspection.page != unit.inspection.page
@@ -721,6 +894,22 @@ class Hands:
             return self._given(scene, scene.unit, given(value)) if scene.unit else Turn(scene)
 
         return submit
+
+    def _skip(self, scene: Scene, unit: OnUnit) -> Turn:
+        """The row that the cursor stands on, else the first open one that may be skipped, else the first: why?"""
+        rows = unit.view.rows
+        waiting = [row for row in rows if row.mark is Mark.OPEN]
+        row = rows[unit.cursor] if unit.cursor >= 0 else next(row for row in waiting if row.skip != "nobody")
+        if row.skip == "nobody":
+            return self._given(scene, unit, life.Skipped(row.id, "", Role.OPERATOR))
+        said = self.station.voice().say(row.label)
+
+        def submit(now: Scene, reason: str) -> Turn:
+            given = life.Skipped(row.id, reason, Role.OPERATOR)
+            what = msg("only a supervisor may skip “{row}”", row=said)
+            return self._with_right(now, now.unit, given, what) if now.unit else Turn(now)
+
+        return Turn(scene.but(over=Type(msg("Skip “{row}”: why?", row=said), submit), banner=None))
 
     def _photographed(self, scene: Scene, result: Photographed) -> Turn:
         if scene.unit is None:
@@ -768,19 +957,56 @@ class Hands:
         )
         return Choose(msg("What is missing?"), entries, self._into(lambda value: life.Found(*value)))
 
-    def _criteria(self, unit: OnUnit) -> Page:
-        grades = self.station.rules.grades
-        lines = tuple(
-            (grades[Grade(grade)].label, text) for grade, text in unit.bench.seller.criteria.items() if grade in grades
+    def _photos(self, unit: OnUnit) -> Photos:
+        """The unit's photos; the last one first in view."""
+        photos = unit.inspection.photos
+        voice = self.station.voice()
+        shots = tuple(
+            Shot(
+                msg("photo {n} of {total}: {slot}", n=n, total=len(photos), slot=voice.say(slot_words(photo.slot))),
+                photo.sha256,
+            )
+            for n, photo in enumerate(photos, start=1)
         )
-        return Page(msg("Criteria of {seller}", seller=unit.bench.seller.name), lines)
+        return Photos(shots, len(shots) - 1)
+
+    def _criteria(self, unit: OnUnit) -> Photos:
+        """What the seller calls each grade, in words and then in pictures, the best grade first."""
+        seller = unit.bench.seller
+        grades = self.station.rules.grades
+        words = [
+            (grades[grade].label, part) for grade in Grade for part in wrap(seller.criteria.get(grade, ""), PAGE_SIGNS)
+        ]
+        pages: list[list[tuple[Words, str]]] = []
+        room = 0
+        for label, part in words:
+            if room < len(part) + LINE_SIGNS:
+                pages.append([])
+                room = PAGE_SIGNS + LINE_SIGNS
+            pages[-1].append((label, part))
+            room -= len(part) + LINE_SIGNS
+        title = msg("Criteria of {seller}", seller=seller.name)
+        shots = [
+            Shot(
+                msg("{grade:data}: picture {n} of {total}", grade=f"grade.{grade}", n=n, total=len(pictures)),
+                sha256,
+                seller.criteria.get(grade, ""),
+            )
+            for grade in Grade
+            for pictures in (seller.pictures.get(grade, ()),)
+            for n, sha256 in enumerate(pictures, start=1)
+        ]
+        return Photos((*(Page(title, tuple(lines)) for lines in pages), *shots))
 
     def _override(self) -> Choose:
-        role = self.station.operator.role if self.station.operator else Role.OPERATOR
-
         def pick(scene: Scene, grade: Grade) -> Turn:
             title = msg("Why {grade:data}?", grade=f"grade.{grade}")
-            submit = self._into(lambda reason: life.Overridden(grade, reason, role))
+
+            def submit(now: Scene, reason: str) -> Turn:
+                given = life.Overridden(grade, reason, Role.OPERATOR)
+                what = msg("{to:data} instead of the suggested grade: {reason}", to=f"grade.{grade}", reason=reason)
+                return self._with_right(now, now.unit, given, what) if now.unit else Turn(now)
+
             return Turn(scene.but(over=Type(title, submit)))
 
         entries = tuple(
@@ -797,10 +1023,6 @@ class Hands:
             case "postmark":
                 hint = msg("day/month, for example 2/10")
                 return Type(msg("Date of the postmark"), self._postmarked, hint)
-            case "edit":
-                view = unit.view
-                text = self.station.voice().join(view.why)
-                return Type(msg("Text that says why"), self._into(life.Reworded), text=text)
             case "hold":
                 return Type(msg("Hold: why?"), self._into(life.Held))
             case _:
@@ -842,6 +1064,17 @@ def waiting(scene: Scene) -> tuple[Waiting | Arrived, ...]:
     """What "waiting for you" lists: the open parcel first."""
     parcel = scene.desk.parcel
     return (*((parcel,) if parcel else ()), *scene.desk.waiting)
+
+
+def overdue(desk: Desk) -> list[Message]:
+    """How much is over its time: nothing where nothing is."""
+    units = msgn("{n} unit is over time since receipt", "{n} units are over time since receipt", n=desk.overdue)
+    cases = msgn(
+        "{n} case: the seller has not answered in time",
+        "{n} cases: the sellers have not answered in time",
+        n=desk.cases_overdue,
+    )
+    return [said for said in (units, cases) if said.params["n"]]
 
 
 def parcel_title(arrived: Arrived) -> Message:

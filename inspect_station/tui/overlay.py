@@ -13,11 +13,17 @@ from inspect_station.tui.scene import (
     Help,
     Looking,
     Page,
+    Photos,
     Scene,
     Type,
     helped,
     possible,
 )
+
+ROOMY = 4
+"""Entries that may take two lines each; of more, each has one, so that all stay on the screen."""
+LEAST = 14
+"""Cells of a label that are always shown: a plate."""
 
 SIGNS = {"ok": "✔", "info": "›", "look": "▲", "bad": "✘"}
 
@@ -49,10 +55,17 @@ def part(paper: Paper, scene: Scene, keymap: Keymap) -> Part | None:
             )
         case Help(page):
             return _help(paper, scene, keymap, page)
-        case Page(title, lines):
+        case Photos(sheet=Page(title, lines)) as photos:
             text = [paper.hang(ink(f"{paper.say(lead)}  ", "bold"), ink(paper.say(body))) for lead, body in lines]
+            if len(photos.sheets) > 1:
+                text.append(_more(paper, photos.index, len(photos.sheets)))
             return Part(stack(text), "page", paper.say(title))
     return None
+
+
+def _more(paper: Paper, index: int, total: int) -> Content:
+    """Which page this is, and that there are others."""
+    return ink(paper.say(msg("{n} of {total}: Tab shows the next", n=index + 1, total=total)), DIM)
 
 
 def _choose(paper: Paper, choose: Choose) -> Part:
@@ -61,23 +74,28 @@ def _choose(paper: Paper, choose: Choose) -> Part:
         lines.append(paper.hang(ink("· ", LOOK), ink(paper.say(note))))
     if choose.notes and choose.entries:
         lines.append(ink(""))
-    for place, entry in enumerate(choose.entries[choose.offset : choose.offset + 9]):
-        lines.append(_entry(paper, entry, place + 1, chosen=choose.offset + place == choose.cursor))
+    shown = choose.entries[choose.offset : choose.offset + 9]
+    for place, entry in enumerate(shown):
+        chosen = choose.offset + place == choose.cursor
+        lines.append(_entry(paper, entry, place + 1, chosen=chosen, tight=len(shown) > ROOMY))
     more = len(choose.entries)
     if more > 9:
         last = min(choose.offset + 9, more)
-        shown = msg("{first} to {last} of {total}: Tab shows the next", first=choose.offset + 1, last=last, total=more)
-        lines.append(ink(paper.say(shown), DIM))
+        count = msg("{first} to {last} of {total}: Tab shows the next", first=choose.offset + 1, last=last, total=more)
+        lines.append(ink(paper.say(count), DIM))
     return Part(stack(lines), "choose", paper.say(choose.title))
 
 
-def _entry(paper: Paper, entry: Entry, digit: int, *, chosen: bool) -> Content:
+def _entry(paper: Paper, entry: Entry, digit: int, *, chosen: bool, tight: bool) -> Content:
+    """One thing to choose; ``tight``: in one line, the label cut where it must be."""
     lead = ink("▸" if chosen else " ", CALM) + ink(f" {digit} ", CAP) + ink(" ")
     if entry.sign:
         lead += ink(f"{entry.sign} ", {"✔": OK, "✘": BAD}.get(entry.sign, LOOK))
     label = ink(paper.say(entry.label), "bold" if chosen else "")
     detail = ink(paper.say(entry.detail), DIM)
     room = paper.narrower(lead.cell_length)
+    if tight:
+        label = label.truncate(max(LEAST, room.width - detail.cell_length - 1), ellipsis=True)
     lines = room.spread(label, detail).split("\n")
     return stack([lead + lines[0], *(line.pad_left(lead.cell_length) for line in lines[1:])])
 
@@ -99,8 +117,7 @@ def _help(paper: Paper, scene: Scene, keymap: Keymap, page: int) -> Part:
     lines = [_help_line(paper, key) for key in shown]
     title = paper.say(PLACES[shown[0].place])
     if len(listed) > HELP_PAGE:
-        count = msg("{n} of {total}: Tab shows the next", n=page + 1, total=-(-len(listed) // HELP_PAGE))
-        lines.append(ink(paper.say(count), DIM))
+        lines.append(_more(paper, page, -(-len(listed) // HELP_PAGE)))
     return Part(stack(lines), "page", title)
 
 

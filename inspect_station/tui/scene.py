@@ -7,10 +7,10 @@ from threading import Event
 from typing import Any, Literal
 
 from inspect_station.core.bench import Bench
-from inspect_station.core.records import Inspection, Kind
+from inspect_station.core.records import Disposition, Inspection, Kind
 from inspect_station.core.rows import Words
 from inspect_station.core.view import View, view
-from inspect_station.message import Message
+from inspect_station.message import Message, msg
 from inspect_station.outbox import States
 from inspect_station.outcomes import Arrived, Desk, Waiting
 from inspect_station.tui.keymap import Key, Keymap
@@ -122,6 +122,8 @@ class Type:
     """Digits may come from the top row of an AZERTY keyboard."""
     asks_code: bool = False
     """A scan is an answer like any other, not a new parcel."""
+    badge: "Callable[[Scene, str], Turn] | None" = None
+    """Where a badge is asked for: what a scan comes to, while nobody is signed in by it."""
 
 
 @dataclass(frozen=True)
@@ -132,18 +134,48 @@ class Help:
 
 
 @dataclass(frozen=True)
+class Writing:
+    """The text that says why, edited where it stands on the page."""
+
+    text: str
+    at: int
+    """The sign that the cursor stands on; behind the last one at the end."""
+    was: str
+    """What it was before."""
+
+
+@dataclass(frozen=True)
 class Page:
-    """Something to read; any key closes it."""
+    """Something to read."""
 
     title: Message
     lines: tuple[tuple[Said, Said], ...]
 
 
 @dataclass(frozen=True)
-class Photos:
-    """The unit's photos, large, one at a time."""
+class Shot:
+    """A picture to look at."""
 
+    title: Message
+    sha256: str
+    """Empty = owed: it was never taken."""
+    caption: Said = ""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Large pictures, and the words that come before them, one sheet at a time.
+
+    Tab shows the next, any other key closes them.
+    """
+
+    sheets: tuple[Page | Shot, ...]
     index: int = 0
+
+    @property
+    def sheet(self) -> Page | Shot:
+        """The one in view."""
+        return self.sheets[self.index]
 
 
 @dataclass(frozen=True)
@@ -153,7 +185,7 @@ class Looking:
     stop: Event
 
 
-Over = Ask | Choose | Type | Help | Page | Photos | Looking
+Over = Ask | Choose | Type | Writing | Help | Photos | Looking
 
 # ── The whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,7 +229,7 @@ class Scene:
     def writes(self) -> bool:
         """Whether printable keys are text now, not commands."""
         match self.over, self.place:
-            case Type(), _:
+            case Type() | Writing(), _:
                 return True
             case None, SignIn() | AtDesk():
                 return True
@@ -241,26 +273,23 @@ def possible(scene: Scene) -> tuple[str, ...]:
             return ("yes", "no")
         case Choose(entries=entries):
             return (*(("take", "pick") if entries else ()), *(("next_nine",) if len(entries) > 9 else ()), "close")
-        case Type():
+        case Type() | Writing():
             return ("submit", "close")
         case Help():
             return ("next", "close")
-        case Page():
-            return ("close",)
-        case Photos():
-            return ("next", "close")
+        case Photos(sheets=sheets):
+            return ("next", "close") if len(sheets) > 1 else ("close",)
         case Looking():
             return ("close",)
     match scene.place:
         case SignIn():
             return ("camera", "help", "quit")
-        case AtDesk(card=card):
+        case AtDesk() as desk:
             waits = scene.desk.waiting or scene.desk.parcel
-            done = card is not None or bool(scene.desk.last)
+            done = desk.card is not None or bool(scene.desk.last)
             keys = ("undo", "reprint") if done else ()
-            claim = ("match",) if card is not None and is_claim(card) else ()
             waits_ = ("waiting", *(("resume",) if waits else ()))
-            return (*keys, *claim, *waits_, "camera", "printer", "search", "help", "sign_out", "quit")
+            return (*keys, *_of_card(desk), *waits_, "camera", "printer", "search", "help", "sign_out", "quit")
         case OnParcel(arrived):
             some = any(line.open for line in arrived.lines)
             missing = ("line_missing",) if some else ()
@@ -268,6 +297,24 @@ def possible(scene: Scene) -> tuple[str, ...]:
             return (*keys, "help", "to_desk")
         case OnUnit() as unit:
             return _on_unit(unit)
+
+
+def _of_card(desk: AtDesk) -> tuple[str, ...]:
+    """What a supervisor does with the unit that was found by its label."""
+    card = desk.card
+    if card is None or card.finished_at is None or card.voided_at is not None:
+        return ()
+    if is_claim(card):
+        return ("match",)
+    fixed = card.disposition in (Disposition.QUARANTINE, Disposition.FORWARD)
+    return ("redirect",) if desk.found and not fixed else ()
+
+
+def slot_words(slot: str) -> Message:
+    """A photo slot's label."""
+    if slot.startswith("extra"):
+        return msg("extra {n}", n=slot.removeprefix("extra"))
+    return msg("{slot:data}", slot=f"slot.{slot}")
 
 
 def is_claim(unit: Inspection) -> bool:
@@ -281,9 +328,16 @@ def helped(keymap: Keymap, scene: Scene) -> list[Key]:
     return [key for key in keymap.keys if key.place == place and key.id != "up"]
 
 
+GRADING = ("condition", "question", "grade", "finish")
+"""Pages on which a grade is given or seen: a seller's criteria are asked for here."""
+
+
 def _on_unit(unit: OnUnit) -> tuple[str, ...]:
     view = unit.view
-    keys = list(view.keys)
+    keys = [key for key in view.keys if key != "criteria"]
+    seller = unit.bench.seller
+    if (seller.criteria or seller.pictures) and view.page.partition(".")[0] in GRADING:
+        keys.insert(keys.index("photo"), "criteria")
     if view.field is not None:
         # Digits are text until Enter.
         keys = [key for key in keys if key not in ("toggle", "all_pass")]

@@ -1,17 +1,21 @@
 """A unit on the bench: identity and verdict, the page's rows, and at the end where it goes and why."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from inspect_station.core.bench import CHECK_PAGES
 from inspect_station.core.decide import Decision
 from inspect_station.core.records import Disposition, Kind, Mark
+from inspect_station.core.refund import Refund
+from inspect_station.core.signals import signals
 from inspect_station.core.view import PAGES, ROW_LABELS, View
-from inspect_station.message import Message, msg
+from inspect_station.message import msg
 from inspect_station.tui.paper import BAD, CALM, CAP, DIM, INKS, KINDS, LOOK, OK, ROUTES, Paper, Part, ink, stack
-from inspect_station.tui.scene import OnUnit
+from inspect_station.tui.scene import OnUnit, Writing, slot_words
 
 MARKS = {
     Mark.OPEN: ("○", DIM),
@@ -20,24 +24,42 @@ MARKS = {
     Mark.SKIPPED: ("–", DIM),
 }
 
+MEANS = {
+    "original": msg("original payment"),
+    "credit": msg("store credit"),
+    "exchange": msg("exchange"),
+    "repair": msg("repair"),
+}
+
+HOW = {
+    "pass_fail": msg("pass or fail?"),
+    "scan": msg("scan it"),
+    "text": msg("type it"),
+    "photo": msg("take its picture"),
+}
+"""How an open row is answered that Space does not pass."""
+
 SHELVED = (Disposition.RESTOCK, Disposition.CLEARANCE)
 FRAMES = {Disposition.RESTOCK: "ok", Disposition.CLEARANCE: "ok", Disposition.QUARANTINE: "bad"}
 LABEL = 34
 """Cells of the label's preview."""
 BANNER = 2
 """Lines kept free for a banner."""
+PRICE_LINES = 2
+"""Lines that a price may take, above a text that is being written."""
+CURSOR = "reverse"
 MOST = 18
 """Rows of a page that are shown at once: two columns of nine."""
 
 
-def parts(paper: Paper, unit: OnUnit, operator: str, height: int) -> list[Part]:
-    """The page that is due, in ``height`` lines."""
+def parts(paper: Paper, unit: OnUnit, operator: str, height: int, writing: Writing | None = None) -> list[Part]:
+    """The page that is due, in ``height`` lines; with the text that is being written on it."""
     view = unit.view
     head = _head(paper, unit, view, operator)
     if view.page in CHECK_PAGES or view.page in ("grade", "finish"):
-        head = Part(stack([head.text, _verdict(paper, unit)]), "head")
+        head = Part(stack([head.text, _verdict(paper, unit), *_signals(paper, unit)[:1]]), "head")
     if view.page == "finish":
-        return [head, *_finish(paper, unit, view, height - head.height)]
+        return [head, *_finish(paper, unit, view, height - head.height, writing)]
     prompt = _prompt(paper, unit, view)
     rows = _rows(paper, unit, view)
     below = [*_gates(paper, view.decision), *_due(paper, unit, view)]
@@ -135,11 +157,20 @@ def _identity(paper: Paper, unit: OnUnit, room: int) -> Part:
         for warning in inspection.warnings
         if warning not in inspection.verdict.reasons
     ]
+    said += _signals(box, unit)
     lines += [line for each in said for line in each.split("\n")]
     if len(lines) > room - 2 >= 3:
         # The answers below must stay in view; the finish page says all of it again.
         lines = [*lines[: room - 3], ink("…", DIM)]
     return Part(stack(lines), f"box {tone}", word)
+
+
+def _signals(paper: Paper, unit: OnUnit) -> list[Content]:
+    """What a supervisor will look at, a line each; it changes nothing for the operator."""
+    return [
+        (ink("▲ ", LOOK) + ink(paper.say(each.message))).truncate(paper.width, ellipsis=True)
+        for each in signals(unit.bench, unit.inspection)
+    ]
 
 
 def _prompt(paper: Paper, unit: OnUnit, view: View) -> Part:
@@ -204,9 +235,7 @@ def _due(paper: Paper, unit: OnUnit, view: View) -> list[Part]:
 
 def slot(paper: Paper, name: str) -> str:
     """A photo slot's label."""
-    if name.startswith("extra"):
-        return paper.say(msg("extra {n}", n=name.removeprefix("extra")))
-    return paper.say(msg("{slot:data}", slot=f"slot.{name}"))
+    return paper.say(slot_words(name))
 
 
 # ── Rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -268,8 +297,12 @@ def _check(paper: Paper, unit: OnUnit, view: View, index: int) -> Content:
         sign, style = MARKS[row.mark]
     lead = ink("▸" if index == unit.cursor else " ", CALM) + digit + ink(f" {sign} ", style)
     label = ink(paper.say(row.label), BAD if row.mark is Mark.FAIL else "")
-    if row.value and row.value != unit.inspection.serial:
+    if row.mark is Mark.SKIPPED and row.value:
+        label += ink(f"  {paper.say(msg('skipped: {reason}', reason=row.value))}", LOOK)
+    elif row.value and row.value != unit.inspection.serial:
         label += ink(f"  {row.value} {row.unit}".rstrip(), "bold")
+    elif row.mark is Mark.OPEN and row.kind in HOW:
+        label += ink(f"  {paper.say(HOW[row.kind])}", DIM)
     if row.mark is Mark.FAIL:
         label += ink(f"  {paper.say(msg('FAILS'))}", BAD)
     return paper.hang(lead, label)
@@ -278,12 +311,12 @@ def _check(paper: Paper, unit: OnUnit, view: View, index: int) -> Content:
 # ── Finish ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _finish(paper: Paper, unit: OnUnit, view: View, height: int) -> list[Part]:
+def _finish(paper: Paper, unit: OnUnit, view: View, height: int, writing: Writing | None) -> list[Part]:
     """What Enter does, where the unit goes, its label and why, what is attested; in ``height`` lines."""
     decision = view.decision
     if decision is None:
         return []
-    first = [_last_word(paper, view), _put_in(paper, decision)]
+    first = [_last_word(paper, view, writing), _put_in(paper, decision)]
     below = _gates(paper, decision)
     if view.rows:
         half = Paper(paper.voice, paper.rules, (paper.width - 1) // 2)
@@ -292,10 +325,11 @@ def _finish(paper: Paper, unit: OnUnit, view: View, height: int) -> list[Part]:
     below += _due(paper, unit, view)
     label = _label(paper, unit, decision)
     room = height - BANNER - sum(part.height for part in (*first, *below)) - 2
+    room = max(room, len(label))
     facts: list[Content] = []
-    for fact in _facts(paper.narrower(LABEL + 1), unit, view, decision):
+    for fact in _facts(paper.narrower(LABEL + 1), unit, view, decision, writing, room):
         # The most important stands first; what has no room is in the record.
-        if len(facts) + len(fact) <= max(room, len(label)):
+        if len(facts) + len(fact) <= room:
             facts += fact
     return [*first, Part(stack(_beside(label, facts, LABEL)), "finish"), *below]
 
@@ -309,16 +343,21 @@ def _put_in(paper: Paper, decision: Decision) -> Part:
     return Part(box.spread(where, ink(route)), f"prompt {FRAMES.get(decision.disposition, 'look')}")
 
 
-def _last_word(paper: Paper, view: View) -> Part:
+def _last_word(paper: Paper, view: View, writing: Writing | None) -> Part:
     """What Enter does, or what is missing before it does."""
+    if writing is not None:
+        said = msg("Enter keeps the text, Esc leaves the old one; emptied, it is built again")
+        return Part(stack(paper.narrower(2).wrap(ink(paper.say(said), "bold"))), "bar")
     if view.wants:
         wants = [paper.say(want) for want in view.wants]
         return Part(stack(paper.narrower(2).hang(ink("▲ ", "bold"), ink(want, "bold")) for want in wants), "bar look")
     return Part(ink(paper.say(msg("Enter: save and print")), "bold"), "bar")
 
 
-def _facts(paper: Paper, unit: OnUnit, view: View, decision: Decision) -> Iterator[list[Content]]:
-    """Price, why, refund, reasons, rule: the most important first."""
+def _facts(
+    paper: Paper, unit: OnUnit, view: View, decision: Decision, writing: Writing | None, room: int
+) -> Iterator[list[Content]]:
+    """Price, why, refund, reasons, rule: the most important first; a text that is being written has ``room`` lines."""
     if decision.price is not None and decision.disposition in SHELVED:
         listed = msg(
             "new price {price:money}, −{percent} %", price=str(decision.list_price), percent=decision.discount or 0
@@ -328,29 +367,80 @@ def _facts(paper: Paper, unit: OnUnit, view: View, decision: Decision) -> Iterat
         price = ink(paper.voice.money(decision.price), "bold")
         yield paper.wrap(price + ink(f"  ({paper.say(listed)})", DIM))
     why = paper.voice.join(view.why)
-    if why:
+    if writing is not None:
+        yield _written(paper, writing, room - PRICE_LINES)
+    elif why:
         yield paper.hang(ink(f"{paper.say(msg('Why:'))} ", DIM), ink(why)).split("\n")
-    yield paper.wrap(ink(paper.say(_refund(unit, decision))))
+    yield paper.wrap(_refund(paper, decision.refund))
+    earlier = unit.inspection.earlier_grades
+    if earlier:
+        yield paper.wrap(ink(paper.say(msg("graded before: {grades}", grades=", ".join(map(paper.grade, earlier))))))
     verdict = unit.inspection.verdict
     judged = unit.inspection.kind is Kind.UNIT
     for reason in paper.reasons(verdict) if judged and not verdict.ours else ():
         yield reason.split("\n")
     for cause in decision.reasons:
         yield paper.hang(ink("· ", DIM), ink(paper.say(cause.message))).split("\n")
-    if judged and verdict.policy:
-        yield paper.wrap(ink(paper.say(msg("rule {id}", id=verdict.policy)), DIM))
+    rules = [id for id in (verdict.policy if judged else "", decision.route) if id]
+    if rules:
+        yield paper.wrap(ink(paper.say(msg("rule {id}", id=" · ".join(rules))), DIM))
 
 
-def _refund(unit: OnUnit, decision: Decision) -> Message:
-    line = unit.inspection.line
-    match decision.refund:
-        case "full" if line is not None and line.paid is not None:
-            return msg("refund advice: full, {price:money}", price=str(line.paid))
+def _written(paper: Paper, writing: Writing, room: int) -> list[Content]:
+    """The text that is being written, with its cursor; of a long one the ``room`` lines around the cursor."""
+    lead = ink(f"{paper.say(msg('Why:'))} ", DIM)
+    lines: list[Content] = []
+    here = begun = 0
+    for line in _broken(writing.text, paper.width - lead.cell_length - 1):
+        at = writing.at - begun
+        begun += len(line)
+        if 0 <= at < len(line) or (at == len(line) and begun == len(writing.text)):
+            here = len(lines)
+            under = line[at : at + 1] or " "
+            lines.append(ink(line[:at]) + ink(under, CURSOR) + ink(line[at + 1 :]))
+        else:
+            lines.append(ink(line))
+    first = max(0, min(here - room + 1, len(lines) - room))
+    shown = lines[first : first + max(1, room)]
+    return [lead + shown[0], *(line.pad_left(lead.cell_length) for line in shown[1:])]
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """The text in lines of this width that keep every sign; one space may stand behind a line."""
+    lines = [""]
+    for word in re.findall(rf"\S{{1,{width}}}\s?|\s", text):
+        if lines[-1] and cell_len(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return lines
+
+
+def _refund(paper: Paper, refund: Refund) -> Content:
+    """The advice to whoever pays: how much and by what means, and why where it is not simply all."""
+    means = MEANS[refund.means].text if refund.means in MEANS else ""
+    amount = str(refund.amount) if refund.amount is not None else ""
+    match refund.advice:
+        case "full" if amount:
+            said = msg("refund advice: full, {price:money}, {means:word}", price=amount, means=means)
         case "full":
-            return msg("refund advice: full")
+            said = msg("refund advice: full, {means:word}", means=means)
+        case "partial" if amount:
+            said = msg(
+                "refund advice: partial, {percent} %: {price:money}, {means:word}",
+                percent=refund.percent,
+                price=amount,
+                means=means,
+            )
+        case "partial":
+            said = msg("refund advice: partial, {percent} %, {means:word}", percent=refund.percent, means=means)
         case "refuse":
-            return msg("refund advice: none, the conditions are not met")
-    return msg("refund advice: ask the seller")
+            said = msg("refund advice: refuse")
+        case _:
+            said = msg("refund advice: ask the seller")
+    # That all is paid, and that the seller is asked, the advice itself says.
+    why = [each for each in refund.reasons if each.code == "refund.no_shipping"]
+    why = [each for each in refund.reasons if not each.met and each.code != "refund.asked"][:1] + why
+    return Content("").join([ink(paper.say(said)), *(ink(f" · {paper.say(each.message)}", DIM) for each in why)])
 
 
 def _label(paper: Paper, unit: OnUnit, decision: Decision) -> list[Content]:
@@ -381,6 +471,8 @@ def history(paper: Paper, unit: OnUnit) -> Part:
     """Everything answered so far, the newest first, with who and when."""
     lines: list[Content] = []
     inspection = unit.inspection
+    for signal in signals(unit.bench, inspection):
+        lines += paper.hang(ink("▲ ", LOOK), ink(paper.say(signal.message))).split("\n")
     for note in inspection.notes:
         lines += paper.hang(ink("✎ ", CALM), ink(note)).split("\n")
     for answer in reversed(inspection.answers):

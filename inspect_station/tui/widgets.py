@@ -67,19 +67,19 @@ class Picture(Static):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("", id=id, markup=False)
-        self._wanted: tuple[Path, int, int] | None = None
+        self._wanted: tuple[Path | str, int, int] | None = None
         self.display = False
 
-    def show(self, path: Path | None, columns: int, rows: int) -> None:
-        """Draw the file as large as fits, or vanish."""
-        wanted = (path, columns, rows) if path is not None and columns > 0 and rows > 0 else None
+    def show(self, source: Path | str | None, columns: int, rows: int) -> None:
+        """Draw the file as large as fits, or what is said instead of a picture, or vanish."""
+        wanted = (source, columns, rows) if source is not None and columns > 0 and rows > 0 else None
         if wanted == self._wanted:
             return
         self._wanted = wanted
         self.display = wanted is not None
-        self.update("")
-        if wanted is not None:
-            self.run_worker(self._draw(wanted), exit_on_error=False)
+        self.update(Content(source) if isinstance(source, str) else "")
+        if isinstance(source, Path) and wanted is not None:
+            self.run_worker(self._draw((source, columns, rows)), exit_on_error=False)
 
     async def _draw(self, wanted: tuple[Path, int, int]) -> None:
         try:

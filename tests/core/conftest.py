@@ -27,7 +27,8 @@ def rules() -> Rules:
 
 @pytest.fixture
 def on_bench(rules: Rules) -> OnBench:
-    """Make a unit on the bench: delivered 20 days ago, sent back 4 days ago, 399,00 € unless told otherwise."""
+    """Make a unit on the bench: delivered 20 days ago, sent back 4 days ago, 399,00 €, by the rules as they are shipped
+    unless told otherwise."""
 
     def make(
         *,
@@ -38,6 +39,7 @@ def on_bench(rules: Rules) -> OnBench:
         seller: dict[str, Any] | None = None,
         open_units: int = 1,
         price: int | None = 39900,
+        under: Rules | None = None,
         **line: Any,
     ) -> tuple[Bench, Inspection]:
         product = Product(
@@ -59,7 +61,7 @@ def on_bench(rules: Rules) -> OnBench:
         one = Line(no=1, gtin=product.gtin, **about)
         rma = Rma(seller="s", number="R-1", channel="amazon", lines=(one,))
         merchant = Seller(**({"code": "s", "name": "Seller"} | (seller or {})))
-        bench = Bench(rules=rules, seller=merchant, received_on=TODAY, rma=rma, open_units=open_units)
+        bench = Bench(rules=under or rules, seller=merchant, received_on=TODAY, rma=rma, open_units=open_units)
         unit = Inspection(
             id="0190",
             lpn="LTEST00001X",

@@ -1,8 +1,10 @@
 """What keys come to, without a screen: the hands on a real station, effects done at once."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,14 +14,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inspect_station import config
-from inspect_station.core.records import Grade, Inspection, Kind, Mark
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark
 from inspect_station.station import Station, open_station
 from inspect_station.tui import desk, overlay, parcel, unit
 from inspect_station.tui.hands import Hands
 from inspect_station.tui.keymap import Keymap
 from inspect_station.tui.paper import Paper
-from inspect_station.tui.scene import AtDesk, Choose, Help, OnParcel, OnUnit, Scene, SignIn, Turn, Type, possible
+from inspect_station.tui.scene import (
+    AtDesk,
+    Choose,
+    Help,
+    OnParcel,
+    OnUnit,
+    Page,
+    Photos,
+    Scene,
+    Shot,
+    SignIn,
+    Turn,
+    Type,
+    Writing,
+    possible,
+)
 from tests.tui.conftest import BADGES, CODES, IMEI, IMEIS, NAMES, PIN, Clock
+
+EDITING = ("Left", "Home", "End", "Delete", "Backspace")
 
 
 class Rig:
@@ -45,7 +64,7 @@ class Rig:
         for key in keys.split():
             self.clock.s += 1
             function = key[0] == "F" and key[1:].isdecimal()
-            self._do(self.hands.press(self.scene, key.lower() if function else NAMES.get(key, key)))
+            self._do(self.hands.press(self.scene, key.lower() if function or key in EDITING else NAMES.get(key, key)))
 
     def write(self, text: str) -> None:
         for sign in text:
@@ -61,7 +80,8 @@ class Rig:
         paper = Paper(self.station.voice(), self.station.rules, 78)
         match self.scene.place:
             case OnUnit() as place:
-                unit.parts(paper, place, "", 22)
+                over = self.scene.over
+                unit.parts(paper, place, "", 22, over if isinstance(over, Writing) else None)
                 unit.history(paper, place)
             case OnParcel(arrived):
                 parcel.parts(paper, arrived, {}, 22)
@@ -195,18 +215,341 @@ def test_postmarks(rig: Rig, typed: str, expected: date | None) -> None:
     assert (rig.scene.banner is None) == (expected is not None)
 
 
-def test_only_a_supervisor_raises_a_grade(rig: Rig) -> None:
+def test_an_operator_lowers_a_grade_alone(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    rig.press("3 f Enter o 5")
+    rig.write("bent foot")
+    rig.press("Enter")
+    assert [(each.grade, each.by) for each in rig.inspection.overrides] == [(Grade.HEAVY, "ana")]
+
+
+def asked_for_a_badge(rig: Rig) -> None:
+    """An operator wants a better grade than suggested."""
     rig.scan("ML-4001", CODES["lamp"])
     rig.press("4 f Enter o 3")
     rig.write("hardly seen")
     rig.press("Enter")
-    assert [each.grade for each in rig.inspection.overrides] == []
+    assert isinstance(rig.scene.over, Type)
+    assert rig.scene.over.badge is not None
+
+
+def show_pin(rig: Rig, pin: str = PIN) -> None:
+    rig.write(pin)
+    rig.press("Enter")
+
+
+def working(rig: Rig) -> str:
+    """The code of whoever is signed in."""
+    assert rig.station.operator is not None
+    return rig.station.operator.code
+
+
+def test_a_supervisors_badge_raises_a_grade_and_the_operator_goes_on_working(rig: Rig) -> None:
+    asked_for_a_badge(rig)
     rig.scan(BADGES["supervisor"])
-    rig.write(PIN)
-    rig.press("Enter o 3")
+    assert not [each.by for each in rig.inspection.overrides], "the badge alone is not enough"
+    show_pin(rig)
+    raised = [(each.grade, each.by, each.reason) for each in rig.inspection.overrides]
+    assert raised == [(Grade.USED, "sup", "hardly seen")]
+    assert working(rig) == "ana"
+    rig.press("n")
+    rig.write("x")
+    rig.press("Enter p p Enter")
+    assert rig.scene.desk.last[0].finished_by == "ana"
+
+
+def test_a_supervisor_who_works_here_is_not_asked(rig: Rig) -> None:
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig)
+    rig.scan("ML-4001", CODES["lamp"])
+    rig.press("4 f Enter o 3")
     rig.write("hardly seen")
     rig.press("Enter")
-    assert [each.grade for each in rig.inspection.overrides] == [Grade.USED]
+    assert [(each.grade, each.by) for each in rig.inspection.overrides] == [(Grade.USED, "sup")]
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "another operator's badge": ((BADGES["french"],), "Luc D. is no supervisor"),
+    "the operator's own badge": ((BADGES["operator"],), "Ana B. is no supervisor"),
+    "a badge nobody knows": (("BDG-9999999999ABCDEF",), "this badge is not known at DOCK-3"),
+    "an article": ((CODES["vase"],), f"{CODES['vase']} is no badge"),
+    "a return": (("ML-4002",), "ML-4002 is no badge"),
+}
+
+
+@pytest.mark.parametrize(("codes", "said"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_supervisors_badge_is_said_and_asked_again(rig: Rig, codes: tuple[str, ...], said: str) -> None:
+    asked_for_a_badge(rig)
+    before = rig.inspection
+    rig.scan(*codes)
+    assert rig.scene.banner is not None
+    assert str(rig.scene.banner.title) == said
+    assert rig.inspection == before
+    assert working(rig) == "ana"
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig)
+    assert len(rig.inspection.overrides) == 1, "the question is still open"
+
+
+def test_a_wrong_pin_changes_nothing_and_the_badge_is_asked_again(rig: Rig) -> None:
+    asked_for_a_badge(rig)
+    before = rig.inspection
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig, "0000")
+    assert rig.scene.banner is not None
+    assert str(rig.scene.banner.title) == "wrong PIN for Supervisor"
+    assert rig.inspection == before
+    assert working(rig) == "ana"
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig)
+    assert len(rig.inspection.overrides) == 1
+
+
+def test_a_badge_at_the_pin_begins_again_and_signs_nobody_in(rig: Rig) -> None:
+    asked_for_a_badge(rig)
+    rig.scan(BADGES["supervisor"], BADGES["french"])
+    assert working(rig) == "ana"
+    assert rig.scene.banner is not None
+    assert str(rig.scene.banner.title) == "Luc D. is no supervisor"
+
+
+@pytest.mark.parametrize("scanned", [(), (BADGES["supervisor"],)], ids=["at the badge", "at the PIN"])
+def test_esc_leaves_everything_where_a_badge_is_asked_for(rig: Rig, scanned: tuple[str, ...]) -> None:
+    asked_for_a_badge(rig)
+    before = rig.inspection
+    rig.scan(*scanned)
+    rig.press("Esc")
+    assert rig.scene.over is None
+    assert rig.inspection == before
+    assert working(rig) == "ana"
+
+
+def test_somebody_elses_unit_is_reopened_with_a_supervisors_badge(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    lpn = rig.inspection.lpn
+    rig.press("1")
+    rig.scan(BADGES["french"], lpn)
+    rig.press("F2")
+    rig.write("wrong grade")
+    rig.press("Enter")
+    assert isinstance(rig.scene.over, Type), "Luc may not; a supervisor's badge is asked for"
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig)
+    assert (rig.inspection.lpn, working(rig)) == (lpn, "luc")
+    with rig.station.store.read() as reader:
+        event = json.loads(reader.pending_events(100)[-1].line)
+    assert (event["type"], event["operator"]) == ("inspection.voided", "sup")
+
+
+def test_an_unannounced_unit_is_matched_with_a_supervisors_badge(rig: Rig) -> None:
+    rig.scan("SOMETHING-ELSE")
+    rig.press("Enter p p 1 Enter")
+    lpn = rig.scene.desk.last[0].lpn
+    rig.scan(lpn)
+    rig.press("F12")
+    rig.scan("ML-4001")
+    rig.press("Enter")
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig)
+    assert (rig.inspection.lpn, rig.inspection.rma, working(rig)) == (lpn, "ML-4001", "ana")
+
+
+# ── A finished unit, sent elsewhere ──────────────────────────────────────────────────────────────────────────────────
+
+
+def finished_lamp(rig: Rig, keys: str) -> str:
+    """The plate of a lamp that these keys finish, found again by its label."""
+    rig.scan("ML-4001", CODES["lamp"])
+    lpn = rig.inspection.lpn
+    rig.press(keys)
+    rig.scan(lpn)
+    assert isinstance(rig.scene.place, AtDesk)
+    return lpn
+
+
+def listed(rig: Rig) -> list[Disposition]:
+    assert isinstance(rig.scene.over, Choose)
+    return [entry.value for entry in rig.scene.over.entries]
+
+
+def test_a_supervisor_sends_a_finished_unit_elsewhere(rig: Rig) -> None:
+    lpn = finished_lamp(rig, "2 Enter")
+    rig.press("F12")
+    rig.press(str(listed(rig).index(Disposition.DONATE) + 1))
+    rig.write("the seller gives it away")
+    rig.press("Enter")
+    assert rig.station.show(lpn).disposition is Disposition.CLEARANCE
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig)
+    unit = rig.station.show(lpn)
+    assert (unit.disposition, unit.revision, unit.finished_by) == (Disposition.DONATE, 2, "ana")
+    orders = [(each.disposition, each.over, each.reason, each.by) for each in unit.rerouted]
+    assert orders == [(Disposition.DONATE, Disposition.CLEARANCE, "the seller gives it away", "sup")]
+    assert isinstance(rig.scene.place, AtDesk)
+    assert rig.scene.place.card == unit
+    assert rig.scene.banner is not None
+    assert lpn in str(rig.scene.banner.title)
+    assert working(rig) == "ana"
+
+
+def test_no_choice_is_where_it_goes_already_or_where_only_hazards_and_other_sites_returns_go(rig: Rig) -> None:
+    finished_lamp(rig, "2 Enter")
+    rig.press("F12")
+    assert set(listed(rig)).isdisjoint({Disposition.CLEARANCE, Disposition.QUARANTINE, Disposition.FORWARD})
+    assert Disposition.RESTOCK not in listed(rig), "it was opened"
+
+
+def test_what_is_still_the_customers_is_sold_by_no_key(rig: Rig) -> None:
+    rig.scan("NT-4002", CODES["charger"])
+    lpn = rig.inspection.lpn
+    rig.press("1 p Enter")
+    rig.scan(lpn)
+    rig.press("F12")
+    assert set(listed(rig)) <= {Disposition.RETURN_TO_CUSTOMER, Disposition.HOLD}
+    assert isinstance(rig.scene.over, Choose)
+    assert "customer" in str(rig.scene.over.notes[0])
+
+
+def test_f12_is_there_only_for_a_unit_found_by_its_label(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    rig.press("1")
+    assert "redirect" not in possible(rig.scene)
+    rig.scan(rig.scene.desk.last[0].lpn)
+    assert "redirect" in possible(rig.scene)
+
+
+def test_what_is_in_quarantine_is_sent_nowhere_else(rig: Rig) -> None:
+    finished_lamp(rig, "0")
+    assert "redirect" not in possible(rig.scene)
+
+
+# ── The text that says why ───────────────────────────────────────────────────────────────────────────────────────────
+
+EDITED = {
+    "at the end": ("x y Enter", "abcxy"),
+    "in front": ("Home x Enter", "xabc"),
+    "in the middle": ("Left x Enter", "abxc"),
+    "to the end again": ("Home End x Enter", "abcx"),
+    "right of the first": ("Home Right x Enter", "axbc"),
+    "backspace": ("Backspace Enter", "ab"),
+    "backspace in the middle": ("Left Backspace Enter", "ac"),
+    "backspace at the front takes nothing": ("Home Backspace Enter", "abc"),
+    "delete": ("Home Delete Enter", "bc"),
+    "delete at the end takes nothing": ("Delete Enter", "abc"),
+    "Esc leaves the old text": ("Backspace x Esc", "abc"),
+    "letters that are keys elsewhere": ("0 p f Enter", "abc0pf"),
+    "further than the ends": ("Right Right x Home Left y Enter", "yabcx"),
+    "emptied": ("Backspace Backspace Backspace Enter", ""),
+}
+
+
+@pytest.mark.parametrize(("keys", "text"), EDITED.values(), ids=EDITED)
+def test_the_text_is_edited_where_it_stands(rig: Rig, keys: str, text: str) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    rig.press("3 f Enter")
+    assert rig.scene.unit is not None
+    rig.scene = rig.scene.but(place=replace(rig.scene.unit, inspection=rig.inspection.but(text="abc")))
+    rig.press("e")
+    rig.press(keys)
+    rig.paint()
+    assert (rig.inspection.text, rig.scene.over) == (text, None)
+
+
+def test_an_emptied_text_is_built_from_the_findings_again(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    rig.press("3 f Enter e x Enter")
+    assert rig.scene.unit is not None
+    assert rig.station.voice().join(rig.scene.unit.view.why).endswith("x")
+    rig.press("e " + "Backspace " * 60 + "Enter")
+    built = rig.station.voice().join(rig.scene.unit.view.why)
+    assert built
+    assert not built.endswith("x")
+
+
+def test_a_text_that_was_not_changed_goes_on_following_the_findings(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    rig.press("3 f Enter e Enter")
+    assert rig.inspection.text == ""
+
+
+def test_a_scan_never_lands_in_the_text(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    rig.press("3 f Enter e x")
+    before = rig.scene.over
+    rig.scan("SOMETHING-ELSE")
+    assert rig.scene.over == before
+    assert rig.scene.banner is not None
+
+
+# ── What the seller calls used ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def with_seller(rig: Rig, **about: object) -> None:
+    """The seller of the unit on the bench, with these settings."""
+    place = rig.scene.unit
+    assert place is not None
+    bench = replace(place.bench, seller=place.bench.seller.but(**about))
+    rig.scene = rig.scene.but(place=OnUnit(place.inspection, bench))
+
+
+def sheets(rig: Rig) -> Photos:
+    assert isinstance(rig.scene.over, Photos)
+    return rig.scene.over
+
+
+def test_tab_walks_from_the_criteria_through_the_pictures_and_round(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    pictures = {"lightly_damaged": ("c" * 64,), "used": ("a" * 64, "b" * 64)}
+    with_seller(rig, criteria={"used": "Marks.", "lightly_damaged": "A nail catches."}, pictures=pictures)
+    rig.press("g")
+    assert isinstance(sheets(rig).sheet, Page)
+    seen = []
+    for _ in range(3):
+        rig.press("Tab")
+        shot = sheets(rig).sheet
+        assert isinstance(shot, Shot)
+        seen.append((rig.station.voice().say(shot.title), shot.sha256[0], shot.caption))
+    assert seen == [
+        ("used: picture 1 of 2", "a", "Marks."),
+        ("used: picture 2 of 2", "b", "Marks."),
+        ("lightly damaged: picture 1 of 1", "c", "A nail catches."),
+    ]
+    rig.press("Tab")
+    assert isinstance(sheets(rig).sheet, Page)
+    rig.press("z")
+    assert rig.scene.over is None
+
+
+def test_pictures_without_words_come_first_of_all(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    with_seller(rig, criteria={}, pictures={"used": ("a" * 64,)})
+    rig.press("g")
+    assert isinstance(sheets(rig).sheet, Shot)
+    assert possible(rig.scene) == ("close",)
+
+
+def test_where_a_seller_has_set_nothing_there_is_no_g(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    with_seller(rig, criteria={}, pictures={})
+    assert "criteria" not in possible(rig.scene)
+    rig.press("g")
+    assert rig.scene.over is None
+
+
+def test_criteria_that_are_too_long_for_a_page_are_read_on_several(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    long = " ".join(f"word{n}" for n in range(400))
+    with_seller(rig, criteria=dict.fromkeys(Grade, long), pictures={})
+    rig.press("g")
+    paper = Paper(rig.station.voice(), rig.station.rules, 74)
+    read = ""
+    for _ in sheets(rig).sheets:
+        part = overlay.part(paper, rig.scene, rig.hands.keymap)
+        assert part is not None
+        assert part.height <= 19, "with its frame and the keys it fits into 24 lines"
+        read += part.text.plain
+        rig.press("Tab")
+    assert read.count("word399") == len(Grade)
 
 
 def test_notes_text_and_hold_are_written_into_the_unit(rig: Rig) -> None:
@@ -214,8 +557,7 @@ def test_notes_text_and_hold_are_written_into_the_unit(rig: Rig) -> None:
     rig.press("n")
     rig.write("box 0 dented")
     rig.press("Enter 2 e")
-    for _ in range(60):
-        rig.press("backspace")
+    rig.press("Backspace " * 60)
     rig.write("like new")
     rig.press("Enter h")
     rig.write("ask")
@@ -341,10 +683,13 @@ def test_typed_letters_at_the_desk_are_no_keys(rig: Rig) -> None:
 
 # ── Whatever is pressed ──────────────────────────────────────────────────────────────────────────────────────────────
 
-NAMED = ("Enter", "Space", "Esc", "Tab", "Up", "Down", "Right", "backspace", "F2", "F3", "F4", "F6", "F7", "F8", "F9")
+NAMED = (
+    *("Enter", "Space", "Esc", "Tab", "Up", "Down", "Right", "backspace", "delete", "left", "home"),
+    *("F2", "F3", "F4", "F6", "F7", "F8", "F9", "F12"),
+)
 KEYS = st.sampled_from((*"0123456789&é\"'(-xwpfnegotmhobv/?tz", "Enter", *NAMED))
 RMAS = ("ML-4001", "ML-4004", "ML-4005", "ML-4008", "NT-4001", "NT-4002")
-SCANS = st.sampled_from((*RMAS, *CODES.values(), IMEI, "NOTHING", BADGES["operator"], "CMD-PHOTO", "9" * 200))
+SCANS = st.sampled_from((*RMAS, *CODES.values(), IMEI, "NOTHING", *BADGES.values(), "CMD-PHOTO", "9" * 200))
 GESTURES = st.lists(st.tuples(st.booleans(), KEYS, SCANS), max_size=30)
 
 

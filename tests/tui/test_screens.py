@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from inspect_station.core.rows import Words
 from inspect_station.errors import DiskFull
 from inspect_station.message import Message, msg
 from inspect_station.tui.widgets import Block
@@ -326,16 +327,16 @@ def cut(operator: Operator) -> list[str]:
 
 @pytest.mark.parametrize("walk", WALKS, ids=NAMES)
 async def test_nothing_is_cut_in_french_at_80_columns(dock: Dock, monkeypatch: pytest.MonkeyPatch, walk: Walk) -> None:
-    real = Voice._message
+    real = Voice.say
 
-    def wordy(self: Voice, message: Message) -> str:
+    def wordy(self: Voice, what: Message | Words | str) -> str:
         """French is a third longer; what has no translation yet is made so."""
-        text = real(self, message)
-        if self.locale != "fr" or text != real(Voice("en", self.rules), message):
+        text = real(self, what)
+        if self.locale != "fr" or not isinstance(what, Message) or text != real(Voice("en", self.rules), what):
             return text
         return " ".join([text, *("mot" for _ in range(round(len(text) / 12)))])
 
-    monkeypatch.setattr(Voice, "_message", wordy)
+    monkeypatch.setattr(Voice, "say", wordy)
     found: dict[str, list[str]] = {}
     async with dock(who="", locale="fr") as operator:
 
