@@ -265,6 +265,7 @@ class Station(Reception):
                 by=self.by,
                 at=now,
                 rules_hash=self.rulebook.kept(writer, bench.ruleset),
+                site=self.config.station.site,
             )
             units = (done, *self._copies(writer, done))
             for each in units:
@@ -533,6 +534,7 @@ class Station(Reception):
                 by=unit.finished_by,
                 at=unit.finished_at or now,
                 rules_hash=self.rulebook.kept(writer, bench.ruleset),
+                site=self.config.station.site,
             )
             out = any(job.state not in ("cancelled", "queued") for job in writer.labels_of(lpn))
             self._commit(writer, done, by=by.code, at=now)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from inspect_station.core.gates import dead, erased, gates, passed, wipe_record, wiped
+from inspect_station.core.gates import dead, erased, gates, passed, unproven, wipe_record, wiped
 from inspect_station.core.grading import grade
 from inspect_station.core.records import (
     Case,
@@ -252,9 +252,14 @@ def _ours(unit: _Unit, decision: Decision) -> Decision:
         return _because(decision, Disposition.REFURBISH, f"route.{undone[0]}", message)
     row = _row(unit)
     assert row is not None, "Rules has a route for every grade"
-    if row.to in LEAVES_AS_WASTE and not erased(unit.rules, unit.inspection):
+    if row.to in RESALE | LEAVES_AS_WASTE and not erased(unit.rules, unit.inspection):
         message = msg("data not erased: only back to {seller}, in writing", seller=unit.seller.name)
         return _because(decision, Disposition.RETURN_TO_SELLER, "route.not_erased", message)
+    left = unproven(unit.rules, unit.inspection)
+    if row.to in RESALE and left:
+        # A defective one is held by no gate, but sold or given away only where none would be closed.
+        message = msg("{gate:data}: closed to resale", gate=f"gate.{left[0]}")
+        return _because(decision, Disposition.RETURN_TO_SELLER, f"gate.{left[0]}", message)
     sold = row.to in RESALE or bool(row.case)
     priced = _priced(unit, decision, row.as_grade) if sold else decision
     if row.to is Disposition.CLEARANCE and priced.price is None:
@@ -300,7 +305,8 @@ def possible_dispositions(rules: Rules, seller: Seller, inspection: Inspection) 
         possible |= {Disposition.RETURN_TO_SELLER, Disposition.REFURBISH}
         if erased(rules, inspection):
             possible |= LEAVES_AS_WASTE - RESALE
-        if not plain.gates and not any(not photo.sha256 for photo in inspection.photos):
+        owed = any(not photo.sha256 for photo in inspection.photos)
+        if not plain.gates and not owed and not unproven(rules, inspection):
             possible |= _resale(rules, inspection, plain)
     return tuple(each for each in Disposition if each in possible)
 
@@ -384,9 +390,16 @@ def why(rules: Rules, inspection: Inspection, decision: Decision) -> tuple[Words
 
 
 def finished(
-    rules: Rules, seller: Seller, inspection: Inspection, *, by: str, at: datetime, rules_hash: str
+    rules: Rules,
+    seller: Seller,
+    inspection: Inspection,
+    *,
+    by: str,
+    at: datetime,
+    rules_hash: str,
+    site: str = "",
 ) -> Inspection:
-    """The inspection with its decision written into it, as it will be stored and sent."""
+    """The inspection with its decision written into it, as it will be stored and sent; ``site`` is where it stood."""
     decision = decide(rules, seller, inspection)
     case = None
     if decision.case:
@@ -399,7 +412,7 @@ def finished(
     resold = decision.disposition in RESALE or decision.case in ("price", "heavy_damage")
     return inspection.but(
         dock=dock_codes(rules, inspection, decision),
-        wipe=wipe_record(rules, inspection),
+        wipe=wipe_record(rules, inspection, site=site),
         grade=decision.grade,
         disposition=decision.disposition,
         price=decision.price if resold else None,
