@@ -1,0 +1,289 @@
+"""All that is known of a unit, or of an RMA: as JSON, which is a contract, and as text for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from inspect_station.core.clocks import Clock, of_case, of_draft
+from inspect_station.core.records import Inspection, Line, Parcel, Reason, Verdict
+from inspect_station.message import Message, msg
+from inspect_station.outcomes import LineSeen
+from inspect_station.station import Station
+from inspect_station.words import Voice
+
+DATES = {"requested_on", "delivered_on", "latest_estimated_on", "defect_reported_on", "postmarked_on"}
+"""The dates of a line that a rule may count from or to."""
+
+OUTCOMES = {"eligible": msg("ACCEPTED"), "consult": msg("ASK THE SELLER"), "ineligible": msg("NOT ELIGIBLE")}
+
+ASKED = {"postmarked_on": msg("Date of the postmark"), "reason": msg("reason")}
+"""What the screen may ask for, in words."""
+
+KINDS = {
+    "wrong_item": msg("wrong item"),
+    "empty_box": msg("empty box"),
+    "unknown": msg("not announced"),
+    "danger": msg("DANGER"),
+    "forward": msg("another site's"),
+}
+
+REFUNDS = {"full": msg("full"), "partial": msg("partial"), "refuse": msg("refuse"), "ask": msg("ask the seller")}
+
+MEANS = {
+    "original": msg("to the original payment"),
+    "credit": msg("as store credit"),
+    "exchange": msg("by an exchange"),
+    "repair": msg("by a repair"),
+}
+
+DUE = {"grade": msg("to be graded by"), "case": msg("the seller answers by")}
+
+METHODS = {"clear": msg("cleared"), "purge": msg("purged"), "destroy": msg("destroyed")}
+"""How a medium was wiped (NIST SP 800-88)."""
+
+HUB = {
+    "waiting": msg("waits for the hub"),
+    "accepted": msg("accepted by the hub"),
+    "parked": msg("parked: F4 shows why"),
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """Tells what a station knows, in one language."""
+
+    station: Station
+    voice: Voice
+
+    def receipts(self, lines: Sequence[LineSeen]) -> dict[tuple[str, str], date]:
+        """The day on which each RMA of these lines was received, by seller and number; none for those still awaited."""
+        keys = dict.fromkeys((each.rma.seller, each.rma.number) for each in lines)
+        with self.station.store.read() as reader:
+            return {key: parcel.received_on for key in keys if (parcel := reader.parcel_of(*key)) is not None}
+
+    def unit_json(self, unit: Inspection, parcel: Parcel | None) -> dict[str, Any]:
+        """``parcel`` is None where this store does not know what the unit came in."""
+        received_on = parcel.received_on if parcel else None
+        return {
+            "schema": 1,
+            "lpn": unit.lpn,
+            "kind": unit.kind,
+            "seller": unit.seller,
+            "rma": unit.rma or None,
+            "gtin": unit.product.gtin if unit.product else None,
+            "title": unit.product.title if unit.product else None,
+            "serial": unit.serial or None,
+            "received_on": received_on.isoformat() if received_on else None,
+            "stated": self._stated_json(unit.line) if unit.line else None,
+            "found": list(unit.dock),
+            "grade": unit.grade,
+            "earlier_grades": list(unit.earlier_grades),
+            "disposition": unit.disposition,
+            "route": unit.route or None,
+            "rerouted": [each.model_dump(mode="json") for each in unit.rerouted],
+            "price": unit.price.model_dump() if unit.price else None,
+            "list_price": unit.list_price.model_dump() if unit.list_price else None,
+            "refund": {
+                "advice": unit.refund or None,
+                "amount": unit.refund_amount.model_dump() if unit.refund_amount else None,
+                "means": unit.refund_means or None,
+                "reasons": self._reasons_json(unit.refund_reasons),
+            },
+            "verdict": self._verdict_json(unit.verdict, received_on),
+            "reasons": self._reasons_json(unit.reasons),
+            "signals": self._reasons_json(unit.signals),
+            "gates": list(unit.gates),
+            "findings": [{"code": each.code, "note": each.note} for each in unit.findings],
+            "photos": [{"slot": each.slot, "sha256": each.sha256 or None} for each in unit.photos],
+            "wipe": unit.wipe.model_dump(mode="json") if unit.wipe else None,
+            "case": unit.case.model_dump(mode="json") if unit.case else None,
+            "clocks": self._clocks_json(unit, parcel),
+            "labels": self.station.labels_of(unit.lpn),
+            "operator": unit.finished_by,
+            "revision": unit.revision,
+            "rules_hash": unit.rules_hash or None,
+            "saved_at": unit.finished_at.isoformat() if unit.finished_at else None,
+            "voided_at": unit.voided_at.isoformat() if unit.voided_at else None,
+            "hub": self.station.hub_state(unit.id) if unit.finished_at else None,
+        }
+
+    def rma_json(
+        self,
+        number: str,
+        lines: Sequence[LineSeen],
+        receipts: Mapping[tuple[str, str], date],
+        awaited: date,
+    ) -> dict[str, Any]:
+        """``awaited``: the day that counts as the receipt of what has not been received yet."""
+        return {
+            "schema": 1,
+            "rma": number,
+            "lines": [
+                {
+                    "seller": each.rma.seller,
+                    "no": each.line.no,
+                    "gtin": each.line.gtin,
+                    "title": each.product.title,
+                    "quantity": each.line.quantity,
+                    "open": each.open,
+                    "reason": each.line.reason,
+                    "stated": self._stated_json(each.line),
+                    "dates": each.line.model_dump(mode="json", include=DATES),
+                    "received": (each.rma.seller, each.rma.number) in receipts,
+                    "received_on": (on := receipts.get((each.rma.seller, each.rma.number), awaited)).isoformat(),
+                    "verdict": self._verdict_json(each.verdict, on),
+                    "ask": list(each.verdict.ask),
+                    "units": [
+                        {"lpn": unit.lpn, "grade": unit.grade, "disposition": unit.disposition} for unit in each.units
+                    ],
+                }
+                for each in lines
+            ],
+        }
+
+    def unit_text(self, unit: Inspection, parcel: Parcel | None) -> str:
+        """All that is known of a unit for people, a title and what stands under it."""
+        rows = [(self.voice.say(title), said) for title, said in self._unit_rows(unit, parcel) if said]
+        width = max(len(title) for title, _ in rows)
+        return "".join(f"{title:{width}}  {said}\n" for title, said in rows)
+
+    def rma_text(self, body: Mapping[str, Any]) -> str:
+        """The lines of an RMA for people: what each is, its dates in one sentence, its units."""
+        voice = self.voice
+        out = []
+        for line in body["lines"]:
+            day = voice.full_day(date.fromisoformat(line["received_on"]))
+            received = (
+                msg("received on {on}", on=day) if line["received"] else msg("not received yet: as of {on}", on=day)
+            )
+            verdict = line["verdict"]
+            outcome = voice.say(OUTCOMES[verdict["outcome"]])
+            still = f"{line['open']}/{line['quantity']}"
+            out += [
+                " · ".join([f"{line['seller']} {body['rma']}", line["gtin"], line["title"], still]),
+                f"  {voice.say(received)} · {voice.say(msg('Customer says:'))} {self._stated_text(line['stated'])}",
+                f"  {voice.say(msg('{outcome}: {why}', outcome=outcome, why=verdict['sentence']))}",
+            ]
+            if line["ask"]:
+                asked = ", ".join(voice.say(ASKED[each]) for each in line["ask"])
+                out.append(f"  {voice.say(msg('to ask: {what}', what=asked))}")
+            for unit in line["units"]:
+                grade = voice.data(f"grade.{unit['grade']}") if unit["grade"] else ""
+                place = voice.data(f"place.{unit['disposition']}") if unit["disposition"] else ""
+                out.append("  " + " · ".join(filter(None, [unit["lpn"], grade, place])))
+        return "\n".join([*out, ""])
+
+    def _unit_rows(self, unit: Inspection, parcel: Parcel | None) -> Iterator[tuple[Message, str]]:
+        voice = self.voice
+        received_on = parcel.received_on if parcel else None
+        yield msg("unit"), " · ".join(filter(None, [unit.lpn, voice.say(KINDS.get(unit.kind, Message("")))]))
+        if unit.voided_at:
+            yield msg("void since"), f"{self._moment(unit.voided_at)}  {unit.void_reason}"
+        if unit.product:
+            yield msg("article"), f"{unit.product.title} · EAN {unit.product.ean}"
+        else:
+            yield msg("article"), unit.scanned
+        yield msg("serial"), unit.serial
+        yield msg("seller"), unit.seller
+        yield msg("RMA"), unit.rma
+        yield msg("received"), voice.full_day(received_on) if received_on else ""
+        if unit.line:
+            yield msg("customer says"), self._stated_text(self._stated_json(unit.line))
+        yield msg("found at the dock"), ", ".join(unit.dock)
+        yield msg("verdict"), voice.verdict(unit.verdict, received_on) if unit.verdict.reasons else ""
+        found = [(voice.data(f"finding.{each.code}"), f" ({each.note})" if each.note else "") for each in unit.findings]
+        yield msg("findings"), ", ".join(label + note for label, note in found)
+        grades = [*unit.earlier_grades, *([unit.grade] if unit.grade else [])]
+        yield msg("grade"), " → ".join(voice.data(f"grade.{grade}") for grade in grades)
+        if unit.disposition:
+            route = voice.say(msg("rule {id}", id=unit.route)) if unit.route else ""
+            yield msg("goes to"), " · ".join(filter(None, [voice.data(f"place.{unit.disposition}"), route]))
+        yield msg("why"), "; ".join(voice.say(each.message) for each in unit.reasons)
+        for each in unit.rerouted:
+            over, to = voice.data(f"place.{each.over}"), voice.data(f"place.{each.disposition}")
+            yield msg("sent elsewhere"), f"{over} → {to}: {each.reason} ({each.by}, {self._moment(each.at)})"
+        yield msg("gates"), ", ".join(voice.data(f"gate.{gate}") for gate in unit.gates)
+        if unit.price:
+            off = f" (−{unit.discount} %)" if unit.discount else ""
+            yield msg("price"), voice.money(unit.price) + off
+        yield msg("list price"), voice.money(unit.list_price) if unit.list_price else ""
+        if unit.refund:
+            amount = voice.money(unit.refund_amount) if unit.refund_amount else ""
+            means = voice.say(MEANS.get(unit.refund_means, Message("")))
+            advice = voice.say(REFUNDS.get(unit.refund, Message(unit.refund)))
+            reasons = [voice.say(each.message) for each in unit.refund_reasons]
+            yield msg("refund advice"), " · ".join(filter(None, [advice, amount, means, *reasons]))
+        if clock := self._clock(unit, parcel):
+            over = voice.say(msg("too late")) if clock.breached(self.station.clock()) else ""
+            yield DUE[clock.kind], " · ".join(filter(None, [self._moment(clock.due_at), over]))
+        if unit.wipe:
+            method = voice.say(METHODS.get(unit.wipe.method, Message(unit.wipe.method)))
+            yield msg("wipe"), f"{unit.wipe.medium}, {method}: {unit.wipe.by}, {self._moment(unit.wipe.at)}"
+        yield msg("for a supervisor"), "; ".join(voice.say(each.message) for each in unit.signals)
+        shown = [
+            (voice.data(f"slot.{each.slot}"), "" if each.sha256 else f" ({voice.say(msg('owed'))})")
+            for each in unit.photos
+        ]
+        yield msg("photos"), ", ".join(slot + owed for slot, owed in shown)
+        labels = self.station.labels_of(unit.lpn)
+        yield msg("labels"), ", ".join(f"{each['kind']} {unit.lpn}/{each['print_no']}" for each in labels)
+        if unit.finished_at:
+            yield msg("finished"), f"{self._moment(unit.finished_at)} · {unit.finished_by}"
+            yield msg("hub"), voice.say(HUB[self.station.hub_state(unit.id)])
+        else:
+            yield msg("finished"), voice.say(msg("no"))
+        yield msg("rules"), unit.rules_hash
+
+    def _clock(self, unit: Inspection, parcel: Parcel | None) -> Clock | None:
+        """What runs for the unit now: its grading while it is not finished, then the seller's answer, if one is due."""
+        return of_case(unit) if unit.finished_at else of_draft(self.station.rules, unit, parcel)
+
+    def _clocks_json(self, unit: Inspection, parcel: Parcel | None) -> list[dict[str, Any]]:
+        clock = self._clock(unit, parcel)
+        if clock is None:
+            return []
+        times = {"started_at": clock.started_at.isoformat(), "due_at": clock.due_at.isoformat()}
+        return [
+            {
+                "kind": clock.kind,
+                **times,
+                "owner": clock.owner or None,
+                "breached": clock.breached(self.station.clock()),
+            }
+        ]
+
+    def _reasons_json(self, reasons: Sequence[Reason]) -> list[dict[str, Any]]:
+        return [{"code": each.code, "met": each.met, "text": self.voice.say(each.message)} for each in reasons]
+
+    def _verdict_json(self, verdict: Verdict, received_on: date | None) -> dict[str, Any]:
+        return {
+            "outcome": verdict.outcome,
+            "policy": verdict.policy,
+            "reasons": self._reasons_json(verdict.reasons),
+            "sentence": self.voice.verdict(verdict, received_on),
+            "seller_accepted": verdict.seller_accepted,
+        }
+
+    def _stated_json(self, line: Line) -> dict[str, Any]:
+        """What the customer stated, with the codes that the marketplaces are told; null where one has none."""
+        policy = self.station.rules.policy
+        stated = policy.stated(line.reason)
+        return {
+            "code": stated.code,
+            "text": self.voice.say(stated.label),
+            "group": stated.group,
+            "possible_defect": stated.possible_defect,
+            "at_fault": stated.at_fault,
+            "amazon": policy.told(stated.code, "amazon") or None,
+            "shopify": policy.told(stated.code, "shopify") or None,
+        }
+
+    def _stated_text(self, stated: Mapping[str, Any]) -> str:
+        told = [f"{name} {stated[name.lower()]}" for name in ("Amazon", "Shopify") if stated[name.lower()]]
+        return f"{stated['text']} ({', '.join([stated['code'], *told])})"
+
+    def _moment(self, at: datetime) -> str:
+        """A time at the site, with its date."""
+        voice = self.voice
+        return f"{voice.full_day(at.astimezone(voice.zone).date())} {voice.time(at)}"
