@@ -53,8 +53,8 @@ class Dock:
 
     @property
     def rules(self) -> Rules:
-        """The rules in force, with every seller's playbook."""
-        return self.rulebook.rules
+        """The site's rules, with the labels of every playbook; a unit is decided by its bench's."""
+        return self.rulebook.spoken
 
     # ── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -684,7 +684,7 @@ class Reception(Dock, ABC):
         received = parcel.received_on if parcel else self.today()
         findings = tuple(each.code for each in parcel.findings) if parcel else ()
         verdict = eligibility(
-            self.rules.policy,
+            self.rulebook.rules(rma.seller).policy,
             seller=self.seller(reader, rma.seller),
             rma=rma,
             line=line,
@@ -902,7 +902,7 @@ class Reception(Dock, ABC):
             sellers = tuple(sorted(known, key=lambda each: (each.code != unit.seller, each.name)))
         seller = self.seller(reader, unit.seller)
         return Bench(
-            rules=self.rules,
+            rules=self.rulebook.rules(seller.code),
             seller=seller,
             ruleset=self.rulebook.ruleset(seller),
             doubt=self.rulebook.trouble.get(seller.code),

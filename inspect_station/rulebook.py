@@ -11,8 +11,8 @@ from typing import Any
 
 from inspect_station import playbooks
 from inspect_station.config import Config
-from inspect_station.core.playbook import under
 from inspect_station.core.records import Operator, Seller, compact
+from inspect_station.core.rules import Rules
 from inspect_station.errors import NotFound
 from inspect_station.message import Message, msg
 from inspect_station.pictures import upright_jpeg
@@ -25,8 +25,9 @@ class Rulebook:
 
     def __init__(self, config: Config) -> None:
         self.site = config.rules
-        self.rules = config.rules
-        """The site's rules with every playbook's rows: one seller's never touch another's returns."""
+        self.spoken = config.rules
+        """The site's rules with the labels of every playbook's rows: what a voice speaks with."""
+        self._rules: Mapping[str, Rules] = {}
         self.trouble: Mapping[str, Message] = {}
         """Sellers whose playbook does not fit the site's rules any more, and why: it does not count."""
         self._configured = {seller.code: seller for seller in config.sellers}
@@ -56,11 +57,19 @@ class Rulebook:
                 continue
             shown = {photo.slot: photo.sha256 for photo in reader.photos(each.sha256)}
             sellers[each.seller] = _pictured(books[each.seller].seller, shown)
-        self.rules = under(self.site, [book.playbook for book in books.values()]) if books else self.site
+        labelled = (row for book in books.values() for row in book.rules.policy.exclusions)
+        exclusions = {row.id: row for row in (*self.site.policy.exclusions, *labelled)}
+        policy = self.site.policy.model_copy(update={"exclusions": tuple(exclusions.values())})
+        self.spoken = self.site.model_copy(update={"policy": policy})
+        self._rules = {code: book.rules for code, book in books.items()}
         self.trouble = trouble
         self._sellers = sellers
         self._versions = {code: book.sha256 for code, book in books.items()}
         self._newest = newest
+
+    def rules(self, seller: str) -> Rules:
+        """What decides this seller's returns: the site's rules with its playbook's rows, where it has one."""
+        return self._rules.get(seller, self.site)
 
     def seller(self, reader: Reader, code: str) -> Seller:
         """A seller's settings: its playbook's, else station.toml's, else what was imported, else the defaults."""

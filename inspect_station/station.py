@@ -159,8 +159,8 @@ class Station(Reception):
 
     def photograph(self, bench: Bench, unit: Inspection) -> Photographed:
         """Fill the next empty slot; with the camera down the photo is owed and the unit will be held."""
-        decision = decide.decide(self.rules, bench.seller, unit)
-        due = due_slots(self.rules, unit, decision)
+        decision = decide.decide(bench.rules, bench.seller, unit)
+        due = due_slots(bench.rules, unit, decision)
         extra = sum(photo.slot.startswith("extra") for photo in unit.photos) + 1
         owed = [photo.slot for photo in unit.photos if not photo.sha256]
         slot = (*due, *owed, f"extra{extra}")[0]
