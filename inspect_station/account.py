@@ -81,6 +81,8 @@ class Account:
             "earlier_grades": list(unit.earlier_grades),
             "disposition": unit.disposition,
             "route": unit.route or None,
+            "graded_by_hand": [each.model_dump(mode="json", exclude={"known"}) for each in unit.overrides],
+            "text": unit.text or None,
             "rerouted": [each.model_dump(mode="json") for each in unit.rerouted],
             "price": unit.price.model_dump() if unit.price else None,
             "list_price": unit.list_price.model_dump() if unit.list_price else None,
@@ -196,10 +198,14 @@ class Account:
         yield msg("findings"), ", ".join(label + note for label, note in found)
         grades = [*unit.earlier_grades, *([unit.grade] if unit.grade else [])]
         yield msg("grade"), " → ".join(voice.data(f"grade.{grade}") for grade in grades)
+        for change in unit.overrides:
+            was, now = (voice.data(f"grade.{each}") if each else "–" for each in (change.over, change.grade))
+            yield msg("graded by hand"), f"{was} → {now}: {change.reason} ({change.by}, {self._moment(change.at)})"
+        yield msg("text on the label"), unit.text
         if unit.disposition:
             route = voice.say(msg("rule {id}", id=unit.route)) if unit.route else ""
             yield msg("goes to"), " · ".join(filter(None, [voice.data(f"place.{unit.disposition}"), route]))
-        yield msg("why"), "; ".join(voice.say(each.message) for each in unit.reasons)
+        yield msg("why"), voice.several(unit.reasons)
         for each in unit.rerouted:
             over, to = voice.data(f"place.{each.over}"), voice.data(f"place.{each.disposition}")
             yield msg("sent elsewhere"), f"{over} → {to}: {each.reason} ({each.by}, {self._moment(each.at)})"
@@ -220,7 +226,7 @@ class Account:
         if unit.wipe:
             method = voice.say(METHODS.get(unit.wipe.method, Message(unit.wipe.method)))
             yield msg("wipe"), f"{unit.wipe.medium}, {method}: {unit.wipe.by}, {self._moment(unit.wipe.at)}"
-        yield msg("for a supervisor"), "; ".join(voice.say(each.message) for each in unit.signals)
+        yield msg("for a supervisor"), voice.several(unit.signals)
         shown = [
             (voice.data(f"slot.{each.slot}"), "" if each.sha256 else f" ({voice.say(msg('owed'))})")
             for each in unit.photos
@@ -230,7 +236,8 @@ class Account:
         yield msg("labels"), ", ".join(f"{each['kind']} {unit.lpn}/{each['print_no']}" for each in labels)
         if unit.finished_at:
             yield msg("finished"), f"{self._moment(unit.finished_at)} · {unit.finished_by}"
-            yield msg("hub"), voice.say(HUB[self.station.hub_state(unit.id)])
+            if self.station.config.upstream.enabled:
+                yield msg("hub"), voice.say(HUB[self.station.hub_state(unit.id)])
         else:
             yield msg("finished"), voice.say(msg("no"))
         yield msg("rules"), unit.rules_hash

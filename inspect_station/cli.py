@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
@@ -489,9 +489,26 @@ def config_check(
     in_order = [_try_playbook(file, loaded, coverage=coverage) for file in files]
     if (loaded.station.data / "store.db").exists():
         with _station(loaded) as station:
+            _tell_versions(station, files)
             in_order += [_in_force(station, seller) for seller in sorted(station.rulebook.trouble)]
     if not all(in_order):
         raise typer.Exit(Exit.BROKEN)
+
+
+def _tell_versions(station: "Station", files: Sequence[Path]) -> None:
+    """Which of these playbooks do not count as they stand: nobody has activated them, or another version counts."""
+    from inspect_station import playbooks
+
+    for file in files:
+        try:
+            book = playbooks.opened(file, station.rulebook.site)
+        except playbooks.BrokenPlaybook:
+            continue  # told before
+        counts = station.rulebook.version(book.seller.code)
+        if counts and counts != book.sha256:
+            _say(msg("{file}: not this one, version {version} counts", file=str(file), version=counts[:12]))
+        elif not counts:
+            _say(msg("{file} does not count yet: `playbook activate` lets it", file=str(file)))
 
 
 def _in_force(station: "Station", seller: str) -> bool:
@@ -534,8 +551,11 @@ def _try_playbook(file: Path, loaded: "Config", *, coverage: bool) -> bool:
         trials = playbooks.tried(book)
         problems = playbooks.failures(book, trials)
         if coverage:
-            for untried in playbooks.untried(book, trials):
-                print(f"{file}: {voice.say(untried)}")
+            untried = playbooks.untried(book, trials)
+            for each in untried:
+                print(f"{file}: {voice.say(each)}")
+            if not untried:
+                _say(msg("{file}: every row is tried by a case", file=str(file)))
     for problem in problems:
         print(problem.line_text(voice.say(problem.message)))
     if problems:
@@ -737,7 +757,9 @@ def hub_import(
     what: str,
     file: Path,
     data: HubData = Path("hub-data"),
-    zone: Annotated[str, typer.Option("--zone", help="Zone in which the RMAs' instants become dates.")] = "UTC",
+    zone: Annotated[
+        str, typer.Option("--zone", help="Zone in which the RMAs' instants become dates; default: station.toml's.")
+    ] = "",
 ) -> None:
     """Publish products or rmas (CSV) to all stations."""
     from zoneinfo import ZoneInfo
@@ -746,7 +768,7 @@ def hub_import(
 
     _choice("WHAT", what, ("products", "rmas"))
     try:
-        ZoneInfo(zone)
+        ZoneInfo(zone or "UTC")
     except (KeyError, ValueError, OSError):
         raise _usage(msg("--zone {value}: no such time zone, for example Europe/Paris", value=zone)) from None
     content = _bytes(file)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from inspect_station.badges import fingerprint
 from inspect_station.config import Config
-from inspect_station.core.barcode import Scan, ScanKind, clean
+from inspect_station.core.barcode import Scan, ScanKind
 from inspect_station.core.records import (
     Operator,
     Role,
@@ -90,7 +90,7 @@ class Dock:
         """A badge was scanned where only a supervisor may go on; whoever works stays signed in."""
         if scan.kind is not ScanKind.BADGE:
             return Said(
-                msg("{code} is no badge", code=clean(scan.text, 40)),
+                msg("that is no badge"),  # it may be a PIN: never shown
                 msg("scan a supervisor's badge; Esc leaves everything as it was"),
             )
         entry = self._badge(scan)

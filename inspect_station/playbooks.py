@@ -112,11 +112,14 @@ def tried(book: Opened) -> tuple[Trial, ...]:
 
 def failures(book: Opened, outcomes: Iterable[Trial]) -> tuple[Problem, ...]:
     """The cases that come out differently than expected, with their lines."""
+    if not book.playbook.cases:
+        return (Problem(book.file.path, 0, "cases", "", msg("is missing: nothing proves these rules")),)
     lines = {case.name: book.file.lines.get(("cases", case.name), 0) for case in book.playbook.cases}
+    idle = msg("expects nothing: it would prove nothing")
     return tuple(
         Problem(book.file.path, lines.get(each.case.name, 0), each.case.name, "", difference)
         for each in outcomes
-        for difference in each.differences
+        for difference in (*each.differences, *(() if each.case.expect.model_fields_set else (idle,)))
     )
 
 

@@ -13,7 +13,7 @@ from inspect_station.config import Config
 from inspect_station.core import barcode
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan, ScanKind
-from inspect_station.core.bench import Bench, awaited_scan, judge, shows_defect
+from inspect_station.core.bench import Bench, awaited_scan, doubted, judge, shows_defect
 from inspect_station.core.policy import eligibility
 from inspect_station.core.records import (
     Disposition,
@@ -693,6 +693,7 @@ class Reception(Dock, ABC):
             findings=findings,
             defect_found=shows_defect(self.rules, findings),
         )
+        verdict = doubted(verdict, self.rulebook.trouble.get(rma.seller))
         units = reader.units(rma.seller, rma.number) if units is None else units
         own = tuple(unit for unit in units if unit.line and unit.line.no == line.no)
         return LineSeen(rma, line, product, verdict, reader.open_count(rma.seller, rma.number, line.no), own)
@@ -919,7 +920,7 @@ class Reception(Dock, ABC):
         if not rma.customer or not spans:
             return {}
         now = self.clock()
-        times = reader.returns_of(rma.seller, rma.customer, now - timedelta(max(spans)), besides=unit.id)
+        times = reader.returns_of(rma.seller, rma.customer, now - timedelta(max(spans)), besides=rma.number)
         return {days: sum(at >= now - timedelta(days) for at in times) for days in spans}
 
     def _opened(self, reader: Reader, draft: Inspection) -> Opened:

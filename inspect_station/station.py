@@ -377,6 +377,7 @@ class Station(Reception):
         """Own units of this shift by whoever finished them; all others by a supervisor (domain.md §4)."""
         finished = unit.finished_at
         own = finished is not None and unit.finished_by == self.by and finished >= self.day_start(self.clock())
+        own = own and not unit.rerouted  # a supervisor's order is taken back by one
         if not own and not _supervises(by):
             return SupervisorNeeded(
                 msg("{lpn} was finished by somebody else or on another day", lpn=unit.lpn),

@@ -1,7 +1,7 @@
 """Words for people: messages and site data written in a language. The only place where text is translated."""
 
 import gettext
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from inspect_station.core.policy import FOR_A_PERSON, IN_A_SENTENCE
-from inspect_station.core.records import Disposition, Grade, Money, Outcome, Reason, Verdict
-from inspect_station.core.rows import Words
+from inspect_station.core.records import Disposition, Grade, Money, Outcome, Reason, Verdict, Words
 from inspect_station.core.rules import Rules
 from inspect_station.message import Message, Writer, msg
 
@@ -149,8 +148,17 @@ class Voice:
             parts.append(msg("{reasons}: {outcome:word}", reasons=failed, outcome=outcome.text))
         elif not met or verdict.outcome is not Outcome.ELIGIBLE:
             parts.append(outcome)
-        first, *more = (self.say(part) for part in parts)
-        return self.say(msg("{one}; {other}", one=first, other=more[0])) if more else first
+        return self._one_after_the_other(self.say(part) for part in parts)
+
+    def several(self, reasons: Sequence[Reason]) -> str:
+        """Reasons one after the other."""
+        return self._one_after_the_other(self.say(each.message) for each in reasons)
+
+    def _one_after_the_other(self, texts: Iterable[str]) -> str:
+        first, *more = [*texts] or [""]
+        for text in more:
+            first = self.say(msg("{one}; {other}", one=first, other=text))
+        return first
 
     def data(self, path: str) -> str:
         """The label that stands at a path of the rules; the path itself where there is none (any more)."""

@@ -132,6 +132,7 @@ WRONG = {
     "an unknown place": ('to = "donate"', 'to = "moon"', 8, "must be one of"),
     "a case that comes out otherwise": ('disposition = "donate"', 'disposition = "restock"', 11, "restock"),
     "an unknown grade": ('grade = "opened_packaging"', 'grade = "shabby"', 7, "must be one of"),
+    "a case that expects nothing": ('expect = { disposition = "donate" }', "expect = {}", 11, "prove nothing"),
     "no TOML": ("[seller]", "[seller", 1, "not TOML"),
 }
 

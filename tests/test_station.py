@@ -21,7 +21,8 @@ from inspect_station.core import decide
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import ScanKind
 from inspect_station.core.photos import due_slots
-from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Money, Operator, Role, Seller
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark, Money, Operator, Role, Seller
+from inspect_station.core.view import view
 from inspect_station.demo import build, goods
 from inspect_station.demo.build import Demo
 from inspect_station.dock import SupervisorNeeded
@@ -1746,3 +1747,132 @@ def test_what_is_taken_back_is_no_return_and_an_old_one_leaves_the_week(station:
     clock.at += timedelta(days=8)
     announce(station, "ML-52009", (LAMP, 1), customer="one and the same")
     assert opened(station, "ML-52009", LAMP).bench.history == {7: 0, 30: most - 1, 90: most - 1, 180: most - 1}
+
+
+# ── What a supervisor's order, or what was left out, must not bring about ────────────────────────────────────────────
+
+
+def going_on(station: Station, unit: Opened, *given: life.Input) -> Opened:
+    """The unit after these inputs, still on the bench."""
+    return Opened(press(station, unit, *given).inspection, unit.bench)
+
+
+def label_says(station: Station, lpn: str) -> str:
+    with station.store.read() as reader:
+        return reader.labels_of(lpn)[-1].fields["why"]
+
+
+def test_an_order_ends_when_its_unit_is_reopened(station: Station, template: Demo) -> None:
+    unit = late_lamp(station)
+    supervise(station, template)
+    station.reroute(unit.lpn, Disposition.RETURN_TO_CUSTOMER, "late")
+    again = station.undo()
+    assert isinstance(again, Opened)
+    done = with_photos(station, again, life.Digit(6), life.Found("does_not_work"))
+    assert (done.disposition, done.rerouted) == (Disposition.HOLD, ()), "a possible defect is never refused by itself"
+    assert done.case is not None
+
+
+def test_only_a_supervisor_takes_a_supervisors_order_back(station: Station, template: Demo) -> None:
+    unit, operator = opened_lamp(station), station.operator
+    supervise(station, template)
+    station.reroute(unit.lpn, Disposition.DONATE, "given away")
+    station.operator = operator
+    assert isinstance(station.reopen(unit.lpn, "a mistake"), SupervisorNeeded)
+
+
+def test_tests_left_out_because_a_row_ended_them_are_asked_again(station: Station) -> None:
+    announce(station, "NT-60001", (PHONE, 1))
+    unit = going_on(station, opened(station, "NT-60001", PHONE), life.Serial(IMEI), life.Digit(1), life.Accept())
+    assert unit.inspection.page == "finish"
+    unit = going_on(station, unit, life.Back(), life.Digit(1))
+    assert [answer.mark for answer in unit.inspection.answers if answer.mark is Mark.SKIPPED] == []
+    unit = going_on(station, unit, life.AllPass())
+    assert unit.inspection.page == "test", "the battery is still to be measured"
+
+
+def test_a_repaired_phone_is_tested_whole(station: Station, template: Demo) -> None:
+    unit = dead_phone(station)
+    supervise(station, template)
+    station.reroute(unit.lpn, Disposition.REFURBISH, "new battery")
+    back = station.scan(unit.lpn)
+    assert isinstance(back, Opened)
+    again = going_on(station, back, life.Digit(1), life.AllPass())
+    assert again.inspection.page == "test"
+    assert again.inspection.answer("test.touch") is not None
+    assert not any(answer.mark is Mark.SKIPPED for answer in again.inspection.answers)
+
+
+def test_moving_a_box_does_not_pay_the_customer(station: Station, template: Demo) -> None:
+    asked = broken_lamp(station)
+    announce(station, "ML-60007", (LAMP, 1))
+    opened_one = with_photos(station, opened(station, "ML-60007", LAMP), life.Digit(2))
+    supervise(station, template)
+    back = station.reroute(opened_one.lpn, Disposition.RETURN_TO_CUSTOMER, "wants it back")
+    assert isinstance(back, Known)
+    assert back.inspection.refund == "ask", "nobody keeps both"
+    away = station.reroute(asked.lpn, Disposition.DONATE, "a mistake")
+    assert isinstance(away, Known)
+    assert (asked.refund, away.inspection.refund) == ("ask", "ask")
+    here = station.reroute(asked.lpn, Disposition.HOLD, "back again")
+    assert isinstance(here, Known)
+    assert here.inspection.case is not None
+    assert here.inspection.case.question == "heavy_damage"
+
+
+def test_data_not_erased_stays_in_writing(station: Station, template: Demo) -> None:
+    unit = dead_phone(station)
+    supervise(station, template)
+    station.reroute(unit.lpn, Disposition.HOLD, "wait")
+    station.reroute(unit.lpn, Disposition.RETURN_TO_SELLER, "weekly box")
+    assert "data not erased" in label_says(station, unit.lpn)
+
+
+def test_what_was_held_unseen_is_not_sold_by_an_order(station: Station, template: Demo) -> None:
+    announce(station, "ML-60002", (LAMP, 1))
+    unit = opened(station, "ML-60002", LAMP)
+    held = with_photos(station, unit, life.Digit(4), life.Found("scratch"), life.Held("mud all over"))
+    supervise(station, template)
+    possible = station.destinations(held.lpn)
+    assert isinstance(possible, tuple)
+    assert not set(possible) & {Disposition.CLEARANCE, Disposition.DONATE, Disposition.RESTOCK}
+
+
+def test_a_worse_fact_found_after_a_raise_counts(station: Station) -> None:
+    announce(station, "ML-60003", (LAMP, 1))
+    unit = opened(station, "ML-60003", LAMP)
+    raised = life.Overridden(Grade.USED, "only the film is cracked", Role.SUPERVISOR)
+    done = with_photos(station, unit, life.Digit(5), life.Found("crack"), raised, life.Found("deep_dent"))
+    assert done.grade is Grade.HEAVY
+
+
+def test_nothing_opened_is_raised_to_new(station: Station) -> None:
+    announce(station, "ML-60004", (LAMP, 1))
+    unit = opened(station, "ML-60004", LAMP)
+    said = press(station, unit, life.Digit(2), life.Overridden(Grade.NEW, "looks new", Role.SUPERVISOR)).said
+    assert said is not None
+    assert "not new any more" in said.text
+
+
+def test_an_edited_text_holds_as_long_as_what_it_tells(station: Station) -> None:
+    announce(station, "ML-60005", (LAMP, 1))
+    unit = opened(station, "ML-60005", LAMP)
+    worded = going_on(station, unit, life.Digit(2), life.Reworded("like new, never used"))
+    assert worded.inspection.text
+    done = with_photos(station, worded, life.Back(), life.Digit(4), life.Found("scratch"))
+    assert done.text == ""
+    assert "scratch" in label_says(station, done.lpn)
+
+
+def test_an_earlier_picture_proves_no_later_wipe(station: Station) -> None:
+    announce(station, "NT-60006", (PHONE, 1))
+    unit = opened(station, "NT-60006", PHONE)
+    given = (life.Serial(IMEI), life.AllPass(), life.Typed("87"), life.Digit(3), life.AllPass(), life.AllPass())
+    with_photos(station, going_on(station, unit, *given))
+    again = station.undo()
+    assert isinstance(again, Opened)
+    again = going_on(station, again, life.Back())
+    assert again.inspection.page == "wipe"
+    # It turns out not to have been wiped; then it is, and that is to be shown.
+    again = going_on(station, again, life.Digit(5), life.Digit(5), life.AllPass())
+    assert "setup_screen" in view(again.bench, again.inspection).due

@@ -43,7 +43,7 @@ class Bench:
     doubt: Message | None = None
     """Why the seller's own rules cannot be used, so that a person decides; None where they can."""
     history: Mapping[int, int] = field(default_factory=dict)
-    """Days → units of this customer that came back to this seller within them, this one not counted."""
+    """Days → other RMAs of this customer that came back to this seller within them."""
 
 
 CHECK_PAGES = ("test", "lock", "wipe", "sterilise")
@@ -81,7 +81,8 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
         reason = Reason(code="unannounced", message=msg("no RMA announces it: the seller is asked"), met=False)
         return Verdict(outcome=Outcome.CONSULT, reasons=(reason,))
     findings = tuple(finding.code for finding in inspection.findings)
-    failed = any(page == "test" and step.floor is Grade.DEFECTIVE for page, step in failed_rows(bench, inspection))
+    # By tests and findings or by hand: what is graded defective may be so, whatever the customer stated.
+    graded = {grade(bench.rules, seen)[0] for seen in (inspection, inspection.but(overrides=()))}
     verdict = policy.eligibility(
         bench.rules.policy,
         seller=bench.seller,
@@ -91,7 +92,7 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
         received_on=bench.received_on,
         findings=findings,
         opened=_opened(bench.rules, inspection),
-        defect_found=failed or shows_defect(bench.rules, findings),
+        defect_found=Grade.DEFECTIVE in graded or shows_defect(bench.rules, findings),
     )
     if inspection.found("serial_mismatch"):
         reason = Reason(
@@ -107,10 +108,15 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
     extra = next((warning for warning in inspection.warnings if warning.code == "extra_unit"), None)
     if extra is not None:
         verdict = verdict.but(outcome=Outcome.CONSULT, reasons=(extra, *verdict.reasons))
-    if bench.doubt is not None:
-        reason = Reason(code="playbook", message=bench.doubt, met=False)
-        verdict = verdict.but(outcome=Outcome.CONSULT, reasons=(reason, *verdict.reasons))
-    return verdict.but(seller_accepted=inspection.verdict.seller_accepted)
+    return doubted(verdict, bench.doubt).but(seller_accepted=inspection.verdict.seller_accepted)
+
+
+def doubted(verdict: Verdict, doubt: Message | None) -> Verdict:
+    """The verdict where the seller's own rules cannot be used: a person decides."""
+    if doubt is None:
+        return verdict
+    reason = Reason(code="playbook", message=doubt, met=False)
+    return verdict.but(outcome=Outcome.CONSULT, reasons=(reason, *verdict.reasons))
 
 
 def rejudged(bench: Bench, inspection: Inspection) -> Inspection:
@@ -165,7 +171,8 @@ def _path(bench: Bench, inspection: Inspection) -> Iterator[str]:
             yield from (f"question.{question.id}" for question in later_questions(bench, inspection))
         elif (tested or again) and (inspection.chosen is None or "grade" in been):
             yield "grade"
-        if tested and not asked and not again and inspection.chosen is not None:
+        unasked = inspection.answer("question.hygiene") is None or "question.hygiene" in been
+        if (tested or again) and not asked and (not again or unasked) and inspection.chosen is not None:
             yield from hygiene
     if checklist is not None and not hopeless and inspection.verdict.ours and not inspection.held:
         for page in _treatment(bench, inspection, checklist):

@@ -23,10 +23,11 @@ from inspect_station.core.records import (
     Reason,
     ReasonGroup,
     Seller,
+    Words,
 )
 from inspect_station.core.refund import Refund, advise, missing_shares
-from inspect_station.core.rows import Words, winner
-from inspect_station.core.rules import CLOSED_TO_OTHERS, Discount, Route, Rules
+from inspect_station.core.rows import winner
+from inspect_station.core.rules import CLOSED_TO_OTHERS, Discount, FindingRule, Route, Rules
 from inspect_station.message import Message, msg
 
 RESALE = frozenset({Disposition.RESTOCK, Disposition.CLEARANCE, Disposition.DONATE})
@@ -106,9 +107,17 @@ def decide(rules: Rules, seller: Seller, inspection: Inspection) -> Decision:
     closed = gates(rules, inspection)
     unit = _Unit(rules, seller, inspection, traits(rules, inspection))
     decision = Decision(grade=graded, disposition=Disposition.HOLD, reasons=why, gates=closed)
-    decision = _rerouted(unit, _route(unit, decision))
-    refund = advise(rules, inspection, unit.known, to=decision.disposition, case=decision.case)
+    plain = _route(unit, decision)
+    decision = _rerouted(unit, plain)
+    # Where the box is put says nothing about the money: what the seller is asked stays asked.
+    refund = advise(rules, inspection, _as_it_came(unit), to=decision.disposition, case=plain.case)
     return replace(decision, refund=refund)
+
+
+def _as_it_came(unit: _Unit) -> Mapping[str, str | frozenset[str]]:
+    """The traits by which the customer is paid: what happened at our bench since is not the customer's doing."""
+    earlier = unit.inspection.earlier_grades
+    return {**unit.known, "grade": earlier[0]} if earlier else unit.known
 
 
 def _because(decision: Decision, to: Disposition, code: str, message: Message, case: str = "") -> Decision:
@@ -145,10 +154,17 @@ def _route(unit: _Unit, decision: Decision) -> Decision:
     if gate is not None:
         message = msg("{gate:data}: closed to resale", gate=f"gate.{gate.code}")
         return _because(decision, gate.route, f"gate.{gate.code}", message, "gate" if gate.case else "")
-    if any(not photo.sha256 for photo in unit.inspection.photos):
-        message = msg("a photo is owed: held until it is taken")
-        return _because(decision, Disposition.HOLD, "route.photo_owed", message)
+    if _owes_photo(unit.inspection):
+        return _because(decision, Disposition.HOLD, "route.photo_owed", PHOTO_OWED)
     return _ours(unit, decision)
+
+
+PHOTO_OWED = msg("a photo is owed: held until it is taken")
+
+
+def _owes_photo(inspection: Inspection) -> bool:
+    """Whether the camera was down when a photo was due."""
+    return any(not photo.sha256 for photo in inspection.photos)
 
 
 @lru_cache(maxsize=256)
@@ -232,11 +248,15 @@ def _row(unit: _Unit) -> Route | None:
 def _not_ours(unit: _Unit, decision: Decision) -> Decision:
     """Conditions not met: tell the customer at once or ask the seller, as the seller has set (seed 003)."""
     row = _row(unit)
-    if row is not None and row.to is Disposition.RETURN_TO_CUSTOMER:
+    back = row is not None and row.to is Disposition.RETURN_TO_CUSTOMER
+    if back and _owes_photo(unit.inspection):
+        return _because(decision, Disposition.HOLD, "route.photo_owed", PHOTO_OWED)
+    # What never reached the customer cannot go back there.
+    if row is not None and back and unit.known["reason_group"] != ReasonGroup.UNDELIVERED:
         message = msg("the conditions are not met: back to the customer")
         return replace(_because(decision, row.to, f"route.{row.id}", message, row.case), route=row.id)
     message = msg("still the customer's: the seller is asked before anything else is done")
-    case = row.case if row else "eligibility"
+    case = (row.case if row else "") or "eligibility"
     # The tables cannot send elsewhere what is not ours; what the gate would let through by a new rule is held.
     held = _because(decision, Disposition.HOLD, "route.not_ours", message, case)
     return replace(held, route=row.id if row else "")
@@ -255,6 +275,13 @@ def _ours(unit: _Unit, decision: Decision) -> Decision:
     if row.to in RESALE | LEAVES_AS_WASTE and not erased(unit.rules, unit.inspection):
         message = msg("data not erased: only back to {seller}, in writing", seller=unit.seller.name)
         return _because(decision, Disposition.RETURN_TO_SELLER, "route.not_erased", message)
+    if row.to is Disposition.DESTROY:
+        message = msg(
+            "{grade:data}: to be destroyed ({ground}): held until a supervisor orders it",
+            grade=f"grade.{decision.grade}",
+            ground=row.ground,
+        )
+        return replace(_because(decision, Disposition.HOLD, f"route.{row.id}", message), route=row.id)
     left = unproven(unit.rules, unit.inspection)
     if row.to in RESALE and left:
         # A defective one is held by no gate, but sold or given away only where none would be closed.
@@ -287,8 +314,6 @@ def _said(unit: _Unit, row: Route, priced: Decision) -> Message:
             if not erased(unit.rules, unit.inspection):
                 return msg("defective, data not erased: collected for {seller}", seller=unit.seller.name)
             return msg("defective: collected for {seller}", seller=unit.seller.name)
-        case Disposition.DESTROY:
-            return msg("{grade:data}: to be destroyed: {ground}", grade=graded, ground=row.ground)
     return msg("{grade:data}: {place:data}", grade=graded, place=f"place.{row.to}")
 
 
@@ -305,8 +330,8 @@ def possible_dispositions(rules: Rules, seller: Seller, inspection: Inspection) 
         possible |= {Disposition.RETURN_TO_SELLER, Disposition.REFURBISH}
         if erased(rules, inspection):
             possible |= LEAVES_AS_WASTE - RESALE
-        owed = any(not photo.sha256 for photo in inspection.photos)
-        if not plain.gates and not owed and not unproven(rules, inspection):
+        looked_at = not inspection.held and not _owes_photo(inspection)
+        if looked_at and not plain.gates and not unproven(rules, inspection):
             possible |= _resale(rules, inspection, plain)
     return tuple(each for each in Disposition if each in possible)
 
@@ -323,8 +348,9 @@ def _resale(rules: Rules, inspection: Inspection, plain: Decision) -> set[Dispos
     return ways
 
 
-def _rerouted(unit: _Unit, decision: Decision) -> Decision:
+def _rerouted(unit: _Unit, plain: Decision) -> Decision:
     """A supervisor's order, as long as what it stood over is still decided and nothing forbids it now."""
+    decision = plain
     for order in unit.inspection.rerouted:
         if order.over is not decision.disposition:
             continue
@@ -332,9 +358,31 @@ def _rerouted(unit: _Unit, decision: Decision) -> Decision:
             continue
         if order.disposition in RESALE:
             decision = _priced(unit, decision, None)
+        case = plain.case if order.disposition is Disposition.HOLD else ""
         message = msg("ordered by a supervisor: {reason}", reason=order.reason)
-        decision = replace(_because(decision, order.disposition, "route.ordered", message), route="")
+        decision = replace(_because(decision, order.disposition, "route.ordered", message, case), route="")
+        if order.disposition is Disposition.RETURN_TO_SELLER and not erased(unit.rules, unit.inspection):
+            message = msg("data not erased: only back to {seller}, in writing", seller=unit.seller.name)
+            decision = _because(decision, order.disposition, "route.not_erased", message)
     return decision
+
+
+LOST = frozenset({"accessory_missing", "consumable_missing"})
+"""Findings whose note names what is missing."""
+
+
+def _tells(rule: FindingRule, graded: Grade | None) -> bool:
+    """Whether a finding belongs on the label; not where a supervisor has graded better than it allows."""
+    if rule.floor is None:
+        return rule.points > 0
+    return graded is None or rule.floor.rank <= graded.rank
+
+
+def _cleaned(inspection: Inspection) -> bool:
+    """Whether it is attested, or will be by Enter on this page."""
+    answer = inspection.answer("finish.clean")
+    attested = answer is not None and answer.mark is Mark.PASS
+    return attested or (inspection.page == "finish" and not inspection.held and not _row_failed(inspection, "clean"))
 
 
 def _row_failed(inspection: Inspection, row: str) -> bool:
@@ -353,8 +401,10 @@ def _priced(unit: _Unit, decision: Decision, as_grade: Grade | None) -> Decision
     if graded is None or product is None or product.price is None:
         return decision
     own = _own_discounts(unit.seller.code, tuple(sorted(unit.seller.discounts.items())))
-    row = winner((*unit.rules.discounts, *own), {**unit.known, "grade": graded})
-    percent = unit.rules.grades[graded].discount if row is None or row.percent is None else row.percent
+    rows, known = (*unit.rules.discounts, *own), {**unit.known, "grade": graded}
+    off = winner([row for row in rows if row.percent is not None], known)
+    rounded = winner([row for row in rows if row.round_to is not None], known)
+    percent = unit.rules.grades[graded].discount if off is None or off.percent is None else off.percent
     percent += sum(unit.rules.finding(finding.code).points for finding in unit.inspection.findings)
     percent += sum(missing_shares(unit.inspection).values())
     percent = min(percent, unit.rules.pricing.cap)
@@ -362,7 +412,7 @@ def _priced(unit: _Unit, decision: Decision, as_grade: Grade | None) -> Decision
         decision,
         discount=percent,
         list_price=product.price,
-        price=discounted(product.price, percent, product.min_price, row.round_to if row else 1),
+        price=discounted(product.price, percent, product.min_price, rounded.round_to or 1 if rounded else 1),
     )
 
 
@@ -371,8 +421,11 @@ def why(rules: Rules, inspection: Inspection, decision: Decision) -> tuple[Words
     if inspection.text:
         return ({"en": inspection.text},)
     parts: list[Words | Message] = []
-    rated = [rules.finding(finding.code) for finding in inspection.findings]
-    seen = [finding.label for finding in rated if finding.floor is not None or finding.points]
+    seen: list[Words | Message] = [
+        msg("missing: {what}", what=finding.note) if finding.code in LOST and finding.note else rule.label
+        for finding in inspection.findings
+        if _tells(rule := rules.finding(finding.code), decision.grade)
+    ]
     if not seen and decision.grade is not None and rules.grades[decision.grade].default_finding:
         seen = [rules.finding(rules.grades[decision.grade].default_finding).label]
     parts += seen
@@ -382,7 +435,7 @@ def why(rules: Rules, inspection: Inspection, decision: Decision) -> tuple[Words
             parts.append(msg("tested"))
         if checklist.wipe and wiped(checklist, inspection):
             parts.append(msg("reset"))
-    if decision.grade not in (None, Grade.NEW) and decision.disposition in RESALE:
+    if decision.grade not in (None, Grade.NEW) and decision.disposition in RESALE and _cleaned(inspection):
         parts.append(msg("cleaned"))
     if not erased(rules, inspection):
         parts.append(msg("DATA NOT ERASED"))

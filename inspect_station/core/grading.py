@@ -100,6 +100,9 @@ def grade(rules: Rules, inspection: Inspection) -> tuple[Grade | None, tuple[Rea
     if inspection.overrides:
         last = inspection.overrides[-1]
         since = result is not None and last.over is not None and result.rank > last.over.rank
+        if last.known is not None:
+            found = [floor for floor, reason in floors(rules, inspection) if reason.code not in last.known]
+            since = since or any(floor.rank > last.grade.rank for floor in found)
         if not (since and result is not None and result.rank > last.grade.rank):
             message = msg("changed by hand: {reason}", reason=last.reason)
             return last.grade, (Reason(code="grade.override", message=message),)

@@ -7,7 +7,7 @@ Pages: ``condition`` → ``question.<id>``… → ``test`` → ``grade`` → ``l
 ``claim`` for what nobody announced. Those that a unit does not need are left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import isfinite
 
@@ -32,7 +32,7 @@ from inspect_station.core.bench import (
     undone_page,
 )
 from inspect_station.core.gates import opened
-from inspect_station.core.grading import failed_steps, step_path
+from inspect_station.core.grading import failed_steps, floors, step_path
 from inspect_station.core.grading import grade as suggested
 from inspect_station.core.grading import mark as standing
 from inspect_station.core.records import (
@@ -285,7 +285,21 @@ def step(bench: Bench, inspection: Inspection, given: Input, *, by: str, at: dat
 
     An input that means nothing on this page changes nothing and says why.
     """
-    act = _Act(bench, inspection, by, at)
+    result = _applied(_Act(bench, inspection, by, at), given)
+    after = result.inspection
+    if after.text and after.text == inspection.text and _told(after) != _told(inspection):
+        said = result.said or msg("the text is built again: what it told has changed. e edits it")
+        return replace(result, inspection=after.but(text=""), said=said)
+    return result
+
+
+def _told(inspection: Inspection) -> tuple[object, ...]:
+    """What the text that says why tells of; an edited one holds as long as that."""
+    return inspection.findings, inspection.chosen, inspection.overrides
+
+
+def _applied(act: _Act, given: Input) -> Step:
+    bench, inspection, by, at = act.bench, act.before, act.by, act.at
     match given:
         case Digit(n, offset):
             return _digit(act, n, offset)
@@ -456,6 +470,9 @@ def _marked(act: _Act, inspection: Inspection, row: str, rule: Row | None, mark:
     """The row answered so, and what its failing means found or taken back."""
     answer = inspection.answer(row)
     marked = act.answered(inspection, row, mark, value)
+    if mark is Mark.FAIL and row.startswith("wipe."):
+        # What was seen before is no evidence of the wipe that comes after.
+        marked = marked.but(photos=tuple(photo for photo in marked.photos if photo.slot != "setup_screen"))
     if rule is None or not rule.finding:
         return marked
     if mark is Mark.FAIL:
@@ -685,6 +702,8 @@ def _overridden(act: _Act, grade: Grade, reason: str, role: Role) -> Step:
         return Step(inspection, msg("another grade needs a reason"))
     if computed is None:
         return Step(inspection, msg("nothing is suggested yet: press the grade itself"))
+    if grade is Grade.NEW and inspection.chosen is not Grade.NEW:
+        return Step(inspection, msg("it was opened before: not new any more"))
     if grade.rank < computed.rank and role is not Role.SUPERVISOR:
         return Step(
             inspection,
@@ -694,7 +713,8 @@ def _overridden(act: _Act, grade: Grade, reason: str, role: Role) -> Step:
                 to=f"grade.{grade}",
             ),
         )
-    change = Change(grade=grade, over=computed, reason=reason.strip(), by=act.by, at=act.at)
+    known = tuple(cause.code for _, cause in floors(act.bench.rules, inspection))
+    change = Change(grade=grade, over=computed, known=known, reason=reason.strip(), by=act.by, at=act.at)
     return Step(rejudged(act.bench, inspection.but(overrides=(*inspection.overrides, change))))
 
 
@@ -728,11 +748,22 @@ def _back(act: _Act) -> Step:
     back = _dwelt(inspection, act.at).but(page=page, trail=inspection.trail[:-1], shown_at=act.at)
     if page in ("condition", "grade"):
         back = back.but(chosen=None, overrides=())
+    back = back.but(answers=_asked_again(back.answers, page))
     if back.kind in (Kind.WRONG_ITEM, Kind.EMPTY_BOX):
         back = back.but(kind=Kind.UNIT)
     if inspection.page == "finish":
         back = back.but(held="")
     return Step(rejudged(act.bench, back))
+
+
+def _asked_again(answers: tuple[Answer, ...], *pages: str) -> tuple[Answer, ...]:
+    """Without the rows that nobody answered, because another row had ended their page: it may not end it any more."""
+    left_out = tuple(f"{page}." for page in pages)
+    return tuple(
+        answer
+        for answer in answers
+        if not (answer.id.startswith(left_out) and answer.mark is Mark.SKIPPED and not answer.value)
+    )
 
 
 def _finish(act: _Act) -> Step:
@@ -789,6 +820,7 @@ def reopened(unit: Inspection, *, by: str) -> Inspection:
         refund_means="",
         refund_reasons=(),
         case=None,
+        rerouted=(),
         dock=(),
         wipe=None,
         finished_at=None,
@@ -805,16 +837,17 @@ def refurbished(unit: Inspection, *, by: str) -> Inspection:
     """
     asked_anew = ("finish.", "question.")
     repaired = unit.grade is Grade.DEFECTIVE and "test" in unit.trail
+    answers = tuple(
+        answer for answer in unit.answers if not answer.id.startswith(asked_anew) or answer.id == "question.hygiene"
+    )
     return reopened(unit, by=by).but(
-        answers=tuple(
-            answer for answer in unit.answers if not answer.id.startswith(asked_anew) or answer.id == "question.hygiene"
-        ),
+        answers=_asked_again(answers, *CHECK_PAGES),
+        text="",
         earlier_grades=(*unit.earlier_grades, unit.grade) if unit.grade else unit.earlier_grades,
         page="test" if repaired else "grade",
         trail=(),
         chosen=None,
         overrides=(),
-        rerouted=(),
         revision=unit.revision + 1,
     )
 

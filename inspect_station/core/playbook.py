@@ -13,7 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from inspect_station.core.barcode import expression
 from inspect_station.core.cases import Case
 from inspect_station.core.policy import Exclusion, Extension, Policy, PolicyRules
-from inspect_station.core.records import Grade, Seller
+from inspect_station.core.records import Grade, Seller, Words
 from inspect_station.core.rows import Match, Rule
 from inspect_station.core.rules import Discount, RefundRule, Route, Rules
 
@@ -45,7 +45,7 @@ class SellerSettings(Seller):
     windows: dict[str, int] = Field(default={})
     discounts: dict[Grade, PerCent] = Field(default={})  # type: ignore[assignment] # a Grade is a str
     rma_pattern: Annotated[str, AfterValidator(_pattern)] = ""
-    criteria: dict[Grade, str] = Field(default={})  # type: ignore[assignment]
+    criteria: dict[Grade, Words] = Field(default={})  # type: ignore[assignment]
     pictures: dict[Grade, tuple[Name, ...]] = Field(default={})  # type: ignore[assignment]
     """Reference pictures by grade: files beside the playbook."""
     returns_norm: dict[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = Field(default={})

@@ -23,8 +23,9 @@ from inspect_station.core.records import (
     Rma,
     Seller,
     Verdict,
+    Words,
 )
-from inspect_station.core.rows import Match, Rule, Values, Words, common_to, kinds_of, ties, winner
+from inspect_station.core.rows import Match, Rule, Values, common_to, kinds_of, ties, winner
 from inspect_station.message import Message, msg
 
 SHORTEST_BASELINE = 14
@@ -111,6 +112,8 @@ class Exclusion(Match):
 
     @model_validator(mode="after")
     def _only_what_may_be_refused_is_accepted(self) -> Self:
+        if self.seller and self.after_days is not None:
+            raise ValueError(f"exclusion {self.id}: a seller's rule may only lengthen, so it has no after_days")
         if self.effect == "hard" and self.accepted_by:
             raise ValueError(f"exclusion {self.id}: a seller cannot accept what is not returnable")
         return self
@@ -184,6 +187,9 @@ class PolicyRules(Rule):
             yield "rows: one row without any condition must take the returns that no other matches"
         for one, other in ties(self.rows):
             yield f"rows: '{one.id}' and '{other.id}' match one return equally well; add a row for both"
+        for own in self.exclusions:
+            if own.seller and own.effect == "hard" and not any(_allows(own, site) for site in self.exclusions):
+                yield f"exclusions: '{own.id}' refuses what the policy takes back; a seller's rule may only lengthen"
         for row, general in shortened(self.rows):
             yield f"rows: '{row.id}' is stricter than '{general.id}'; a seller's rule may only lengthen"
 
@@ -240,10 +246,19 @@ def _counts(policies: Sequence[Policy], traits: Mapping[str, str]) -> Policy:
     return row
 
 
+def _allows(own: Exclusion, site: Exclusion) -> bool:
+    """Whether a seller may refuse by ``own`` what the site's row lets it refuse: the same goods, or fewer of them."""
+    fewer = all(getattr(own, field) and set(getattr(own, field)) <= set(getattr(site, field)) for field in site.fields)
+    needs = not site.needs or (bool(own.needs) and set(own.needs) <= set(site.needs))
+    return not site.seller and fewer and needs and (own.unless_defect or not site.unless_defect)
+
+
 def _no_stricter(own: Policy, row: Policy) -> bool:
     return all(
         any(
-            (window.since, window.until) == (other.since, other.until) and window.days >= other.days
+            (window.since, window.until) == (other.since, other.until)
+            and window.days >= other.days
+            and (own.statutory or not row.statutory)
             for other in row.windows
         )
         for window in own.windows

@@ -5,11 +5,12 @@ with a currency, ids are UUIDv7 texts made at the station.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
 from inspect_station.message import Message
@@ -26,6 +27,14 @@ class Record(BaseModel):
     def but(self, **changes: Any) -> Self:
         """This value with some fields changed; the changes are trusted, not validated again."""
         return self.model_copy(update=changes)
+
+
+def _words(value: Any) -> Any:
+    return {"en": value} if isinstance(value, str) else value
+
+
+Words = Annotated[Mapping[str, str], BeforeValidator(_words)]
+"""A site's own text by language, English at least: ``{ en = "used", fr = "utilisé" }`` or just ``"used"``."""
 
 
 class Money(Record):
@@ -155,7 +164,7 @@ class Seller(Record):
     """Discount in per cent by grade, where it differs from the site's."""
     rma_pattern: str = ""
     """Regular expression of this seller's RMA numbers; empty = known by the store only."""
-    criteria: dict[str, str] = {}
+    criteria: dict[str, Words] = {}
     """The seller's own written criteria by grade, shown on `g`."""
     pictures: dict[str, tuple[str, ...]] = {}
     """SHA-256 of the seller's reference pictures by grade, shown on `g`."""
@@ -390,6 +399,9 @@ class Change(Record):
     grade: Grade
     over: Grade | None = None
     """What it stood over: something worse found later counts all the same."""
+    known: tuple[str, ...] | None = None
+    """Codes of the facts that were known then: what is found later counts all the same, if it is worse than the grade
+    given. None in records of the first version."""
     reason: str
     by: str
     at: datetime

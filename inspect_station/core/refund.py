@@ -52,13 +52,18 @@ def advise(
         return Refund("refuse", percent=0, reasons=(_because("conditions_not_met"),))
     if inspection.kind is not Kind.UNIT or not inspection.verdict.ours:
         return Refund(reasons=(_because("asked"),))
+    if to is Disposition.RETURN_TO_CUSTOMER:
+        return Refund(reasons=(_because("asked"),))  # nobody keeps both
     row = _row(rules, inspection, traits)
     set_by_seller = row.percent < 100
     if case in ABOUT_THE_RETURN and not (case == "heavy_damage" and set_by_seller):
         return Refund(reasons=(_because("asked"),))
     lost = missing_shares(inspection)
-    if inspection.verdict.possible_defect and (lost or (set_by_seller and not row.reason_group)):
+    unclear = inspection.verdict.possible_defect or "reason" in inspection.verdict.ask
+    if unclear and (lost or set_by_seller):
         return Refund(reasons=(_because("asked_defect"),))
+    if _unvalued(inspection):
+        return Refund(reasons=(_because("asked_part"),))
     percent = row.percent * (100 - min(sum(lost.values()), 100)) // 100
     if not percent and row.percent:
         return Refund(reasons=(_because("asked"),))  # nothing is refused that no seller has refused
@@ -72,6 +77,13 @@ def missing_shares(inspection: Inspection) -> Mapping[str, int]:
     product = inspection.product
     gone = {finding.note for finding in inspection.findings if finding.code == "accessory_missing"}
     return {part: share for part, share in product.shares.items() if part in gone} if product else {}
+
+
+def _unvalued(inspection: Inspection) -> bool:
+    """Whether a part of a kit is missing of which nobody knows what it is worth."""
+    product = inspection.product
+    gone = {finding.note for finding in inspection.findings if finding.code == "accessory_missing"}
+    return product is not None and any(part in gone and part not in product.shares for part in product.components)
 
 
 def _row(rules: Rules, inspection: Inspection, traits: Mapping[str, str | frozenset[str]]) -> RefundRule:
@@ -121,6 +133,7 @@ def _reasons(row: RefundRule, inspection: Inspection, lost: Mapping[str, int]) -
 _BECAUSE = {
     "conditions_not_met": msg("the conditions are not met"),
     "asked": msg("the seller is asked before anything is paid back"),
+    "asked_part": msg("a part of the kit is missing, and its share of the value is not known: the seller is asked"),
     "asked_defect": msg("less than all for a possible defect: the seller is asked"),
 }
 

@@ -20,14 +20,6 @@ class Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _words(value: Any) -> Any:
-    return {"en": value} if isinstance(value, str) else value
-
-
-Words = Annotated[Mapping[str, str], BeforeValidator(_words)]
-"""A site's own text by language, English at least: ``{ en = "used", fr = "utilisé" }`` or just ``"used"``."""
-
-
 def several(value: Any) -> Any:
     """One value where a list is expected."""
     return (value,) if isinstance(value, str) else value
@@ -124,8 +116,11 @@ def kinds_of(one: Row, other: Row, *, among: Sequence[Row]) -> Iterator[dict[str
     common = common_to(one, other)
     if common is None:
         return
-    choices = [
-        common.get(field) or {value for row in among for value in getattr(row, field)} | {""} for field in one.matched
-    ]
+    choices = []
+    for field in one.matched:
+        named = common.get(field) or {value for row in among for value in getattr(row, field)} | {""}
+        # Values between which no row distinguishes are one kind: a list of forty articles costs no more than one.
+        told_apart = {tuple(value in getattr(row, field) for row in among): value for value in sorted(named)}
+        choices.append(tuple(told_apart.values()))
     for values in every_combination(*choices):
         yield dict(zip(one.matched, values, strict=True))

@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from stdnum import ean
 
 from inspect_station.core.policy import PolicyRules
-from inspect_station.core.records import Disposition, Grade, Outcome, Product
-from inspect_station.core.rows import Match, Rule, Values, Words, several, ties
+from inspect_station.core.records import Disposition, Grade, Outcome, Product, Words
+from inspect_station.core.rows import Match, Rule, Values, several, ties
 
 CLOSED_TO_OTHERS = frozenset(
     {Disposition.HOLD, Disposition.RETURN_TO_CUSTOMER, Disposition.FORWARD, Disposition.QUARANTINE}
@@ -284,7 +284,22 @@ class Route(Match):
             raise ValueError(f"route {self.id}: '{self.to}' is no choice: hazards and other sites' returns go there")
         if self.to is Disposition.DESTROY and not self.ground:
             raise ValueError(f"route {self.id}: destroying needs a ground")
+        if others and self.to is Disposition.HOLD and not self.case:
+            raise ValueError(f"route {self.id}: what is held and not ours needs a case: the seller is asked")
+        if Outcome.CONSULT in others and self.to is not Disposition.HOLD:
+            raise ValueError(f"route {self.id}: where a person decides it is held: to = 'hold'")
+        self._sells_what_may_be_sold()
         return self
+
+    def _sells_what_may_be_sold(self) -> None:
+        """Used goods never go back to stock, and defective ones are sold only where their seller wants it."""
+        if self.to is Disposition.RESTOCK and self.grade != (Grade.NEW,):
+            raise ValueError(f"route {self.id}: only the grade 'new' goes back to stock")
+        if self.to in (Disposition.CLEARANCE, Disposition.DONATE):
+            if not self.grade:
+                raise ValueError(f"route {self.id}: to = '{self.to}' needs a grade")
+            if Grade.DEFECTIVE in self.grade and not self.seller:
+                raise ValueError(f"route {self.id}: only a seller may let defective goods go to '{self.to}'")
 
 
 class Discount(Match):
@@ -298,18 +313,26 @@ class Discount(Match):
     grade: Annotated[tuple[Grade, ...], BeforeValidator(several)] = ()
     percent: int | None = Field(default=None, ge=0, le=100)
     """None = the grade's own."""
-    round_to: int = Field(default=1, gt=0)
-    """The price is a multiple of so many minor units, rounded half up: 5 for Swiss francs."""
+    round_to: int | None = Field(default=None, gt=0)
+    """The price is a multiple of so many minor units, rounded half up: 5 for Swiss francs. None = as other rows say."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.percent is None and self.round_to is None:
+            raise ValueError(f"discount {self.id}: needs percent or round_to")
+        return self
 
 
 class RefundRule(Match):
     """What is advised to pay back; the row with most conditions counts (domain.md §2, "State")."""
 
-    matched: ClassVar[tuple[str, ...]] = (*Match.matched, "grade", "at_fault")
+    matched: ClassVar[tuple[str, ...]] = (*Match.matched, "grade", "finding", "at_fault")
 
     id: str
     source: str = Field(min_length=1)
     grade: Annotated[tuple[Grade, ...], BeforeValidator(several)] = ()
+    finding: Values = ()
+    """Applies where any of these was found."""
     at_fault: Values = ()
     held_over: int = Field(default=0, ge=0)
     """Applies to what the customer has had for more than so many days; of two such rows the longer counts."""
@@ -444,9 +467,10 @@ class Rules(Rule):
             for twice in sorted({id for id in ids if ids.count(id) > 1}):
                 yield f"{table}: '{twice}' stands there twice"
         findings = {finding.code for finding in self.findings}
-        for route in self.routes:
-            for unknown in set(route.finding) - findings:
-                yield f"routes.{route.id}.finding: no finding '{unknown}'"
+        for table, rows_ in (("routes", self.routes), ("refunds", self.refunds)):
+            for row in rows_:
+                for unknown in set(row.finding) - findings:
+                    yield f"{table}.{row.id}.finding: no finding '{unknown}'"
         for outcome in Outcome:
             of_outcome = [route for route in self.routes if outcome in route.outcome]
             for one, other in ties(of_outcome):
@@ -458,10 +482,12 @@ class Rules(Rule):
             plain = [route.grade or tuple(Grade) for route in of_outcome if route.fields <= {"grade"}]
             for missing in [grade for grade in Grade if not any(grade in grades for grades in plain)]:
                 yield f"routes: no row says where '{missing}' goes"
-        for one_, other_ in ties(self.discounts):
-            yield f"discounts: '{one_.id}' and '{other_.id}' match one unit equally well; add a row for both"
+        for what in ("percent", "round_to"):
+            for one_, other_ in ties([row for row in self.discounts if getattr(row, what) is not None]):
+                yield f"discounts: '{one_.id}' and '{other_.id}' match one unit equally well; add a row for both"
         for refund, rival in ties(self.refunds):
-            if refund.held_over == rival.held_over:
+            alike = all(getattr(refund, field) == getattr(rival, field) for field in refund.matched)
+            if not alike or refund.held_over == rival.held_over:
                 yield f"refunds: '{refund.id}' and '{rival.id}' match one return equally well; add a row for both"
         if not any(not row.fields for row in self.refunds):
             yield "refunds: one row without any condition must take the returns that no other matches"

@@ -31,8 +31,8 @@ def signals(bench: Bench, inspection: Inspection) -> tuple[Reason, ...]:
 
 
 def _returns(bench: Bench, inspection: Inspection) -> Iterator[Reason]:
-    """More units of one customer than the norm: of several spans of time the one that is exceeded most."""
-    counts = ((days, bench.history[days] + inspection.count, most) for days, most in _known(bench))
+    """More returns of one customer than the norm: of several spans of time the one that is exceeded most."""
+    counts = ((days, bench.history[days] + 1, most) for days, most in _known(bench))
     over = [(days, n, most) for days, n, most in counts if n > most]
     if over:
         days, n, most = max(over, key=lambda span: (span[1] / span[2], -span[0]))
@@ -86,7 +86,7 @@ def _facts(rules: Rules, inspection: Inspection) -> Iterator[Fact]:
         and not shows_defect(rules, (each.code for each in inspection.findings))
     ):
         yield "fault_free"
-    if graded is not None and graded.rank >= Grade.USED.rank and _by_use(rules, inspection):
+    if graded in (Grade.USED, Grade.LIGHT, Grade.HEAVY) and _by_use(rules, inspection):
         yield "used"
     if complete is not None and complete.mark is Mark.PASS and "INCOMPLETE" not in _dock(rules, inspection.findings):
         yield "complete"

@@ -19,13 +19,14 @@ from inspect_station.core.decide import Decision
 from inspect_station.core.grading import mark
 from inspect_station.core.photos import due_slots
 from inspect_station.core.records import (
+    Disposition,
     Grade,
     Inspection,
     Kind,
     Mark,
     Photo,
+    Words,
 )
-from inspect_station.core.rows import Words
 from inspect_station.core.rules import Checklist
 from inspect_station.message import Message, msg
 
@@ -288,7 +289,16 @@ def _finish_view(bench: Bench, inspection: Inspection) -> View:
         due=due,
         wants=(*((not_done_yet(undone),) if undone else ()), *still_wanted(bench, inspection)),
         why=decide.why(bench.rules, _photographed(inspection, due), decision),
-        keys=_keys(bench, inspection, "accept", *(("toggle",) if rows else ()), "edit", "override", "criteria"),
+        keys=_keys(
+            bench,
+            inspection,
+            "accept",
+            *(("toggle",) if rows else ()),
+            # Only a label for sale says why.
+            *(("edit",) if decision.disposition in (Disposition.CLEARANCE, Disposition.RESTOCK) else ()),
+            "override",
+            "criteria",
+        ),
         path=path(bench, inspection),
     )
 

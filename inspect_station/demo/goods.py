@@ -69,7 +69,7 @@ PRODUCTS = (
     Goods("chair", "lumo", "376031130018", "Folding garden chair", "general", "39.90"),
     Goods("blocks", "lumo", "376031130019", "Wooden blocks, 100 pieces", "general", "27.90"),
     Goods("picnic", "lumo", "376031130020", "Picnic set for four", "general", "69.00",
-          components="Basket;Plates;Cutlery"),
+          components="Basket 40%;Plates 35%;Cutlery 25%"),
     Goods("book", "relais", "978207036002", "Cookbook of the four seasons", "media", "25.00"),
     Goods("dvd", "relais", "376031140022", "Documentary box, 3 DVD", "media", "34.99"),
     Goods("vinyl", "relais", "376031140023", "Piano works, vinyl", "media", "27.00"),

@@ -109,20 +109,21 @@ def parked(data: Path) -> list[dict[str, Any]]:
 
 
 def publish(
-    data: Path, what: Literal["products", "rmas"], content: bytes, zone: str = "UTC"
+    data: Path, what: Literal["products", "rmas"], content: bytes, zone: str = ""
 ) -> Taken[Product] | Taken[Rma]:
     """Read a list (see `imports`) and tell all stations of what is in it.
 
-    What stations know is judged by the hub's own station.toml, where it has one. ``zone`` is that of the site the
-    RMAs are meant for: a hub has none of its own, and stations take the dates as they are told.
+    What stations know is judged by the hub's own station.toml, where it has one, else by the shipped one. ``zone`` is
+    that of the site the RMAs are meant for, without it the configured one; stations take the dates as they are told.
     Raises imports.Unreadable, ConfigError.
     """
-    rules = config.load(config.find()).rules
+    loaded = config.load(config.find())
+    rules = loaded.rules
     taken: Taken[Product] | Taken[Rma]
     if what == "products":
         taken = imports.products(content, [checklist.device_class for checklist in rules.checklists])
     else:
-        taken = imports.rmas(content, rules.policy, zone)
+        taken = imports.rmas(content, rules.policy, zone or loaded.station.zone)
     with Hub.open(data) as hub:
         load(hub, taken.records)
     return taken

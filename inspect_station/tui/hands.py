@@ -14,8 +14,7 @@ from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan, ScanKind, clean
 from inspect_station.core.bench import accessories, offers
 from inspect_station.core.inspection import Step
-from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark, Operator, Outcome, Role
-from inspect_station.core.rows import Words
+from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark, Operator, Outcome, Role, Words
 from inspect_station.dock import SupervisorNeeded
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import (
@@ -858,7 +857,8 @@ class Hands:
             case "match":
                 return Turn(scene.but(over=self._match(unit.inspection.lpn), banner=None))
             case "edit":
-                text = self.station.voice().join(view.why)
+                # In the language of the label, whoever works.
+                text = self.station.voice(self.station.config.station.locale).join(view.why)
                 return Turn(scene.but(over=Writing(text, len(text), text), banner=None))
             case "count" | "postmark" | "note" | "hold":
                 return Turn(scene.but(over=self._field(unit, id), banner=None))
@@ -974,9 +974,8 @@ class Hands:
         """What the seller calls each grade, in words and then in pictures, the best grade first."""
         seller = unit.bench.seller
         grades = self.station.rules.grades
-        words = [
-            (grades[grade].label, part) for grade in Grade for part in wrap(seller.criteria.get(grade, ""), PAGE_SIGNS)
-        ]
+        said = {grade: self.station.voice().say(seller.criteria.get(grade, "")) for grade in Grade}
+        words = [(grades[grade].label, part) for grade in Grade for part in wrap(said[grade], PAGE_SIGNS)]
         pages: list[list[tuple[Words, str]]] = []
         room = 0
         for label, part in words:
@@ -990,7 +989,7 @@ class Hands:
             Shot(
                 msg("{grade:data}: picture {n} of {total}", grade=f"grade.{grade}", n=n, total=len(pictures)),
                 sha256,
-                seller.criteria.get(grade, ""),
+                said[grade],
             )
             for grade in Grade
             for pictures in (seller.pictures.get(grade, ()),)

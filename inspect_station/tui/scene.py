@@ -7,8 +7,7 @@ from threading import Event
 from typing import Any, Literal
 
 from inspect_station.core.bench import Bench
-from inspect_station.core.records import Disposition, Inspection, Kind
-from inspect_station.core.rows import Words
+from inspect_station.core.records import Disposition, Inspection, Kind, Words
 from inspect_station.core.view import View, view
 from inspect_station.message import Message, msg
 from inspect_station.outbox import States

@@ -85,7 +85,7 @@ def _head(paper: Paper, unit: OnUnit, view: View, operator: str) -> Part:
     if unit.bench.seller.name:
         left += ink(f"   {unit.bench.seller.name}")
     right = [operator]
-    if inspection.line is not None:
+    if inspection.line is not None and not inspection.earlier_grades:
         quantity = inspection.line.quantity
         number = max(1, quantity - unit.bench.open_units + 1)
         right.insert(0, paper.say(msg("unit {n} of {total}", n=number, total=max(quantity, number))))

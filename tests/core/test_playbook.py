@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from stdnum import ean
 
 from inspect_station.core.cases import Case, run
 from inspect_station.core.playbook import Playbook, under, version
 from inspect_station.core.records import Seller
-from inspect_station.core.rules import Rules
+from inspect_station.core.rules import Discount, Rules
 
 LUMO: dict[str, Any] = {"code": "lumo", "name": "Maison Lumo"}
 NORD = Seller(code="nord", name="Nordlys")
@@ -32,7 +33,7 @@ def row(id: str, **row: Any) -> dict[str, Any]:
 
 
 def decided(rules: Rules, seller: Seller, **facts: Any) -> Any:
-    case = Case.model_validate({"name": "a case", "expect": {}} | RETURN | facts)
+    case = Case.model_validate({"name": "a case", "expect": {"outcome": "eligible"}} | RETURN | facts)
     return run(case, rules, seller).decided
 
 
@@ -81,6 +82,28 @@ MISTAKES = {
 }
 
 
+MISTAKES |= {
+    "broken goods back to stock": (
+        {"routes": [row("r", grade=["new", "defective"], to="restock")]},
+        "only the grade 'new' goes back to stock",
+    ),
+    "any grade sold apart, the defective too": (
+        {"routes": [row("r", category="toys", to="clearance")]},
+        "needs a grade",
+    ),
+    "a possible defect sent back without asking": (
+        {"routes": [row("r", outcome="consult", to="return_to_customer")]},
+        "where a person decides it is held",
+    ),
+    "held, and nobody is asked": ({"routes": [row("r", outcome="ineligible", to="hold")]}, "needs a case"),
+    "a shorter window by an exclusion": (
+        {"exclusions": [row("x", label="late", effect="hard", after_days=7)]},
+        "so it has no after_days",
+    ),
+    "a discount that says nothing": ({"discounts": [row("d", grade="used")]}, "needs percent or round_to"),
+}
+
+
 @pytest.mark.parametrize(("tables", "said"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_named(tables, said):
     with pytest.raises(ValidationError) as refused:
@@ -89,6 +112,14 @@ def test_a_mistake_is_named(tables, said):
 
 
 CONTRADICTIONS = {
+    "an exclusion of what the policy takes back": (
+        {"exclusions": [row("x", label="toys", category="toys", effect="hard")]},
+        "refuses what the policy takes back",
+    ),
+    "two times for different goods that meet": (
+        {"refunds": [row("a", grade="used", percent=90), row("b", held_over=10, percent=50)]},
+        "match one return equally well",
+    ),
     "a shorter window by a setting": (
         {"seller": LUMO | {"windows": {"amazon": 20}}},
         "shorter than the policy's 30 days",
@@ -151,3 +182,39 @@ def test_a_row_goes_before_a_setting_that_says_as_much(rules):
 
 def test_a_version_is_the_hash_of_the_text():
     assert version("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+
+
+def test_a_seller_may_always_refuse_what_it_may_refuse(rules):
+    strict = row("opened-software", label="opened", category="software", sold_as="new", needs=["opened", "seal_broken"],
+                 unless_defect=True, effect="hard")  # fmt: skip
+    both = under(rules, [playbook(exclusions=[strict])])
+    seen = {"category": "software", "opened": True}
+    assert decided(both, Seller.model_validate(LUMO), **seen).outcome == "ineligible"
+    assert decided(both, NORD, **seen).outcome == "consult"
+
+
+def test_rounding_and_percentage_come_from_the_rows_that_set_them(rules):
+    site = rules.model_copy(update={"discounts": (Discount(id="ch", source="ours", channel=("amazon",), round_to=5),)})
+    lumo = Seller.model_validate(LUMO | {"discounts": {"used": 30}})
+    assert decided(site, lumo, pressed="used", price=99_95).price == 69_95
+
+
+def test_less_than_all_is_asked_for_whatever_may_be_a_defect(rules):
+    rows = [row("worn", grade="lightly_damaged", reason_group="dissatisfied", percent=80)]
+    both = under(rules, [playbook(refunds=rows)])
+    lumo = Seller.model_validate(LUMO)
+    worn = {"pressed": "lightly_damaged", "findings": ["scratch"]}
+    assert decided(both, lumo, **worn).refund == "partial"
+    assert decided(both, lumo, **worn, reason="COULD_NOT_SET_UP").refund == "ask"
+
+
+def test_long_lists_in_rows_cost_no_time(rules):
+    many = {
+        "category": [f"c{n}" for n in range(40)],
+        "device_class": [f"d{n}" for n in range(40)],
+        "gtin": [f"{n:013d}" + ean.calc_check_digit(f"{n:013d}") for n in range(200)],
+    }
+    rows = [row("a", **many, to="hold"), row("b", **many | {"gtin": many["gtin"][:1]}, sold_as="new", to="hold")]
+    rows += [row(f"r{n}", category=f"c{n}", channel="shop", grade="used", fulfilment="fba", sold_as="new",
+                 reason_group="defect", to="hold") for n in range(6)]  # fmt: skip
+    assert under(rules, [playbook(routes=rows)]).routes

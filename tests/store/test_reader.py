@@ -298,7 +298,7 @@ def test_a_customers_returns_are_counted_per_seller(store: Store, bench):
         void = done["R-5"].but(revision=2, voided_at=now)
         writer.void(void, bench.event(void, "inspection.voided"))
     with store.read() as reader:
-        found = reader.returns_of("lumo", "c0ffee", now - timedelta(days=180), besides=done["R-6"].id)
+        found = reader.returns_of("lumo", "c0ffee", now - timedelta(days=180), besides="R-6")
         assert sorted(found) == [now - timedelta(days=90), now - timedelta(days=3)]
         assert len(reader.returns_of("lumo", "c0ffee", now - timedelta(days=3))) == 2, "the first moment counts"
         assert len(reader.returns_of("nord", "c0ffee", now - timedelta(days=180))) == 1

@@ -272,8 +272,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "another operator's badge": ((BADGES["french"],), "Luc D. is no supervisor"),
     "the operator's own badge": ((BADGES["operator"],), "Ana B. is no supervisor"),
     "a badge nobody knows": (("BDG-9999999999ABCDEF",), "this badge is not known at DOCK-3"),
-    "an article": ((CODES["vase"],), f"{CODES['vase']} is no badge"),
-    "a return": (("ML-4002",), "ML-4002 is no badge"),
+    "an article": ((CODES["vase"],), "that is no badge"),
+    "a return": (("ML-4002",), "that is no badge"),
 }
 
 

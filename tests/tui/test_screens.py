@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from inspect_station.core.rows import Words
+from inspect_station.core.records import Words
 from inspect_station.errors import DiskFull
 from inspect_station.message import Message, msg
 from inspect_station.tui.widgets import Block
