@@ -471,6 +471,7 @@ def db_verify(file: Annotated[Path | None, typer.Argument()] = None, config: Con
 def config_check(
     config: ConfigPath = None,
     coverage: Annotated[bool, typer.Option("--coverage", help="Also list rules that no case tries.")] = False,
+    cases: Annotated[Path | None, typer.Option("--cases", help="A table of cases to try the site's rules by.")] = None,
 ) -> None:
     """Name every problem of station.toml at once, with file, line, key and value; then try every seller's playbook."""
     from inspect_station import config as configuration
@@ -487,12 +488,38 @@ def config_check(
     loaded = _load(config)
     files = playbooks.files(loaded.station.playbooks)
     in_order = [_try_playbook(file, loaded, coverage=coverage) for file in files]
+    if cases is not None:
+        in_order.append(_try_table(cases, loaded, coverage=coverage))
     if (loaded.station.data / "store.db").exists():
         with _station(loaded) as station:
             _tell_versions(station, files)
             in_order += [_in_force(station, seller) for seller in sorted(station.rulebook.trouble)]
     if not all(in_order):
         raise typer.Exit(Exit.BROKEN)
+
+
+def _try_table(file: Path, loaded: "Config", *, coverage: bool) -> bool:
+    """Try the site's rules by a table of cases; whether all come out as expected."""
+    from inspect_station import playbooks
+
+    voice = _voice()
+    table = playbooks.case_table(file, loaded.rules)
+    for problem in table.failures:
+        print(problem.line_text(voice.say(problem.message)))
+    for each in table.untried if coverage else ():
+        print(f"{file}: {voice.say(each)}")
+    if table.failures:
+        _say(msgn("{n} problem in {file}", "{n} problems in {file}", n=len(table.failures), file=str(file)))
+        return False
+    _say(
+        msgn(
+            "{file}: {n} case came out as expected",
+            "{file}: {n} cases came out as expected",
+            n=len(table.trials),
+            file=str(file),
+        )
+    )
+    return True
 
 
 def _tell_versions(station: "Station", files: Sequence[Path]) -> None:

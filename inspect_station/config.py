@@ -236,7 +236,7 @@ def load(path: Path | None = None) -> Config:
     try:
         if next(_misplaced(shipped.data, own.data), None):
             raise BrokenConfig(_diagnose(shipped, own))
-        config = _validated(_merge(shipped.data, own.data))
+        config = _validated(merge(shipped.data, own.data))
     except ValidationError:
         raise BrokenConfig(_diagnose(shipped, own)) from None
     home = path.absolute().parent if path else _user_folder("DATA", ".local/share")
@@ -275,12 +275,13 @@ def _at_home(config: Config, home: Path) -> Config:
     )
 
 
-def _merge(base: Table, own: Table) -> Table:
+def merge(base: Table, own: Table) -> Table:
+    """A document over another: tables key by key, entries by what they are known by (see the module's head)."""
     merged = dict(base)
     for key, value in own.items():
         below = base.get(key)
         if isinstance(below, dict) and isinstance(value, dict):
-            merged[key] = _merge(below, value)
+            merged[key] = merge(below, value)
         elif _all_named(below) and _all_tables(value):
             merged[key] = _merge_entries(below, value)
         else:
@@ -303,7 +304,7 @@ def _merge_entries(base: list[Table], own: list[Table]) -> list[Table]:
         if entry.get("remove") is True:
             merged.pop(name, None)
         else:
-            merged[name] = _merge(merged.get(name, {}), entry)
+            merged[name] = merge(merged.get(name, {}), entry)
     return list(merged.values())
 
 
@@ -339,7 +340,7 @@ def _diagnose(shipped: TomlFile, own: TomlFile) -> list[Problem]:
     gone: set[str] = set()
     data = own.data
     while True:
-        wrong = list(_misplaced(shipped.data, data)) or list(_invalid(_merge(shipped.data, data), data))
+        wrong = list(_misplaced(shipped.data, data)) or list(_invalid(merge(shipped.data, data), data))
         here: set[Place] = set()
         for place, message in sorted(wrong, key=lambda each: len(each[0])):
             if any(place[:depth] in here for depth in range(1, len(place))):

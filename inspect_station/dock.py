@@ -1,7 +1,6 @@
 """Where the station stands and who works there: configuration, store, clock, operator, languages, days."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,7 +17,6 @@ from inspect_station.message import Message, msg
 from inspect_station.outcomes import (
     PinNeeded,
     Said,
-    Seen,
     SignedIn,
 )
 from inspect_station.rulebook import Rulebook
@@ -26,14 +24,6 @@ from inspect_station.store import EventSpec, Reader, Store, Writer
 from inspect_station.words import Voice
 
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True)
-class SupervisorNeeded(Said):
-    """Nothing changed, for only a supervisor may do it: with badge and PIN it is done in the supervisor's name."""
-
-    then: Callable[[Operator], Seen | Message]
-    """Does it, once a supervisor has vouched for it."""
 
 
 class Dock:

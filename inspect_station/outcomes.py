@@ -137,6 +137,14 @@ class Said:
     hint: Message
 
 
+@dataclass(frozen=True)
+class SupervisorNeeded(Said):
+    """Nothing changed, for only a supervisor may do it: with badge and PIN it is done in the supervisor's name."""
+
+    then: Callable[[Operator], "Seen | Message"]
+    """Does it, once a supervisor has vouched for it."""
+
+
 Seen = Arrived | Opened | Proposed | Several | Question | Known | PinNeeded | SignedIn | Given | Said
 
 

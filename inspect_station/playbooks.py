@@ -6,9 +6,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from inspect_station.core.cases import Trial, run, uncovered
+from inspect_station.config import merge
+from inspect_station.core.cases import Case, Trial, run, uncovered
 from inspect_station.core.playbook import Playbook, under, version
 from inspect_station.core.records import Seller
+from inspect_station.core.rows import Rule
 from inspect_station.core.rules import Rules
 from inspect_station.errors import ConfigError
 from inspect_station.message import Message, msg, msgn
@@ -127,6 +129,64 @@ def untried(book: Opened, trials: Iterable[Trial]) -> tuple[Message, ...]:
     """The playbook's own rows that no case tries: the site's have cases of their own."""
     code = book.seller.code
     return tuple(each for each in uncovered(book.rules, trials) if f".{code}:" in str(each.params.get("rule", "")))
+
+
+@dataclass(frozen=True)
+class CaseTable:
+    """A site's own table of cases: what its rules must come to, whoever the seller is."""
+
+    file: TomlFile
+    trials: tuple[Trial, ...]
+    books: Mapping[str, Rules]
+    """The site's rules, under the empty name, and with the further rows that some cases assume."""
+
+    @property
+    def failures(self) -> tuple[Problem, ...]:
+        """The cases that come out differently than expected, with their lines."""
+        return tuple(
+            Problem(self.file.path, self.file.lines.get(("cases", each.case.name), 0), each.case.name, "", difference)
+            for each in self.trials
+            for difference in each.differences
+        )
+
+    @property
+    def untried(self) -> tuple[Message, ...]:
+        """The rules that no case tries, or on one side of their boundary only; those of the books, too."""
+        found = {str(each): each for rules in self.books.values() for each in uncovered(rules, self.trials)}
+        return tuple(found.values())
+
+
+def case_table(path: Path, rules: Rules) -> CaseTable:
+    """Try a table of cases: ``[[cases]]``, the ``[seller]`` they are told of, and ``[books.NAME]`` with rows that a
+    case assumes by ``book = "NAME"``. Raises BrokenPlaybook with every problem and its line."""
+    try:
+        file = read(path)
+    except BrokenConfig as broken:
+        raise BrokenPlaybook(broken.problems) from None
+    document, rows = rules.model_dump(mode="json"), file.data.get("cases", [])
+    try:
+        seller = Seller.model_validate(file.data.get("seller", {"code": "seller", "name": "Seller"}))
+        more = file.data.get("books", {})
+        books = {"": rules} | {name: Rules.model_validate(merge(document, book)) for name, book in more.items()}
+        bare = [{key: value for key, value in row.items() if key != "book"} for row in rows]
+        cases = Cases.model_validate({"cases": bare}).cases
+    except ValidationError as invalid:
+        raise BrokenPlaybook(_problems(file, invalid)) from None
+    told = [(case, str(row.get("book", ""))) for case, row in zip(cases, rows, strict=True)]
+    missing = [
+        Problem(file.path, file.lines.get(("cases", case.name), 0), case.name, book, msg("there is no such book"))
+        for case, book in told
+        if book not in books
+    ]
+    if missing:
+        raise BrokenPlaybook(missing)
+    return CaseTable(file, tuple(run(case, books[book], seller) for case, book in told), books)
+
+
+class Cases(Rule):
+    """The rows of a table of cases."""
+
+    cases: tuple[Case, ...]
 
 
 def files(folder: Path) -> tuple[Path, ...]:

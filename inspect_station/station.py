@@ -33,7 +33,7 @@ from inspect_station.core.records import (
 )
 from inspect_station.core.signals import signals
 from inspect_station.core.view import PAGES
-from inspect_station.dock import Clock, SupervisorNeeded
+from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
 from inspect_station.message import Message, msg, msgn
@@ -49,6 +49,7 @@ from inspect_station.outcomes import (
     Photographed,
     Said,
     Several,
+    SupervisorNeeded,
     Synced,
     Waiting,
 )

@@ -159,6 +159,26 @@ def test_config_check_runs_the_playbooks_of_the_folder(folder):
     assert "opened is given away" in output
 
 
+def test_a_sites_own_table_of_cases_is_tried(folder):
+    table = folder / "cases.toml"
+    case = (
+        TEXT[TEXT.index("[[cases]]") :]
+        .replace('"donate"', '"clearance"')
+        .replace("opened = true", "opened = true\nprice = 10_00")
+    )
+    table.write_text(case)
+    code, output = run(folder, "config", "check", "--cases", str(table), "--coverage")
+    assert code == 0, output
+    assert "1 case came out as expected" in output
+    assert "exclusion.gas: no case meets it" in output
+    table.write_text(case.replace('"clearance"', '"restock"'))
+    code, output = run(folder, "config", "check", "--cases", str(table))
+    assert code != 0
+    assert f"{table}:1: opened is given away: disposition: restock expected, clearance decided" in output
+    table.write_text(case.replace("opened = true", 'book = "gone"\nopened = true'))
+    assert "no such book" in run(folder, "config", "check", "--cases", str(table))[1]
+
+
 def test_coverage_names_a_row_that_no_case_tries(folder):
     file = folder / "playbooks" / "lumo.toml"
     file.write_text(TEXT + '\n[[routes]]\nid = "used"\ngrade = "used"\nto = "recycle"\nsource = "ours"\n')

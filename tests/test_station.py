@@ -25,7 +25,6 @@ from inspect_station.core.records import Disposition, Grade, Inspection, Kind, M
 from inspect_station.core.view import view
 from inspect_station.demo import build, goods
 from inspect_station.demo.build import Demo
-from inspect_station.dock import SupervisorNeeded
 from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound, StoreLocked
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import (
@@ -41,6 +40,7 @@ from inspect_station.outcomes import (
     Said,
     Several,
     SignedIn,
+    SupervisorNeeded,
 )
 from inspect_station.station import Station, open_station
 from inspect_station.store import Receipt

@@ -15,7 +15,6 @@ from inspect_station.core.barcode import Scan, ScanKind, clean
 from inspect_station.core.bench import accessories, offers
 from inspect_station.core.inspection import Step
 from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark, Operator, Outcome, Role, Words
-from inspect_station.dock import SupervisorNeeded
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import (
     Arrived,
@@ -34,6 +33,7 @@ from inspect_station.outcomes import (
     Seen,
     Several,
     SignedIn,
+    SupervisorNeeded,
     Waiting,
 )
 from inspect_station.station import Station

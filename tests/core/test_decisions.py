@@ -1,77 +1,45 @@
 """The table of decisions: each row of tests/data/decisions.toml tried under the rules as they are shipped."""
 
-import tomllib
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from inspect_station.core.cases import Case, Trial, run, uncovered
+from inspect_station import config
+from inspect_station.core.cases import Case, run, uncovered
 from inspect_station.core.records import Seller
-from inspect_station.core.rules import Rules
+from inspect_station.playbooks import case_table
 
-TABLE = tomllib.loads((Path(__file__).parents[1] / "data" / "decisions.toml").read_text("utf-8"))
-SHIPPED = tomllib.loads((Path(__file__).parents[2] / "station.toml").read_text("utf-8"))
+DECISIONS = Path(__file__).parents[1] / "data" / "decisions.toml"
 LUMO = Seller(code="lumo", name="Maison Lumo")
 OF_ANOTHER_SELLER = {"policy.other-games.sent: no case meets it", "policy.other-games.sent: no case fails it"}
 """A row that stands in a book to show that it is not this seller's: no case can reach it."""
 
-BOOKS = {row["name"]: row.get("book", "") for row in TABLE["cases"]}
-CASES = {
-    row["name"]: Case.model_validate({key: value for key, value in row.items() if key != "book"})
-    for row in TABLE["cases"]
-}
+SHIPPED = config.load().rules
+TABLE = case_table(DECISIONS, SHIPPED)
+TRIED = {trial.case.name: trial for trial in TABLE.trials}
 
 
-def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Tables key by key, rows by their id: a known one is changed, a new one added."""
-    both = dict(base)
-    for key, value in more.items():
-        if isinstance(value, dict):
-            both[key] = merged(base.get(key, {}), value)
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            rows = {row["id"]: row for row in base.get(key, [])}
-            both[key] = list((rows | {row["id"]: rows.get(row["id"], {}) | row for row in value}).values())
-        else:
-            both[key] = value
-    return both
-
-
-@cache
-def rules_with(book: str) -> Rules:
-    both = merged(SHIPPED, TABLE["books"][book]) if book else SHIPPED
-    return Rules.model_validate({key: value for key, value in both.items() if key in Rules.model_fields})
-
-
-@cache
-def tried(name: str) -> Trial:
-    return run(CASES[name], rules_with(BOOKS[name]), LUMO)
-
-
-@pytest.mark.parametrize("name", CASES, ids=list(CASES))
+@pytest.mark.parametrize("name", TRIED, ids=list(TRIED))
 def test_decision(name: str) -> None:
-    assert [str(difference) for difference in tried(name).differences] == [], CASES[name].source
+    trial = TRIED[name]
+    assert [str(difference) for difference in trial.differences] == [], trial.case.source
 
 
 def test_every_row_has_its_own_name_and_there_are_enough() -> None:
-    assert len(CASES) == len(TABLE["cases"]) >= 150
+    assert len(TRIED) == len(TABLE.trials) >= 150
 
 
 def test_every_row_names_a_sentence_or_says_that_it_is_ours() -> None:
-    sources = {case.source for case in CASES.values()}
+    sources = {trial.case.source for trial in TABLE.trials}
 
     assert {source for source in sources if not source.startswith(("000: ", "001: ", "003: ", "ours"))} == set()
 
 
 def test_every_rule_is_tried_on_both_sides_of_its_boundary() -> None:
-    trials = [tried(name) for name in CASES]
-
-    assert [str(each) for each in uncovered(rules_with(""), trials)] == []
-    for book in TABLE["books"]:
-        missing = {str(each) for each in uncovered(rules_with(book), trials)}
-        assert missing - OF_ANOTHER_SELLER == set()
+    assert [str(each) for each in uncovered(SHIPPED, TABLE.trials)] == []
+    assert {str(each) for each in TABLE.untried} == OF_ANOTHER_SELLER
 
 
 # ── The runner can fail ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,15 +73,13 @@ SAYS = "delivered 2026-10-02, postmarked 2026-11-02: day 31 of 30"
     ],
 )
 def test_a_wrong_expectation_is_told(wrong: dict[str, Any], said: str) -> None:
-    trial = run(Case.model_validate(LATE | {"expect": wrong}), rules_with(""), LUMO)
+    trial = run(Case.model_validate(LATE | {"expect": wrong}), SHIPPED, LUMO)
 
     assert [str(each) for each in trial.differences] == [said]
 
 
 def test_a_sentence_that_is_not_said_is_told_with_what_is_said() -> None:
-    trial = run(
-        Case.model_validate(LATE | {"expect": {"says": ["day 31 of 30", "day 31 of 31"]}}), rules_with(""), LUMO
-    )
+    trial = run(Case.model_validate(LATE | {"expect": {"says": ["day 31 of 30", "day 31 of 31"]}}), SHIPPED, LUMO)
 
     (difference,) = map(str, trial.differences)
     assert difference.startswith(f"“day 31 of 31” expected, but it says: {SAYS}")
@@ -132,7 +98,7 @@ def test_a_sentence_that_is_not_said_is_told_with_what_is_said() -> None:
     ],
 )
 def test_what_never_comes_about_proves_nothing_and_is_told(told: dict[str, Any], what: str) -> None:
-    trial = run(Case.model_validate(LATE | {"expect": {}} | told), rules_with(""), LUMO)
+    trial = run(Case.model_validate(LATE | {"expect": {}} | told), SHIPPED, LUMO)
 
     assert [str(each) for each in trial.differences] == [f"{what} is told, but the bench never comes to it"]
 
@@ -154,9 +120,9 @@ def test_a_case_that_makes_no_sense_is_refused(wrong: dict[str, Any], says: str)
 
 
 def test_a_rule_without_a_case_is_told_with_its_side() -> None:
-    eligible = run(Case.model_validate(LATE | {"postmarked_on": "2026-11-01", "expect": {}}), rules_with(""), LUMO)
+    eligible = run(Case.model_validate(LATE | {"postmarked_on": "2026-11-01", "expect": {}}), SHIPPED, LUMO)
 
-    told = {str(each) for each in uncovered(rules_with(""), [eligible])}
+    told = {str(each) for each in uncovered(SHIPPED, [eligible])}
 
     assert "policy.amazon.sent: no case fails it" in told
     assert "policy.amazon.sent: no case meets it" not in told
