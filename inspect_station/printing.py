@@ -2,9 +2,11 @@
 
 Every printer says how sure it is. `send` returns when the label is out or in the printer's own hands; it raises
 DeviceError when surely nothing was printed, so that trying again is safe, and PrintUnknown when bytes went out and
-nobody knows: then a person must look (design.md §3). All calls block; they belong in the worker lane.
+nobody knows, or the printer has the label and cannot print it: then a person must look (design.md §3), and it is not
+sent a second time. All calls block; they belong in the worker lane.
 """
 
+import errno
 import os
 import re
 import socket
@@ -12,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -26,6 +29,12 @@ Format = Literal["pdf", "zpl"]
 
 PROBE_S = 2.0
 """Seconds that asking a printer how it is may take, and connecting to it."""
+ASK_S = 0.5
+"""Seconds within which a raw printer that answers `~HS` at all has answered."""
+MUTE_S = 60.0
+"""Seconds for which a raw printer that did not answer is not asked again: each question would cost `ASK_S`."""
+CONFIRM_S = 2.0
+"""Seconds within which a raw printer that answers says that it has nothing left to print."""
 SLOW_S = 5.0
 """Seconds that a slow printer takes: longer than the 3 s after which the screen says so (design.md §7)."""
 SEND_S = 10.0
@@ -37,7 +46,39 @@ DONE_S = 20.0
 BUSY_PAUSES = (0.25, 0.5, 1.0, 2.0, 2.0)
 """Seconds between tries while an IPP printer is busy with another job."""
 POLL_S = 0.2
-"""Seconds between two looks at an IPP job."""
+"""Seconds between two looks at a job."""
+STUCK_S = 3.0
+"""Seconds for which an IPP job may stand still before it counts as held up at the printer."""
+
+
+class Trouble(StrEnum):
+    """Why a printer does not print, where it says so itself."""
+
+    NO_LABELS = "no_labels"
+    JAMMED = "jammed"
+    OPEN = "open"
+    NO_RIBBON = "no_ribbon"
+    FULL = "full"
+    PAUSED = "paused"
+    OFFLINE = "offline"
+    OFF = "off"
+    UNREACHED = "unreached"
+    SILENT = "silent"
+
+
+TROUBLES: Mapping[Trouble, Message] = {
+    Trouble.NO_LABELS: msg("no labels left: put in a new roll"),
+    Trouble.JAMMED: msg("labels are jammed: open it and free them"),
+    Trouble.OPEN: msg("its cover is open: close it"),
+    Trouble.NO_RIBBON: msg("its ribbon is used up: put in a new one"),
+    Trouble.FULL: msg("its memory is full: wait, or switch it off and on"),
+    Trouble.PAUSED: msg("it is paused: press its button"),
+    Trouble.OFFLINE: msg("it is offline"),
+    Trouble.OFF: msg("it is switched off"),
+    Trouble.UNREACHED: msg("its queue cannot reach it"),
+    Trouble.SILENT: msg("it does not say how it is any more: look for labels, ribbon and cover"),
+}
+"""What is wrong and what to do, in a person's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +89,8 @@ class State:
     message: Message
     media: str = ""
     """The roll in it, ``62x40`` in mm or the printer's own word; as configured where it cannot say."""
+    trouble: Trouble | None = None
+    """What is wrong, by name; None also where the printer does not say."""
 
 
 class Printer(Protocol):
@@ -64,8 +107,8 @@ class Printer(Protocol):
     def state(self) -> State:
         """Ask it how it is, within 2 s (looking its name up aside: give an address); never raises."""
 
-    def send(self, data: bytes, *, job: str) -> None:
-        """Print one label; ``job`` names it, in the spool and in messages.
+    def send(self, data: bytes, *, job: str) -> bool:
+        """Print one label; ``job`` names it, in the spool and in messages. False: sent, not confirmed.
 
         Raises DeviceError if surely nothing was printed, PrintUnknown if that cannot be told.
         """
@@ -79,8 +122,8 @@ def printer(settings: PrinterSettings) -> Printer:
 
 
 _READY = msg("ready")
-
-
+_REACHED = msg("reached; it does not tell whether labels come out")
+_LOOK_AT_IT = msg("Look at the printer: say whether the label is there. It is not printed twice by itself.")
 _WAITS = msg("The label is printed when the printer is ready again.")
 
 
@@ -94,7 +137,19 @@ def _gone(name: str, why: str) -> DeviceError:
 def _unknown(name: str, job: str, why: str) -> PrintUnknown:
     return PrintUnknown(
         msg("The printer {printer} took label {job}, but nobody knows if it came out ({why}).", **_of(name, job, why)),
-        msg("Look at the printer: say whether the label is there. It is not printed twice by itself."),
+        _LOOK_AT_IT,
+    )
+
+
+def _stuck(name: str, job: str, trouble: Message) -> PrintUnknown:
+    """The printer has the label and will print it once it can: sent again, it would come out twice."""
+    return PrintUnknown(
+        msg(
+            "Label {job} is at the printer {printer}, which cannot print it: {trouble:word}",
+            **_of(name, job, ""),
+            trouble=trouble.text,
+        ),
+        msg("Mend that; it may come out by itself then. Then say whether the label is there."),
     )
 
 
@@ -140,7 +195,7 @@ class FilePrinter:
             return State(False, msg("the folder {folder} cannot be written to", folder=str(self._folder)))
         return State(True, _READY, self._media)
 
-    def send(self, data: bytes, *, job: str) -> None:
+    def send(self, data: bytes, *, job: str) -> bool:
         """See `Printer.send`."""
         if self._fault == "gone":
             raise _gone(self.name, "simulated")
@@ -166,6 +221,7 @@ class FilePrinter:
             raise _unknown(self.name, job, _why(error)) from error
         if self._fault == "unknown":
             raise _unknown(self.name, job, "simulated")
+        return True
 
 
 def _sync_folder(folder: Path) -> None:
@@ -180,51 +236,139 @@ def _sync_folder(folder: Path) -> None:
 # ── Raw TCP ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+_ASK = b"~HS\r\n"
+"""ZPL's question after the host status. A printer that cannot print answers with the reason or, newer ones, with
+nothing (ZPL programming guide, ~HS): silence of one that has answered before is trouble, too."""
+_ANSWER = re.compile(rb"\x02([0-9,]+)\x03\s*\x02([0-9,]+)\x03")
+"""The first two of its three strings."""
+_LONGEST_ANSWER = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _HostStatus:
+    """What a printer said of itself."""
+
+    trouble: Trouble | None
+    idle: bool
+    """Nothing is left to print."""
+
+
+def _host_status(answer: bytes) -> _HostStatus | None:
+    """An answer to `~HS` (ZPL II Programming Guide); None where it is none, or not yet whole."""
+    match = _ANSWER.search(answer)
+    if match is None:
+        return None
+    first, second = (each.split(b",") for each in match.groups())
+    if len(first) != 12 or len(second) != 11 or not all((*first, *second)):
+        return None
+    flags = {
+        Trouble.OPEN: second[2],
+        Trouble.NO_LABELS: first[1],
+        Trouble.NO_RIBBON: second[3],
+        Trouble.FULL: first[5],
+        Trouble.PAUSED: first[2],  # the others set it, too: they go first
+    }
+    trouble = next((each for each, flag in flags.items() if int(flag)), None)
+    formats, half_a_format, labels = first[4], first[7], second[8]
+    return _HostStatus(trouble, not any(map(int, (formats, half_a_format, labels))))
+
+
 class RawPrinter:
-    """Sends to TCP port 9100, where a printer takes everything and says nothing."""
+    """Sends to TCP port 9100. One that speaks ZPL is asked how it is, before and after; many keep silent."""
 
     def __init__(self, settings: PrinterSettings) -> None:
         self.name = settings.name
         self.format: Format = settings.format
         self._address = (settings.host, settings.port)
         self._media = settings.media
+        self._mute_until = 0.0
+        self._tells = False
+        """It has answered once."""
 
     def state(self) -> State:
-        """See `Printer.state`; that it can be reached is all that such a printer tells."""
+        """See `Printer.state`; that it can be reached is all that a silent printer tells."""
         try:
-            self._connect().close()
+            with self._connect(PROBE_S - ASK_S) as connection:
+                status = self._status(connection)
         except DeviceError as error:
             return State(False, error.title)
+        if status is None:
+            return State(True, _REACHED, self._media)
+        if status.trouble is not None:
+            return State(False, TROUBLES[status.trouble], self._media, status.trouble)
         return State(True, _READY, self._media)
 
-    def send(self, data: bytes, *, job: str) -> None:
+    def send(self, data: bytes, *, job: str) -> bool:
         """See `Printer.send`."""
-        with self._connect() as connection:
+        with self._connect(PROBE_S) as connection:
+            status = self._status(connection)
+            if status is not None and status.trouble is not None:
+                raise DeviceError(TROUBLES[status.trouble], _WAITS)
             connection.settimeout(SEND_S)
             sent = 0
             try:
                 while sent < len(data):
                     sent += connection.send(data[sent:])
+                confirmed = status is not None and self._comes_out(connection, job)
                 connection.shutdown(socket.SHUT_WR)
             except OSError as error:
                 if sent == 0:
                     raise _gone(self.name, _why(error)) from error
                 raise _unknown(self.name, job, _why(error)) from error
-            self._wait_until_taken(connection, job)
+            if not confirmed:
+                self._wait_until_taken(connection, job)
+            return confirmed
 
-    def _connect(self) -> socket.socket:
+    def _connect(self, patience: float) -> socket.socket:
         try:
-            return socket.create_connection(self._address, PROBE_S)
+            return socket.create_connection(self._address, patience)
         except OSError as error:
             raise _gone(self.name, _why(error)) from error
+
+    def _status(self, connection: socket.socket) -> _HostStatus | None:
+        """How it is, before a byte of a label was sent; None where it does not tell."""
+        if self.format != "zpl" or time.monotonic() < self._mute_until:
+            return None
+        try:
+            status = _ask_status(connection, ASK_S)
+        except OSError as error:
+            if not self._tells:
+                # The question itself may be what it does not bear: the next try goes without.
+                self._mute_until = time.monotonic() + MUTE_S
+            raise _gone(self.name, _why(error)) from error
+        if status is None and self._tells:
+            return _HostStatus(Trouble.SILENT, False)
+        if status is None:
+            self._mute_until = time.monotonic() + MUTE_S
+        self._tells = status is not None
+        return status
+
+    def _comes_out(self, connection: socket.socket, job: str) -> bool:
+        """Whether the printer, which answered before, says that nothing is left to print; False where it is still at it.
+        Raises OSError, PrintUnknown."""
+        deadline = time.monotonic() + CONFIRM_S
+        while (left := deadline - time.monotonic()) > 0:
+            status = _ask_status(connection, left) or _HostStatus(Trouble.SILENT, False)
+            if status.trouble is not None:
+                raise _stuck(self.name, job, TROUBLES[status.trouble])
+            if status.idle:
+                return True
+            time.sleep(POLL_S)
+        return False
 
     def _wait_until_taken(self, connection: socket.socket, job: str) -> None:
         """Until the printer closes, or has acknowledged every byte: not all of them close."""
         deadline = time.monotonic() + CLOSE_S
+        said = b""
         try:
             while (left := deadline - time.monotonic()) > 0:
                 connection.settimeout(left)
-                if not connection.recv(4096):
+                heard = connection.recv(4096)
+                said = (said + heard)[-_LONGEST_ANSWER:]
+                late = _host_status(said)
+                if late is not None and late.trouble is not None:
+                    raise _stuck(self.name, job, TROUBLES[late.trouble])
+                if not heard:
                     return
         except TimeoutError:
             pass
@@ -232,6 +376,26 @@ class RawPrinter:
             raise _unknown(self.name, job, _why(error)) from error
         if unacknowledged := _in_flight(connection):
             raise _unknown(self.name, job, f"{unacknowledged} bytes were not acknowledged")
+
+
+def _ask_status(connection: socket.socket, patience: float) -> _HostStatus | None:
+    """Ask `~HS`; None where no answer comes in time, or none that can be read. Raises OSError where it hangs up."""
+    deadline = time.monotonic() + patience
+    answer = b""
+    try:
+        connection.settimeout(patience)
+        connection.sendall(_ASK)
+        while (left := deadline - time.monotonic()) > 0 and len(answer) < _LONGEST_ANSWER:
+            connection.settimeout(left)
+            heard = connection.recv(4096)
+            if not heard:
+                raise ConnectionAbortedError(errno.ECONNABORTED, os.strerror(errno.ECONNABORTED))
+            answer += heard
+            if (status := _host_status(answer)) is not None:
+                return status
+    except TimeoutError:
+        pass
+    return None
 
 
 def _in_flight(connection: socket.socket) -> int:
@@ -249,8 +413,8 @@ def _in_flight(connection: socket.socket) -> int:
 
 _MIME: Mapping[Format, str] = {"pdf": "application/pdf", "zpl": "application/vnd.zebra-zpl"}
 
-_CANCELED, _ABORTED, _COMPLETED = 7, 8, 9
-"""States of a job that has ended (RFC 8011 §5.3.7)."""
+_JOB_HELD, _CANCELED, _ABORTED, _COMPLETED = 4, 7, 8, 9
+"""States of a job that waits for somebody, or has ended (RFC 8011 §5.3.7)."""
 _STOPPED = 5
 """State of a printer that does nothing (RFC 8011 §5.4.11)."""
 _BUSY = {0x0502, 0x0505, 0x0507, 0x050B}
@@ -259,26 +423,30 @@ _FAILED = {0x0500, 0x0504}
 """internal-error, device-error: something broke while the printer had the job."""
 _NO_SUCH_JOB = 0x0406
 
-REASONS: Mapping[str, Message] = {
-    "media-empty": msg("no labels left: put in a new roll"),
-    "media-needed": msg("no labels left: put in a new roll"),
-    "media-jam": msg("labels are jammed: open it and free them"),
-    "cover-open": msg("its cover is open: close it"),
-    "door-open": msg("its cover is open: close it"),
-    "interlock-open": msg("its cover is open: close it"),
-    "marker-supply-empty": msg("its ribbon is used up: put in a new one"),
-    "paused": msg("it is paused: press its button"),
-    "offline": msg("it is offline"),
-    "shutdown": msg("it is switched off"),
-    "timed-out": msg("its queue cannot reach it"),
+REASONS: Mapping[str, Trouble] = {
+    "media-empty": Trouble.NO_LABELS,
+    "media-needed": Trouble.NO_LABELS,
+    "media-jam": Trouble.JAMMED,
+    "cover-open": Trouble.OPEN,
+    "door-open": Trouble.OPEN,
+    "interlock-open": Trouble.OPEN,
+    "marker-supply-empty": Trouble.NO_RIBBON,
+    "spool-area-full": Trouble.FULL,
+    "paused": Trouble.PAUSED,
+    "offline": Trouble.OFFLINE,
+    "shutdown": Trouble.OFF,
+    "timed-out": Trouble.UNREACHED,
 }
-"""The printer-state-reasons (RFC 8011 §5.4.12, without -error and the like) that stop labels, in a person's words."""
+"""The printer-state-reasons (RFC 8011 §5.4.12, without -error and the like) that stop labels."""
+
+_HELD = msg("the job is held: release it at the printer or its queue")
 
 
 class IppPrinter:
     """A CUPS queue or a network printer: it is asked first how it is, and the job is followed until it has ended.
 
-    A job that was aborted or cancelled may have come out half: its outcome is unknown, too.
+    A job that was aborted or cancelled may have come out half: its outcome is unknown, too. One that the printer has
+    and cannot print stays there.
     """
 
     def __init__(self, settings: PrinterSettings) -> None:
@@ -297,7 +465,7 @@ class IppPrinter:
 
         return asyncio.run(ask())
 
-    def send(self, data: bytes, *, job: str) -> None:
+    def send(self, data: bytes, *, job: str) -> bool:
         """See `Printer.send`."""
         import asyncio
 
@@ -309,6 +477,7 @@ class IppPrinter:
                 await self._follow(ipp, await self._hand_over(ipp, data, job), job)
 
         asyncio.run(follow())
+        return True
 
     def _client(self, patience: float) -> "IPP":
         from pyipp import IPP
@@ -329,10 +498,12 @@ class IppPrinter:
             return State(False, _gone(self.name, _why(error)).title)
         media = ", ".join(_several(said.get("media-ready"))) or self._media
         reasons = [re.sub("-(error|warning|report)$", "", each) for each in _several(said.get("printer-state-reasons"))]
-        known = next((REASONS[reason] for reason in reasons if reason in REASONS), None)
-        if known is None and (said.get("printer-state") == _STOPPED or not said.get("printer-is-accepting-jobs", True)):
-            known = msg("it takes no labels ({why})", why=", ".join(reasons))
-        return State(False, known, media) if known else State(True, _READY, media)
+        trouble = next((REASONS[reason] for reason in reasons if reason in REASONS), None)
+        if trouble is not None:
+            return State(False, TROUBLES[trouble], media, trouble)
+        if said.get("printer-state") == _STOPPED or not said.get("printer-is-accepting-jobs", True):
+            return State(False, msg("it takes no labels ({why})", why=", ".join(reasons)), media)
+        return State(True, _READY, media)
 
     async def _hand_over(self, ipp: "IPP", data: bytes, job: str) -> int:
         """Print-Job, again while the printer is busy; answers the job's number."""
@@ -358,36 +529,60 @@ class IppPrinter:
                 raise _unknown(self.name, job, "its answer names no job") from error
 
     async def _follow(self, ipp: "IPP", number: int, job: str) -> None:
-        """Wait until the job has ended."""
+        """Wait until the job is completed; raises PrintUnknown where it ends otherwise, or stands still."""
         import asyncio
 
+        def about(look: _Look) -> Mapping[str, str]:
+            return _of(self.name, job, look.why)
+
+        began = time.monotonic()
         try:
             async with asyncio.timeout(DONE_S):
-                completed, why = await _end_of(ipp, number)
-        except TimeoutError:
-            completed, why = False, f"not completed within {DONE_S:g} s"
-        if not completed:
-            raise _unknown(self.name, job, why)
+                while (look := await _look(ipp, number)).state != _COMPLETED:
+                    if look.state == _ABORTED:
+                        raise _over(msg("The printer {printer} gave up on label {job} ({why}).", **about(look)))
+                    if look.state == _CANCELED:
+                        raise _over(msg("Label {job} was cancelled at {printer} ({why}).", **about(look)))
+                    if look.lost:
+                        raise _unknown(self.name, job, look.why)
+                    if time.monotonic() - began > STUCK_S:
+                        if look.state == _JOB_HELD:
+                            raise _stuck(self.name, job, _HELD)
+                        state = await self._state(ipp)
+                        if state.trouble is not None:
+                            raise _stuck(self.name, job, TROUBLES[state.trouble])
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise _unknown(self.name, job, f"not completed within {DONE_S:g} s") from error
 
 
-async def _end_of(ipp: "IPP", number: int) -> tuple[bool, str]:
-    """Whether the job was completed, and why not, once it has ended; lost answers are asked for again."""
-    import asyncio
+def _over(said: Message) -> PrintUnknown:
+    """The job has ended, and the label is out, half out or not at all."""
+    return PrintUnknown(said, _LOOK_AT_IT)
 
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A job as the printer tells it; without a state where no answer came."""
+
+    state: int = 0
+    why: str = ""
+    lost: bool = False
+    """The printer does not know the job: nothing more will be heard of it."""
+
+
+async def _look(ipp: "IPP", number: int) -> _Look:
     from pyipp import IPPError
 
     wanted = {"job-id": number, "requested-attributes": ("job-state", "job-state-reasons")}
-    while True:
-        try:
-            said = (await _ask(ipp, "GET_JOB_ATTRIBUTES", wanted))["jobs"][0]
-            if said["job-state"] in (_CANCELED, _ABORTED, _COMPLETED):
-                return said["job-state"] == _COMPLETED, ", ".join(_several(said.get("job-state-reasons")))
-        except IPPError as error:
-            if _status(error) == _NO_SUCH_JOB:
-                return False, "it has forgotten the job"
-        except LookupError:
-            return False, "its answer names no job"
-        await asyncio.sleep(POLL_S)
+    try:
+        said = (await _ask(ipp, "GET_JOB_ATTRIBUTES", wanted))["jobs"][0]
+        return _Look(int(said["job-state"]), ", ".join(_several(said.get("job-state-reasons"))))
+    except IPPError as error:
+        forgotten = _status(error) == _NO_SUCH_JOB
+        return _Look(why="it has forgotten the job", lost=True) if forgotten else _Look()
+    except LookupError:
+        return _Look(why="its answer names no job", lost=True)
 
 
 async def _ask(ipp: "IPP", operation: str, attributes: Mapping[str, Any], data: bytes = b"") -> dict[str, Any]:

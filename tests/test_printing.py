@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import socket
 import socketserver
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,9 +27,11 @@ from pyipp.serializer import encode_dict
 from inspect_station import printing
 from inspect_station.devices import PrinterSettings
 from inspect_station.errors import DeviceError, PrintUnknown
-from inspect_station.printing import Printer, printer
+from inspect_station.printing import Printer, Trouble, printer
 
 LABEL = b"%PDF-1.4 a label"
+DROP = "drop"
+"""Hang up without an answer."""
 
 
 def surely_not_printed(printer: Printer, data: bytes = LABEL) -> DeviceError:
@@ -151,7 +154,7 @@ def test_a_folder_that_cannot_be_made_is_said_by_the_probe_and_the_print(tmp_pat
 
 
 @contextmanager
-def raw(handle: Callable[[socket.socket], None], receive_buffer: int = 0) -> Iterator[Printer]:
+def raw(handle: Callable[[socket.socket], None], receive_buffer: int = 0, format: str = "pdf") -> Iterator[Printer]:
     """A printer behind a socket that does this with each connection."""
 
     class Handler(socketserver.BaseRequestHandler):
@@ -169,10 +172,11 @@ def raw(handle: Callable[[socket.socket], None], receive_buffer: int = 0) -> Ite
 
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield printer(
-            PrinterSettings(name="labels", kind="raw", host="127.0.0.1", port=server.server_address[1], format="zpl")
-        )
-        server.shutdown()
+        where = {"kind": "raw", "host": "127.0.0.1", "port": server.server_address[1]}
+        try:
+            yield printer(PrinterSettings.model_validate({"name": "labels", "format": format, **where}))
+        finally:
+            server.shutdown()
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -228,9 +232,191 @@ def test_a_raw_printer_that_stops_reading_may_have_printed(monkeypatch, size):
         leave.set()
 
 
-def test_a_raw_printer_that_answers_is_ready():
-    with raw(lambda connection: None) as device:
-        assert device.state().ok
+def test_a_raw_printer_that_can_be_reached_is_ready_and_says_that_it_tells_nothing_more():
+    with raw(read_all) as device:
+        state = device.state()
+    assert state.ok
+    assert "does not tell" in str(state.message)
+
+
+ZPL = b"^XA^FO20,20^FDa label^FS^XZ"
+
+
+def host_status(first: str = "", second: str = "") -> bytes:
+    """An answer to ~HS, by hand from the ZPL II programming guide: letters name the flags that are set."""
+    one = ["014", *(str(int(flag in first)) for flag in "bc"), "0312", "00" + str(int("e" in first))]
+    one += [*(str(int(flag in first)) for flag in "fgh"), "000", "0", "0", "0"]
+    two = ["001", "0", *(str(int(flag in second)) for flag in "op"), "1", "2", "4", "0"]
+    two += [f"{int('u' in second):08}", "1", "000"]
+    return b"\x02%s\x03\r\n\x02%s\x03\r\n\x021234,0\x03\r\n" % (",".join(one).encode(), ",".join(two).encode())
+
+
+assert host_status() == (
+    b"\x02014,0,0,0312,000,0,0,0,000,0,0,0\x03\r\n\x02001,0,0,0,1,2,4,0,00000000,1,000\x03\r\n\x021234,0\x03\r\n"
+)
+
+
+@dataclass
+class Zebra:
+    """A label printer behind a socket: reads ZPL, answers each ~HS with the next of its answers, the last for ever.
+
+    An answer is bytes, None for silence, a float for so many seconds before saying that all is well, or DROP.
+    """
+
+    answers: list[bytes | float | str | None]
+    asked: int = 0
+    labels: list[bytes] = field(default_factory=list)
+    heard: bytes = b""
+
+    def __call__(self, connection: socket.socket) -> None:
+        buffer = b""
+        while chunk := connection.recv(4096):
+            buffer += chunk
+            while match := re.match(rb"\s*(~HS|\^XA.*?\^XZ)", buffer, re.DOTALL):
+                buffer = buffer[match.end() :]
+                if match[1] != b"~HS":
+                    self.labels.append(match[1])
+                    continue
+                self.asked += 1
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if answer == DROP:
+                    return
+                if isinstance(answer, float):
+                    time.sleep(answer)
+                    answer = host_status()
+                if isinstance(answer, bytes):
+                    with suppress(OSError):
+                        connection.sendall(answer)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("ASK_S", 0.1), ("CONFIRM_S", 0.3), ("CLOSE_S", 0.3), ("POLL_S", 0.01)):
+        monkeypatch.setattr(printing, name, seconds)
+
+
+TROUBLED = [
+    pytest.param(host_status("b"), Trouble.NO_LABELS, "put in a new roll", id="out of labels"),
+    pytest.param(host_status("bc"), Trouble.NO_LABELS, "put in a new roll", id="out of labels, and paused by that"),
+    pytest.param(host_status("c", "o"), Trouble.OPEN, "close it", id="head open"),
+    pytest.param(host_status("", "p"), Trouble.NO_RIBBON, "ribbon", id="ribbon used up"),
+    pytest.param(host_status("c"), Trouble.PAUSED, "press its button", id="paused"),
+    pytest.param(host_status("f"), Trouble.FULL, "memory is full", id="buffer full"),
+]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("answer", "trouble", "what_to_do"), TROUBLED)
+def test_to_a_raw_printer_that_says_what_it_lacks_no_label_is_sent(answer, trouble, what_to_do):
+    zebra = Zebra([answer])
+    with raw(zebra, format="zpl") as device:
+        state = device.state()
+        assert (state.ok, state.trouble) == (False, trouble)
+        assert what_to_do in str(state.message)
+        assert what_to_do in str(surely_not_printed(device, ZPL))
+        assert zebra.labels == []
+        zebra.answers = [host_status()]
+        assert device.send(ZPL, job="L7F3K00481C-1") is True
+    assert zebra.labels == [ZPL]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("answer", "trouble", "what_to_do"), TROUBLED)
+def test_a_label_that_a_raw_printer_has_and_cannot_print_is_at_the_printer(answer, trouble, what_to_do):
+    zebra = Zebra([host_status(), answer])
+    with raw(zebra, format="zpl") as device:
+        said = str(nobody_knows(device, ZPL))
+    assert "is at the printer labels" in said
+    assert what_to_do in said
+    assert zebra.labels == [ZPL]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_raw_printer_is_followed_until_nothing_is_left_to_print():
+    zebra = Zebra([host_status(), host_status("e"), host_status("h"), host_status("", "u"), host_status()])
+    with raw(zebra, format="zpl") as device:
+        assert device.send(ZPL, job="L7F3K00481C-1") is True
+    assert zebra.asked == 5
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_raw_printer_that_is_still_printing_has_the_label_but_confirms_nothing():
+    zebra = Zebra([host_status(), host_status("e")])
+    with raw(zebra, format="zpl") as device:
+        assert device.send(ZPL, job="L7F3K00481C-1") is False
+    assert zebra.labels == [ZPL]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(None, id="silent"),
+        pytest.param(b"\xff\xfe garbage \x02\x03", id="garbage"),
+        pytest.param(host_status()[:30], id="half an answer"),
+        pytest.param(host_status().replace(b"000,1", b"1"), id="a field is missing"),
+        pytest.param(host_status().replace(b"0312", b""), id="a field is empty"),
+        pytest.param(b"x" * 100_000, id="more than any answer"),
+    ],
+)
+def test_a_raw_printer_that_never_answers_gets_its_labels_and_is_asked_only_once(answer):
+    zebra = Zebra([answer])
+    with raw(zebra, format="zpl") as device:
+        assert [device.send(ZPL, job=f"L7F3K00481C-{n}") for n in (1, 2, 3)] == [False] * 3
+    assert zebra.labels == [ZPL] * 3
+    assert zebra.asked == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_that_comes_late_confirms_nothing_and_one_that_tells_of_trouble_is_heeded():
+    with raw(Zebra([0.15]), format="zpl") as device:
+        assert device.send(ZPL, job="L7F3K00481C-1") is False
+
+    def late(connection: socket.socket) -> None:
+        connection.recv(4096)
+        time.sleep(0.15)
+        connection.sendall(host_status("b"))
+        read_all(connection)
+
+    with raw(late, format="zpl") as device:
+        assert "put in a new roll" in str(nobody_knows(device, ZPL))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_raw_printer_that_falls_silent_is_not_sent_to_and_after_sending_nobody_knows():
+    """Newer ones do not answer while they are out of labels or ribbon, or open."""
+    zebra = Zebra([host_status(), host_status(), None])
+    with raw(zebra, format="zpl") as device:
+        assert device.send(ZPL, job="L7F3K00481C-1") is True
+        assert "look for labels" in str(surely_not_printed(device, ZPL))
+        assert device.state().trouble is Trouble.SILENT
+        zebra.answers = [host_status(), None]
+        nobody_knows(device, ZPL)
+    assert zebra.labels == [ZPL] * 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_raw_printer_that_hangs_up_when_asked_has_printed_nothing_and_is_not_asked_the_next_time():
+    zebra = Zebra([DROP])
+    with raw(zebra, format="zpl") as device:
+        surely_not_printed(device, ZPL)
+        assert device.send(ZPL, job="L7F3K00481C-1") is False
+    assert zebra.labels == [ZPL]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_raw_printer_that_hangs_up_after_the_label_may_have_printed():
+    zebra = Zebra([host_status(), DROP])
+    with raw(zebra, format="zpl") as device:
+        nobody_knows(device, ZPL)
+
+
+def test_a_pdf_printer_is_never_asked_in_zpl():
+    got: list[bytes] = []
+    with raw(lambda connection: got.append(read_all(connection))) as device:
+        device.state()
+        device.send(LABEL, job="L7F3K00481C-1")
+    assert got == [b"", LABEL]
 
 
 def test_where_nobody_listens_nothing_was_printed():
@@ -245,8 +431,6 @@ def test_where_nobody_listens_nothing_was_printed():
 
 OK, BUSY, INTERNAL, FORBIDDEN, NOT_FOUND = 0x0000, 0x0507, 0x0500, 0x0401, 0x0406
 COMPLETED, ABORTED, PROCESSING = 9, 8, 5
-DROP = "drop"
-"""Hang up without an answer."""
 HALF = "half"
 """Hang up in the middle of one."""
 
@@ -320,6 +504,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(printing, "BUSY_PAUSES", (0.01, 0.01))
     monkeypatch.setattr(printing, "POLL_S", 0.01)
     monkeypatch.setattr(printing, "DONE_S", 0.3)
+    monkeypatch.setattr(printing, "STUCK_S", 0.05)
 
 
 @pytest.mark.usefixtures("hurried")
@@ -375,8 +560,11 @@ def test_a_job_is_followed_until_it_is_completed(answers):
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        pytest.param(job(ABORTED, "document-format-error"), "document-format-error", id="aborted"),
-        pytest.param(job(7, "job-canceled-at-device"), "job-canceled-at-device", id="cancelled at the printer"),
+        pytest.param(job(ABORTED, "document-format-error"), "gave up on label", id="aborted"),
+        pytest.param(job(ABORTED, "document-format-error"), "document-format-error", id="aborted, and why"),
+        pytest.param(job(7, "job-canceled-at-device"), "was cancelled at labels", id="cancelled at the printer"),
+        pytest.param(job(4, "job-hold-until-specified"), "is at the printer labels", id="held"),
+        pytest.param(job(4, "job-hold-until-specified"), "release it", id="held, and what to do"),
         pytest.param(job(PROCESSING), "not completed", id="never completed"),
         pytest.param(ipp(NOT_FOUND), "forgotten", id="forgotten"),
         pytest.param(ipp(OK), "names no job", id="an answer without a job"),
@@ -385,6 +573,29 @@ def test_a_job_is_followed_until_it_is_completed(answers):
 def test_a_job_that_did_not_complete_may_have_printed(answer, why):
     with scripted(follow=[answer]) as (device, said):
         assert why in str(nobody_knows(device))
+    assert len(said.documents) == 1
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("reason", "trouble"),
+    [
+        ("media-empty-error", Trouble.NO_LABELS),
+        ("media-needed-report", Trouble.NO_LABELS),
+        ("media-jam-error", Trouble.JAMMED),
+        ("cover-open-error", Trouble.OPEN),
+        ("marker-supply-empty-error", Trouble.NO_RIBBON),
+        ("paused", Trouble.PAUSED),
+        ("offline-report", Trouble.OFFLINE),
+    ],
+)
+def test_a_job_that_the_printer_has_and_cannot_print_stays_there_and_says_why(reason, trouble):
+    """The printer was well when it took the job."""
+    with scripted(printer=[idle(), idle(5, printer_state_reasons=reason)], follow=[job(PROCESSING)]) as (device, said):
+        why = str(nobody_knows(device))
+        assert device.state().trouble is trouble
+    assert "is at the printer labels" in why
+    assert str(printing.TROUBLES[trouble]) in why
     assert len(said.documents) == 1
 
 
@@ -442,6 +653,10 @@ COMMAND = """#!/bin/sh
 case "$(cat "{folder}/order")" in
     slowly) sleep 0.4; cp "$1" "{folder}/out/$(date +%s%N)" ;;
     jam) echo "STATE: +media-jam" >&2; exit 1 ;;
+    empty) echo "STATE: +media-empty-error" >&2
+        until [ "$(cat "{folder}/order")" = refilled ]; do sleep 0.1; done
+        echo "STATE: -media-empty-error" >&2; cp "$1" "{folder}/out/$(date +%s%N)" ;;
+    abort) exit 1 ;;
     *) cp "$1" "{folder}/out/$(date +%s%N)" ;;
 esac
 """
@@ -528,6 +743,26 @@ def test_a_format_that_a_real_ipp_printer_does_not_take_is_refused(virtual):
     zebra = printer(PrinterSettings(name="labels", kind="ipp", uri=virtual.uri, format="zpl"))
     surely_not_printed(zebra, b"^XA^XZ")
     assert virtual.out() == before
+
+
+def test_a_job_that_a_real_ipp_printer_aborts_is_shown_as_that(virtual):
+    before = virtual.out()
+    assert "gave up on label L7F3K00481C-1" in str(nobody_knows(virtual.told("abort")))
+    assert virtual.out() == before
+
+
+def test_a_label_that_waits_in_a_real_ipp_printer_for_a_new_roll_comes_out_once(virtual, monkeypatch):
+    monkeypatch.setattr(printing, "STUCK_S", 0.3)
+    before = virtual.out()
+    said = str(nobody_knows(virtual.told("empty")))
+    assert "is at the printer labels" in said
+    assert "no labels left" in said
+    assert "no labels left" in str(surely_not_printed(virtual.device)), "the next one is not sent after it"
+    virtual.told("refilled")
+    _until(lambda: virtual.out() == [*before, LABEL])
+    _until(lambda: virtual.device.state().ok)
+    virtual.told("print").send(LABEL + b"2", job="L7F3K00482D-1")
+    assert virtual.out() == [*before, LABEL, LABEL + b"2"]
 
 
 def test_a_jam_in_a_real_ipp_printer_leaves_the_label_unknown_and_stops_the_next(virtual):
