@@ -233,7 +233,7 @@ class Account:
         ]
         yield msg("photos"), ", ".join(slot + owed for slot, owed in shown)
         labels = self.station.labels_of(unit.lpn)
-        yield msg("labels"), ", ".join(f"{each['kind']} {unit.lpn}/{each['print_no']}" for each in labels)
+        yield msg("labels"), "; ".join(self._label(unit.lpn, each) for each in labels)
         if unit.finished_at:
             yield msg("finished"), f"{self._moment(unit.finished_at)} · {unit.finished_by}"
             if self.station.config.upstream.enabled:
@@ -241,6 +241,14 @@ class Account:
         else:
             yield msg("finished"), voice.say(msg("no"))
         yield msg("rules"), unit.rules_hash
+
+    def _label(self, lpn: str, printed: Mapping[str, Any]) -> str:
+        """One print of a label: its kind and code, and of a copy by whom and why."""
+        said = f"{printed['kind']} {lpn}/{printed['print_no']}"
+        if printed["copy"] == 1:
+            return said
+        copy = self.voice.say(msg("copy {n}", n=printed["copy"]))
+        return " · ".join(filter(None, [said, copy, printed["by"], printed["why"]]))
 
     def _clock(self, unit: Inspection, parcel: Parcel | None) -> Clock | None:
         """What runs for the unit now: its grading while it is not finished, then the seller's answer, if one is due."""

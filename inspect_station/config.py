@@ -98,6 +98,9 @@ class StationSettings(Rule):
     sound: bool = True
     theme: Literal["auto", "dark", "light"] = "auto"
     """Colours of the screen; ``auto`` = as the terminal says."""
+    scan_back: Literal["never", "after_stall", "always"] = "after_stall"
+    """Which new labels are scanned on their boxes before the unit is done: ``after_stall`` = the first that comes out
+    after one was late or in doubt, and each that is printed anew after such a question."""
 
 
 class OperatorSettings(Operator):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from math import inf
+from typing import Literal
 
 from inspect_station import upstream as hub
 from inspect_station.config import LabelPrinter, UpstreamSettings
@@ -83,6 +84,8 @@ class PrinterState:
     """A label that is not out goes before the reason for it."""
     problem: Message | None = None
     """Why a printer does not print just now."""
+    not_out: str = ""
+    """The plate whose label is late, the newest of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,8 @@ class Press:
     """By the monotonic clock."""
     printed_at: datetime = NEVER
     """When a label last came out of it in time."""
+    stalled: bool = False
+    """A label was late, or may be out, since one came out of it: boxes and labels may be out of step."""
     _failures: int = 0
 
     @classmethod
@@ -260,6 +265,7 @@ class Outbox:
         templates: Mapping[str, Template],
         clock: Callable[[], datetime],
         locale: str = "en",
+        scan_back: Literal["never", "after_stall", "always"] = "after_stall",
         notify: Callable[[States], None] = lambda _: None,
         pace: Pace | None = None,
     ) -> None:
@@ -270,6 +276,7 @@ class Outbox:
         self._templates = templates
         self._clock = clock
         self._locale = locale
+        self._scan_back = scan_back
         self._notify = notify
         self._pace = pace or Pace(settings.batch, settings.min_wait_s, settings.max_wait_s)
         self._shown: States | None = None
@@ -391,6 +398,7 @@ class Outbox:
         with self._store.read() as reader:
             counts = reader.waiting()
             moving = reader.labels("queued", "printing", "parked")
+        not_out = self._not_out(moving)
         problem = next(filter(None, (self._stumbled.get("print"), *(press.problem for press in self._presses))), None)
         return States(
             HubState(
@@ -406,8 +414,9 @@ class Outbox:
                 self._held,
                 counts.labels,
                 counts.labels_parked,
-                self._printer_said(counts.labels, counts.labels_parked, self._not_out(moving), problem),
+                self._printer_said(counts.labels, counts.labels_parked, not_out, problem),
                 problem,
+                not_out.lpn if not_out else "",
             ),
         )
 
@@ -430,7 +439,11 @@ class Outbox:
         if not self._presses:
             return msg("no printer: labels wait")
         if self._held:
-            return msg("printing is held: change the roll, then go on")
+            return msgn(
+                "printing is held, {n} label waits: F6 goes on",
+                "printing is held, {n} labels wait: F6 goes on",
+                n=waiting,
+            )
         if not_out is not None:
             return msg("label of {lpn} not out: set the box aside", lpn=not_out.lpn)
         if problem is not None:
@@ -698,7 +711,7 @@ class Outbox:
         overdue.daemon = True
         overdue.start()
         try:
-            press.printer.send(data, job=name)
+            confirmed = press.printer.send(data, job=name)
         except PrintUnknown as error:
             self._park(job, error.title)
         except DeviceError as error:
@@ -713,13 +726,18 @@ class Outbox:
             now = self._clock()
             if now - began <= timedelta(seconds=OUT_S):
                 press.printed_at = now
+            back = self._scan_back == "always" or (self._scan_back == "after_stall" and press.stalled)
             with self._store.write() as writer:
-                writer.move_label(job.id, "printed")
+                writer.move_label(job.id, "printed", confirmed=confirmed, scan_back=back and bool(job.lpn))
+            press.stalled = False
         finally:
             overdue.cancel()
 
     def _park(self, job: LabelJob, reason: Message) -> None:
         """Set a label aside with the reason."""
+        press = self._press(job.kind)
+        if press is not None:
+            press.stalled = True
         with self._store.write() as writer:
             writer.move_label(job.id, "parked", reason=reason)
 

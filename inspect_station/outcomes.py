@@ -107,6 +107,46 @@ class Known:
 
 
 @dataclass(frozen=True)
+class LabelSeen:
+    """A label that somebody was to scan, or of which nobody knew whether it came out, is on its box."""
+
+    inspection: Inspection
+    said: Message
+
+
+@dataclass(frozen=True)
+class ReasonNeeded:
+    """The unit has had its label already: why another one?"""
+
+    lpn: str
+    copy: int
+    """The number that the new one will bear."""
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A label about which a person is asked, as it looks."""
+
+    id: int
+    lpn: str
+    lines: tuple[str, ...]
+    reason: Message | None
+    sent: bool
+    """It went to a printer; otherwise it surely did not come out."""
+
+
+@dataclass(frozen=True)
+class Roll:
+    """The change of a roll: what waits, and what is wrong with the sizes."""
+
+    said: Message
+    held: bool
+    waiting: int
+    printers: tuple[str, ...] = ()
+    problems: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True)
 class PinNeeded:
     """A supervisor's badge: the PIN is asked."""
 
@@ -145,7 +185,7 @@ class SupervisorNeeded(Said):
     """Does it, once a supervisor has vouched for it."""
 
 
-Seen = Arrived | Opened | Proposed | Several | Question | Known | PinNeeded | SignedIn | Given | Said
+Seen = Arrived | Opened | Proposed | Several | Question | Known | LabelSeen | PinNeeded | SignedIn | Given | Said
 
 
 @dataclass(frozen=True)

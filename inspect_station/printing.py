@@ -344,7 +344,7 @@ class RawPrinter:
         return status
 
     def _comes_out(self, connection: socket.socket, job: str) -> bool:
-        """Whether the printer, which answered before, says that nothing is left to print; False where it is still at it.
+        """Whether the printer, which answered before, says that nothing is left to print; False while it is at it.
         Raises OSError, PrintUnknown."""
         deadline = time.monotonic() + CONFIRM_S
         while (left := deadline - time.monotonic()) > 0:

@@ -37,6 +37,7 @@ from inspect_station.outcomes import (
     Finished,
     Given,
     Known,
+    LabelSeen,
     LineSeen,
     Offer,
     Opened,
@@ -102,12 +103,45 @@ class Reception(Dock, ABC):
             return self.sign_in(scan)
         if self.operator is None:
             return Said(msg("nobody is signed in"), msg("scan your badge first"))
+        if scan.print_no is not None and (told := self._label_seen(scan.text, scan.print_no)) is not None:
+            return told
         with self.store.read() as reader:
             self.rulebook.refresh(reader)
             if current is not None:
                 return self._scan_in_unit(reader, scan, current)
             seen = self._scan_at_desk(reader, scan, on_parcel)
             return self._with_claims(reader, self._with_serial(reader, scan, seen))
+
+    def _label_seen(self, lpn: str, print_no: int) -> LabelSeen | Said | None:
+        """What the number on a label tells: that it is void, or on the box for which somebody waited. None: nothing."""
+        with self.store.read() as reader:
+            # Other stickers of the unit do not bear its plate.
+            jobs = {job.print_no: job for job in reader.labels_of(lpn) if job.fields.get("barcode") == job.code}
+            unit = reader.inspection(lpn)
+            open_ = reader.draft(lpn) is not None
+        job = jobs.get(print_no)
+        if job is None:
+            return None
+        newest = max((each.print_no for each in jobs.values() if each.state == "printed"), default=0)
+        if print_no < newest:
+            return Said(
+                msg("{code} is void: another label was printed after it", code=job.code),
+                msg("destroy it; valid is {code}", code=f"{lpn}/{newest}"),
+            )
+        if job.state == "cancelled":
+            return Said(
+                msg("{code} is void: it was taken back", code=job.code),
+                msg("destroy it; type {lpn} to go on with the unit", lpn=lpn),
+            )
+        doubted = job.state == "parked" and job.printer != ""
+        if not doubted and not (job.scan_back == "wanted" and job.state == "printed"):
+            return None
+        with self.store.write() as writer:
+            settled = doubted and writer.move_label(job.id, "printed")
+            settled = writer.scanned_back(job.id) or settled
+        if not settled or unit is None or unit.voided_at is not None or open_:
+            return None
+        return LabelSeen(unit, msg("{code} is on its box: done", code=job.code))
 
     def _with_serial(self, reader: Reader, scan: Scan, seen: Seen) -> Seen:
         """An article whose code also holds its serial number: one scan for both, also when a question comes first."""

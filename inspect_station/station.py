@@ -5,6 +5,7 @@ A verb takes and returns frozen values; what an operator meets in a day is a val
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +14,7 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from inspect_station import imports, stickers
-from inspect_station.config import Config
+from inspect_station.config import Config, LabelPrinter
 from inspect_station.core import barcode, decide
 from inspect_station.core import inspection as life
 from inspect_station.core.bench import Bench, judge
@@ -41,12 +42,15 @@ from inspect_station.outbox import Outbox, Press, connect, enrol, why
 from inspect_station.outcomes import (
     Arrived,
     Desk,
+    Doubtful,
     Finished,
     Known,
     LineSeen,
     Opened,
     Pending,
     Photographed,
+    ReasonNeeded,
+    Roll,
     Said,
     Several,
     SupervisorNeeded,
@@ -139,6 +143,7 @@ class Station(Reception):
                 templates=self._templates,
                 clock=self.clock,
                 locale=self.config.station.locale,
+                scan_back=self.config.station.scan_back,
                 notify=lambda _: self._notify(),
             )
         return self._outbox
@@ -335,7 +340,9 @@ class Station(Reception):
         event = EventSpec(type=kind, body=body, operator=by or self.by, at=at or unit.finished_at or self.clock())
         writer.finish(unit, event, self._label(writer, unit, writer.next_print_no(unit.lpn)))
 
-    def _label(self, reader: Reader, unit: Inspection, print_no: int, *, again: bool = False) -> LabelSpec:
+    def _label(self, reader: Reader, unit: Inspection, print_no: int, *, copy: int = 0, why: str = "") -> LabelSpec:
+        """The unit's label; ``copy`` = its number among those of its kind, by default the next after those sent."""
+        copy = copy or reader.copies(unit.lpn, stickers.kind_of(unit)) + 1
         voice = Voice(self.config.station.locale, self.rules, self.config.station.zone)
         seller = self.seller(reader, unit.seller)
         return LabelSpec(
@@ -350,17 +357,27 @@ class Station(Reception):
                 seller=seller,
                 sites=self.config.sites,
                 print_no=print_no,
-                copy=reader.copies(unit.lpn, stickers.kind_of(unit)) + (not again),
+                copy=copy,
                 on=self.today(),
             ),
+            copy_no=copy,
+            operator=self.by,
+            why=why,
         )
+
+    def _again(self, writer: Writer, unit: Inspection, *, why: str = "", scan_back: bool = False) -> LabelSpec:
+        """One more label of a unit whose earlier ones may be out, or still come out."""
+        copy = writer.copies(unit.lpn, stickers.kind_of(unit), queued=True) + 1
+        spec = self._label(writer, unit, writer.next_print_no(unit.lpn), copy=copy, why=why)
+        spec = replace(spec, scan_back=scan_back)
+        writer.queue_label(spec)
+        return spec
 
     def set_aside(self, unit: Inspection) -> Message:
         """Esc: the unit waits with everything answered so far; a hold slip names it. Nothing is lost."""
         with self.store.write() as writer:
             writer.save_draft(unit, aside=True)
-            waiting = unit.but(disposition=Disposition.HOLD)
-            writer.queue_label(self._label(writer, waiting, writer.next_print_no(unit.lpn)))
+            self._again(writer, unit.but(disposition=Disposition.HOLD))
         self._wake()
         return msg("{lpn} set aside: scan its slip, its RMA or its EAN to go on", lpn=unit.lpn)
 
@@ -585,19 +602,40 @@ class Station(Reception):
             return Said(title, msg("{gate:data}: closed to resale, for everybody", gate=f"gate.{unit.gates[0]}"))
         return Said(title, msg("its grade, an owed photo or data not erased forbid it: F12 lists what is possible"))
 
-    def reprint(self, lpn: str = "") -> Message:
-        """F3: the label of this, or the last finished, unit once more, marked as a copy."""
+    def reprint(self, lpn: str = "", why: str = "") -> Message | ReasonNeeded:
+        """F3: the label of this, or the last finished, unit once more. A copy needs a reason, which is kept with who
+        asked for it; the labels before it are void."""
         with self.store.write() as writer:
             unit = writer.inspection(lpn) if lpn else writer.last_finished()
             if unit is None or unit.voided_at is not None:
                 return msg("nothing to print: no finished unit")
-            number = writer.next_print_no(unit.lpn)
-            writer.queue_label(self._label(writer, unit, number))
+            copy = writer.copies(unit.lpn, stickers.kind_of(unit), queued=True) + 1
+            if copy > 1 and not why.strip():
+                return ReasonNeeded(unit.lpn, copy)
+            spec = self._again(writer, unit, why=why.strip())
         self._wake()
-        return msg("label of {lpn} queued, copy {n}", lpn=unit.lpn, n=number)
+        return _queued(spec)
+
+    def doubtful(self, id: int) -> Doubtful | None:
+        """A parked label as it looks, for whoever is asked about it; None where it is settled already."""
+        with self.store.read() as reader:
+            job = reader.label(id)
+        if job is None or job.state != "parked":
+            return None
+        return Doubtful(id, job.lpn, stickers.preview(job.fields), job.reason, bool(job.printer))
+
+    def picture_of_label(self, id: int) -> bytes:
+        """A label of the queue as a PNG. Raises NotFound, and StationError where it cannot be drawn."""
+        from inspect_station.label import render
+
+        with self.store.read() as reader:
+            job = reader.label(id)
+        if job is None or job.kind not in self._templates:
+            raise NotFound(msg("there is no such label"), msg("F4 lists what waits"))
+        return render(self._templates[job.kind], job.fields, locale=self.config.station.locale, format="png")
 
     def settle_label(self, id: int, *, came_out: bool) -> Message:
-        """Whether a doubtful label came out. Where it did not, a new copy is printed: if the old one turns up after
+        """Whether a doubtful label came out. Where it did not, a new one is printed: if the old one turns up after
         all, its number tells that it is void."""
         with self.store.write() as writer:
             job = writer.label(id)
@@ -606,56 +644,88 @@ class Station(Reception):
             unit = writer.inspection(job.lpn)
             if came_out:
                 return msg("label of {lpn}: printed", lpn=job.lpn)
-            number = writer.next_print_no(job.lpn)
-            fields = {**job.fields, "barcode": f"{job.lpn}/{number}"}
-            spec = LabelSpec(job.lpn, job.inspection, job.kind, number, fields)
+            back = self.config.station.scan_back != "never"
+            voice = self.voice(self.config.station.locale)
+            why = voice.say(job.reason) if job.reason else ""
             if unit is not None and unit.id == job.inspection and unit.voided_at is None:
-                spec = self._label(writer, unit, number)
-            writer.queue_label(spec)
+                spec = self._again(writer, unit, why=why, scan_back=back)
+            else:
+                # The slip of a unit that is still graded: as it was, under a new number.
+                number = writer.next_print_no(job.lpn)
+                copy = writer.copies(job.lpn, job.kind, queued=True) + 1
+                fields = {**job.fields, **stickers.copied(voice, job.lpn, number, copy)}
+                spec = LabelSpec(job.lpn, job.inspection, job.kind, number, fields, copy, self.by, why)
+                writer.queue_label(spec)
         self._wake()
-        return msg("label of {lpn} queued, copy {n}", lpn=job.lpn, n=number)
+        return _queued(spec)
 
     # ── Printer and hub ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def hold_printing(self) -> Message:
+    def roll(self) -> Roll:
+        """How the change of a roll stands."""
+        printer = self.outbox.states().printer
+        said = msg("printing is held: put the new roll in") if printer.held else msg("labels are printed as they come")
+        names = tuple(each.name for each in self.config.printers)
+        return Roll(said, printer.held, printer.waiting, names)
+
+    def hold_printing(self) -> Roll:
         """The roll is changed: nothing is printed until `resume_printing`; labels wait in their order."""
         self.outbox.hold()
-        return msg("printing held: change the roll, then print a test label")
+        return self.roll()
 
     def resume_printing(self) -> Message:
-        """Go on printing, and say so where the roll is not the one that the labels are made for."""
+        """Go on printing what waits, in its order."""
         self.outbox.resume()
-        for settings in self.config.printers:
-            for name, template in self._templates.items():
-                size = f"{template.size[0]:g}x{template.size[1]:g}"
-                if (not settings.labels or name in settings.labels) and settings.media != size:
-                    return msg(
-                        "printing goes on, but {printer} has {media} mm labels and “{kind}” is made for {size}",
-                        printer=settings.name,
-                        media=settings.media,
-                        kind=name,
-                        size=size,
-                    )
         return msg("printing goes on")
 
-    def test_label(self) -> Message:
-        """Print a test label, also while the queue is held: it is how a new roll is tried."""
+    def test_label(self, name: str) -> Roll:
+        """Print a test label on one printer, also while the queue is held: it is how a new roll is tried. With it comes
+        what does not fit: the roll, the profile and the templates. Raises NotFound, DeviceError."""
         from inspect_station.label import render
         from inspect_station.printing import printer
 
+        settings = next((each for each in self.config.printers if each.name == name), None)
+        if settings is None:
+            raise NotFound(msg("there is no printer {name}", name=name), msg("see [[printers]] in station.toml"))
         voice = self.voice(self.config.station.locale)
-        for settings in self.config.printers:
-            fields = {
-                "printer": settings.name,
-                "station": self.config.station.name,
-                "date": voice.long_day(self.today()),
-                "barcode": "TEST",
-            }
-            data = render(
-                self._templates["test"], fields, locale=voice.locale, format=settings.format, dpi=settings.dpi
+        fields = {
+            "printer": settings.name,
+            "station": self.config.station.name,
+            "date": voice.long_day(self.today()),
+            "barcode": "TEST",
+        }
+        template = self._templates["test"]
+        device = printer(settings)
+        device.send(
+            render(template, fields, locale=voice.locale, format=settings.format, dpi=settings.dpi),
+            job=f"test-{settings.name}",
+        )
+        said = msg("test label sent: the frame must be whole and the barcode must scan")
+        problems = tuple(self._misfits(settings, device.state().media))
+        return replace(self.roll(), said=said, problems=problems)
+
+    def _misfits(self, settings: LabelPrinter, found: str) -> Iterator[Message]:
+        """What does not go together: the roll that the printer finds, its profile, and what it is to print."""
+        if (size := re.search(r"(\d+)x(\d+)(?:mm)?$", found)) and f"{size[1]}x{size[2]}" != settings.media:
+            yield msg(
+                "{printer} says that {found} mm labels are in it; its profile in station.toml says {media}",
+                printer=settings.name,
+                found=f"{size[1]}x{size[2]}",
+                media=settings.media,
             )
-            printer(settings).send(data, job=f"test-{settings.name}")
-        return msg("test label sent: the frame must be whole and the barcode must scan")
+        others: dict[str, list[str]] = {}
+        for name, template in self._templates.items():
+            size_ = f"{template.size[0]:g}x{template.size[1]:g}"
+            if (not settings.labels or name in settings.labels) and settings.media != size_:
+                others.setdefault(size_, []).append(name)
+        for size_, names in others.items():
+            yield msg(
+                "{printer} has {media} mm labels, but these are made for {size}: {kinds}",
+                printer=settings.name,
+                media=settings.media,
+                size=size_,
+                kinds=", ".join(names),
+            )
 
     def draw_label(self, lpn: str, kind: str, format: Format) -> bytes:
         """The unit's label as a file. Raises NotFound, NotAllowed."""
@@ -706,6 +776,7 @@ class Station(Reception):
             parcel = reader.open_parcel()
             arrived = self._arrived(reader, parcel) if parcel else None
             doubtful = tuple(_doubtful(job) for job in reader.labels("parked"))
+            doubtful += tuple(_to_scan(job) for job in reader.to_scan_back())
             doubtful += tuple(_parked(event) for event in reader.parked_events())
             drafts = reader.drafts()
             claims = tuple(_claimed(unit) for unit in reader.claims())
@@ -738,6 +809,7 @@ class Station(Reception):
         now = self.clock()
         with self.store.read() as reader:
             doubtful = [_doubtful(job) for job in reader.labels("parked")]
+            doubtful += [_to_scan(job) for job in reader.to_scan_back()]
             doubtful += [_parked(event) for event in reader.parked_events()]
             drafts = reader.drafts()
             begun = {draft.lpn for draft in drafts}
@@ -838,7 +910,8 @@ class Station(Reception):
                 msg("its own label is “{own}”; a gate or the seller's answer comes first", own=own),
             )
         with self.store.read() as reader:
-            spec = self._label(reader, unit, max(1, reader.next_print_no(unit.lpn) - 1), again=True)
+            copy = max(1, reader.copies(unit.lpn, own, queued=True))
+            spec = self._label(reader, unit, max(1, reader.next_print_no(unit.lpn) - 1), copy=copy)
         return replace(spec, kind=kind or own)
 
     # ── Lists in, reports out ────────────────────────────────────────────────────────────────────────────────────────
@@ -878,7 +951,18 @@ class Station(Reception):
     def labels_of(self, lpn: str) -> list[dict[str, object]]:
         """Every print of a unit's labels, for `show`."""
         with self.store.read() as reader:
-            return [{"kind": job.kind, "print_no": job.print_no, "state": job.state} for job in reader.labels_of(lpn)]
+            return [
+                {
+                    "kind": job.kind,
+                    "print_no": job.print_no,
+                    "state": job.state,
+                    "confirmed": job.confirmed,
+                    "copy": job.copy_no,
+                    "by": job.operator,
+                    "why": job.why,
+                }
+                for job in reader.labels_of(lpn)
+            ]
 
     def hub_state(self, inspection: str) -> str:
         """``waiting``, ``accepted`` or ``parked``."""
@@ -942,6 +1026,17 @@ def _claimed(unit: Inspection) -> Waiting:
 def _doubtful(job: LabelJob) -> Waiting:
     text = job.reason or msg("did its label come out?")
     return Waiting(lpn=job.lpn, sign="▲", text=text, label=job.id)
+
+
+def _to_scan(job: LabelJob) -> Waiting:
+    """A box that is done when its new label has been scanned on it."""
+    return Waiting(lpn=job.lpn, sign="▲", text=msg("stick {code} on it and scan it: then it is done", code=job.code))
+
+
+def _queued(spec: LabelSpec) -> Message:
+    if spec.copy_no == 1:
+        return msg("label of {lpn} queued", lpn=spec.lpn)
+    return msg("label of {lpn} queued, copy {n}", lpn=spec.lpn, n=spec.copy_no)
 
 
 def _parked(event: Outgoing) -> Waiting:

@@ -57,8 +57,7 @@ def fields(
         "ean": unit.product.ean if unit.product else unit.scanned,
         "sku": unit.product.sku if unit.product else "",
         "lpn": unit.lpn,
-        "barcode": f"{unit.lpn}/{print_no}",
-        "copy": voice.say(msg("copy {n}", n=copy)) if copy > 1 else "",
+        **copied(voice, unit.lpn, print_no, copy),
         "seller": seller.name,
         "rma": unit.rma,
         "grade": voice.say(rules.grades[unit.grade].text) if unit.grade else "",
@@ -76,6 +75,19 @@ def fields(
         "date": voice.long_day(on),
         "address": "\n".join(site.address) if site else "",
     }
+
+
+def copied(voice: Voice, lpn: str, print_no: int, copy: int) -> dict[str, str]:
+    """The fields that tell one print of a label from the next."""
+    return {"barcode": f"{lpn}/{print_no}", "copy": voice.say(msg("copy {n}", n=copy)) if copy > 1 else ""}
+
+
+def preview(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """What a person compares a label by, in lines: what it is, its state and price or where it goes, and its code."""
+    priced = "  ".join(filter(None, (fields.get("price"), fields.get("new_price"))))
+    code = "  ".join(filter(None, (fields.get("barcode"), fields.get("copy"))))
+    shown = (fields.get("title"), fields.get("grade"), priced, fields.get("why"), fields.get("place"), code)
+    return tuple(line for line in shown if line)
 
 
 def _title(unit: Inspection, voice: Voice) -> str:

@@ -99,7 +99,9 @@ def test_show_tells_all_of_a_unit(demo, lpn):
     } <= set(body)  # fmt: skip
     assert (body["grade"], body["disposition"], body["hub"]) == ("used", "clearance", "waiting")
     assert body["price"]["currency"] == "EUR"
-    assert body["labels"] == [{"kind": "clearance", "print_no": 1, "state": "printed"}]
+    (label,) = body["labels"]
+    assert (label["kind"], label["print_no"], label["state"], label["copy"]) == ("clearance", 1, "printed", 1)
+    assert (label["confirmed"], label["by"], label["why"]) == (True, body["operator"], "")
     assert lpn in run("show", lpn, "--config", demo.config).stdout
 
 

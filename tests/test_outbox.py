@@ -5,7 +5,10 @@ import hashlib
 import json
 import random
 import shutil
+import socket
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -33,7 +36,7 @@ from inspect_station.errors import DeviceError, PrintUnknown, UpstreamError
 from inspect_station.hub import Hub, add_station, intake, load
 from inspect_station.hub.app import create_app
 from inspect_station.label import Template
-from inspect_station.message import msg
+from inspect_station.message import Message, msg
 from inspect_station.outbox import STRIKES, STRIKES_ALONE, Next, Outbox, Pace, Press, States, connect, enrol, why
 from inspect_station.printing import State
 from inspect_station.store import EventSpec, LabelSpec, Store
@@ -813,13 +816,14 @@ class Paper:
     def state(self) -> State:
         return State(self.well, msg("ready") if self.well else GONE.title)
 
-    def send(self, data: bytes, *, job: str) -> None:
+    def send(self, data: bytes, *, job: str) -> bool:
         assert data.startswith(b"%PDF")
         self.printing.set()
         outcome = self.outcomes.pop(0) if self.outcomes else None
         if outcome is not None:
             raise outcome
         self.jobs.append(job)
+        return True
 
 
 def _print_all(outbox: Outbox) -> int:
@@ -889,11 +893,11 @@ def test_a_label_whose_unit_was_undone_while_it_was_printing_never_comes_out_lat
     plate = _finish(store, label="restock")
 
     class Slow(Paper):
-        def send(self, data: bytes, *, job: str) -> None:
+        def send(self, data: bytes, *, job: str) -> bool:
             if not self.jobs and self.outcomes:
                 _undo(store, plate)
                 _finish_again(store, plate)
-            super().send(data, job=job)
+            return super().send(data, job=job)
 
     paper = Slow("labels", GONE)
     press = Press(paper)
@@ -921,9 +925,9 @@ def test_what_becomes_of_a_label_whose_unit_is_undone_while_it_is_printing(
     told: list[bool] = []
 
     class Slow(Paper):
-        def send(self, data: bytes, *, job: str) -> None:
+        def send(self, data: bytes, *, job: str) -> bool:
             told.append(_undo(store, plate))
-            super().send(data, job=job)
+            return super().send(data, job=job)
 
     outbox = _outbox(store, None, clock, Press(Slow("labels", outcome)))
     _print_all(outbox)
@@ -1029,9 +1033,9 @@ def test_twelve_labels_at_once_come_out_however_long_they_wait_for_each_other(
     store: Store, clock: Clock, seconds: float
 ) -> None:
     class Slow(Paper):
-        def send(self, data: bytes, *, job: str) -> None:
+        def send(self, data: bytes, *, job: str) -> bool:
             clock.now += timedelta(seconds=seconds)
-            super().send(data, job=job)
+            return super().send(data, job=job)
 
     plates = [_finish(store, label="restock") for _ in range(12)]
     paper = Slow("labels")
@@ -1046,13 +1050,13 @@ def test_what_waits_behind_a_label_that_takes_too_long_is_late_too(store: Store,
     finished: list[str] = []
 
     class Slow(Paper):
-        def send(self, data: bytes, *, job: str) -> None:
+        def send(self, data: bytes, *, job: str) -> bool:
             if not self.jobs:
                 clock.now += timedelta(seconds=8)
                 said.append(_said(outbox))
                 finished.append(_finish(store, label="restock"))
                 clock.now += timedelta(seconds=1)
-            super().send(data, job=job)
+            return super().send(data, job=job)
 
     slow, waiting = (_finish(store, label="restock") for _ in range(2))
     paper = Slow("labels")
@@ -1085,7 +1089,7 @@ def test_what_waited_for_a_change_of_the_roll_is_printed_in_order_when_a_person_
         plates.append(_finish(store, label="restock"))
         clock.now += timedelta(minutes=1)
         assert not outbox.print_once()
-    assert "held" in _said(outbox)
+    assert _said(outbox) == "printing is held, 3 labels wait: F6 goes on"
     outbox.resume()
     _print_all(outbox)
     assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
@@ -1137,9 +1141,10 @@ def test_a_label_that_nobody_prints_is_told_while_its_printer_is_still_silent(
     over = threading.Event()
 
     class Silent(Paper):
-        def send(self, data: bytes, *, job: str) -> None:
+        def send(self, data: bytes, *, job: str) -> bool:
             clock.now += timedelta(seconds=1)
             assert over.wait(5)
+            return True
 
     plate = _finish(store, label="restock")
     outbox = _outbox(store, None, clock, Press(Silent("labels")), notify=told.append)
@@ -1149,6 +1154,111 @@ def test_a_label_that_nobody_prints_is_told_while_its_printer_is_still_silent(
     _until(lambda: _labels(store) == ["printed"])
     _until(lambda: str(told[-1].printer.said) == "printer ready")
     outbox.stop()
+
+
+@pytest.mark.parametrize(
+    ("scan_back", "expected"),
+    [("never", ["", "", ""]), ("after_stall", ["", "wanted", ""]), ("always", ["", "wanted", "wanted"])],
+)
+def test_the_first_label_after_a_stall_is_to_be_scanned_on_its_box(
+    store: Store, clock: Clock, scan_back: Literal["never", "after_stall", "always"], expected: list[str]
+) -> None:
+    for _ in range(3):
+        _finish(store, label="restock")
+    _print_all(_outbox(store, None, clock, Press(Paper("labels", UNKNOWN)), scan_back=scan_back))
+    with store.read() as reader:
+        jobs = reader.labels("parked", "printed")
+    assert [job.state for job in jobs] == ["parked", "printed", "printed"]
+    assert [job.scan_back for job in jobs] == expected
+
+
+def test_whether_the_printer_confirmed_a_label_is_kept(store: Store, clock: Clock) -> None:
+    class Mute(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            super().send(data, job=job)
+            return False
+
+    _finish(store, label="restock")
+    _finish(store, label="hold")
+    _print_all(_outbox(store, None, clock, Press(Mute("mute"), ("restock",)), Press(Paper("labels"))))
+    with store.read() as reader:
+        assert [(job.printer, job.confirmed) for job in reader.labels("printed")] == [("mute", False), ("labels", True)]
+
+
+KILLED = """
+import sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from inspect_station.config import LabelPrinter, UpstreamSettings
+from inspect_station.label import templates
+from inspect_station.outbox import Outbox, Press
+from inspect_station.resources import resource
+from inspect_station.store import Store
+
+clock = lambda: datetime.now(UTC)
+with Store.open(Path(sys.argv[1]), clock=clock, station="DOCK-1", running=True) as store:
+    press = Press.of(LabelPrinter(name="labels", kind="raw", host="127.0.0.1", port=int(sys.argv[2]), format="zpl"))
+    outbox = Outbox(
+        store, settings=UpstreamSettings(enabled=False, url="http://hub", batch=1, min_wait_s=1, max_wait_s=2),
+        upstream=None, presses=[press], templates=templates(resource("labels")), clock=clock,
+    )
+    outbox.start()
+    print("up", flush=True)
+    time.sleep(60)
+"""
+"""A station that prints, until it is killed."""
+
+
+@pytest.mark.parametrize("times", [1, 3], ids=["killed once", "killed again and again"])
+def test_killed_between_sending_and_the_receipt_nothing_prints_twice_by_itself(
+    empty: Path, tmp_path: Path, times: int
+) -> None:
+    """A real process, a real socket, SIGKILL: the printer has the label, and the station never heard so."""
+    folder = shutil.copytree(empty / "station", tmp_path / "killed")
+    fields = dict.fromkeys(("title", "seller", "place", "date", "copy", "grade", "why", "sku", "ean", "rma"), "x")
+    with Store.open(folder, clock=lambda: datetime.now(UTC), station="DOCK-1") as store, store.write() as writer:
+        (lpn,) = writer.take_lpns(1)
+        writer.queue_label(LabelSpec(lpn, "i", "restock", 1, {**fields, "lpn": lpn, "barcode": f"{lpn}/1"}))
+    got: list[bytes] = []
+
+    def station(port: int) -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", KILLED, str(folder), str(port)]
+        process = stack.enter_context(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        return process
+
+    with ExitStack() as stack, closing(socket.create_server(("127.0.0.1", 0))) as server:
+        server.settimeout(20)
+        port = server.getsockname()[1]
+        process = station(port)
+        connection, _ = server.accept()
+        with connection:
+            heard = b""
+            while b"^XZ" not in heard:
+                heard += connection.recv(4096)
+            got.append(heard)
+            process.kill()
+            process.wait()
+        for _ in range(times - 1):
+            process = station(port)
+            time.sleep(0.3)
+            process.kill()
+            process.wait()
+        station(port)
+        _until(lambda: _labels_at(folder) == [("parked", f"The station stopped while {lpn} was being printed.")])
+        server.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert b"".join(got).count(b"^XZ") == 1
+
+
+def _labels_at(folder: Path) -> list[tuple[str, str]]:
+    """States and reasons of the labels of a store that another process works on."""
+    with closing(sqlite3.connect(f"file:{folder / 'store.db'}?mode=ro", uri=True)) as connection:
+        rows = connection.execute("SELECT state, reason FROM label ORDER BY id").fetchall()
+    return [(state, str(Message(**json.loads(reason))) if reason else "") for state, reason in rows]
 
 
 def test_a_site_s_printer_becomes_a_press(tmp_path: Path) -> None:

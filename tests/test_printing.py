@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_made_is_said_by_the_probe_and_the_print(tmp_pat
 
 
 @contextmanager
-def raw(handle: Callable[[socket.socket], None], receive_buffer: int = 0, format: str = "pdf") -> Iterator[Printer]:
+def raw(handle: Callable[[socket.socket], Any], receive_buffer: int = 0, format: str = "pdf") -> Iterator[Printer]:
     """A printer behind a socket that does this with each connection."""
 
     class Handler(socketserver.BaseRequestHandler):

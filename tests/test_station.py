@@ -9,13 +9,16 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from threading import Event, Timer
 
 import pytest
+import zxingcpp
+from PIL import Image
 from stdnum import ean
 
-from inspect_station import config
+from inspect_station import config, printing
 from inspect_station.camera import FolderCamera
 from inspect_station.core import decide
 from inspect_station.core import inspection as life
@@ -32,11 +35,13 @@ from inspect_station.outcomes import (
     Finished,
     Given,
     Known,
+    LabelSeen,
     Offer,
     Opened,
     PinNeeded,
     Proposed,
     Question,
+    ReasonNeeded,
     Said,
     Several,
     SignedIn,
@@ -983,12 +988,19 @@ def test_show_on_a_day_says_what_the_verdict_would_be(station):
     assert after[0].verdict.outcome == "ineligible", "000: day 31 of 30"
 
 
+def with_printer(station: Station, **settings: object) -> None:
+    printer = station.config.printers[0].model_copy(update=settings)
+    station.config = station.config.model_copy(update={"printers": (printer,)})
+
+
 def test_a_roll_change_holds_the_queue_and_a_test_label_tries_the_roll(station):
     announce(station, "ML-40001", (LAMP, 1))
-    station.hold_printing()
+    assert station.hold_printing().held
     unit = sealed(station, "ML-40001", LAMP)
     assert not station.outbox.print_once()
-    station.test_label()
+    with_printer(station, labels=("restock",))
+    tried = station.test_label("labels")
+    assert (tried.held, tried.waiting, tried.problems) == (True, 1, ())
     printed = [file.name for file in Path(str(station.config.printers[0].folder)).iterdir()]
     assert printed == ["test-labels.pdf"]
     station.resume_printing()
@@ -996,10 +1008,201 @@ def test_a_roll_change_holds_the_queue_and_a_test_label_tries_the_roll(station):
     assert station.labels_of(unit.lpn)[0]["state"] == "printed"
 
 
-def test_a_roll_of_another_size_is_told_when_printing_goes_on(station):
-    printer = station.config.printers[0].model_copy(update={"media": "100x50"})
+@pytest.mark.parametrize(
+    ("labels", "profile", "found", "said"),
+    [
+        pytest.param(("restock", "hold"), "62x40", "62x40", [], id="all is well"),
+        pytest.param(("restock",), "62x40", "om_label_62x40mm", [], id="all is well, in IPP's words"),
+        pytest.param(("restock",), "62x40", "continuous", [], id="the printer does not know its roll"),
+        pytest.param(
+            ("restock", "hold"), "100x50", "100x50", [("62x40", "restock"), ("62x40", "hold")], id="wrong profile"
+        ),
+        pytest.param(("restock",), "62x40", "om_label_100x50mm", [("100x50", "62x40")], id="wrong roll"),
+    ],
+)
+def test_a_new_roll_is_compared_with_the_profile_and_the_templates(station, monkeypatch, labels, profile, found, said):
+    with_printer(station, labels=labels, media=profile)
+    state = printing.State(True, msg("ready"), found)
+    monkeypatch.setattr(printing.FilePrinter, "state", lambda self: state)
+    problems = station.test_label("labels").problems
+    assert len(problems) == min(1, len(said))
+    for words in said:
+        assert all(word in text(problems[0]) for word in words)
+
+
+def labels(station: Station, lpn: str) -> list[tuple[object, ...]]:
+    """Each print of a unit's labels: number, kind, copy, and whether the words on it say the same."""
+    with station.store.read() as reader:
+        jobs = reader.labels_of(lpn)
+    for job in jobs:
+        assert job.fields["barcode"] == f"{lpn}/{job.print_no}"
+        assert job.fields["copy"] == (f"copy {job.copy_no}" if job.copy_no > 1 else "")
+    return [(job.print_no, job.kind, job.copy_no) for job in jobs]
+
+
+def print_all(station: Station) -> None:
+    while station.outbox.print_once():
+        pass
+
+
+def test_a_copy_needs_a_reason_and_is_kept_with_who_asked_and_why(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    print_all(station)
+    assert station.reprint() == ReasonNeeded(unit.lpn, 2)
+    assert station.reprint(unit.lpn, "  ") == ReasonNeeded(unit.lpn, 2)
+    assert text(station.reprint(unit.lpn, "torn")) == f"label of {unit.lpn} queued, copy 2"
+    assert station.reprint() == ReasonNeeded(unit.lpn, 3), "also while the second still waits"
+    assert text(station.reprint(unit.lpn, "lost")) == f"label of {unit.lpn} queued, copy 3"
+    assert labels(station, unit.lpn) == [(1, "restock", 1), (2, "restock", 2), (3, "restock", 3)]
+    journal = [(each["copy"], each["by"], each["why"]) for each in station.labels_of(unit.lpn)]
+    assert station.operator is not None
+    by = station.operator.code
+    assert journal == [(1, by, ""), (2, by, "torn"), (3, by, "lost")]
+
+
+def test_the_first_label_of_another_kind_is_no_copy(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    lpn = unit.inspection.lpn
+    station.set_aside(unit.inspection)
+    print_all(station)
+    station.set_aside(opened(station, lpn).inspection)
+    print_all(station)
+    again = opened(station, lpn)
+    committed(station, again, press(station, again, life.Digit(1)).inspection)
+    print_all(station)
+    assert text(station.reprint(lpn, "torn")).endswith("copy 2")
+    assert labels(station, lpn) == [(1, "hold", 1), (2, "hold", 2), (3, "restock", 1), (4, "restock", 2)]
+
+
+def test_a_label_that_never_came_out_is_printed_without_a_reason_and_is_no_copy(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    station.clock.at += timedelta(minutes=1)
+    print_all(station)
+    (late,) = station.desk().waiting
+    asked = station.doubtful(late.label)
+    assert asked is not None and not asked.sent
+    assert text(station.settle_label(late.label, came_out=False)) == f"label of {unit.lpn} queued"
+    assert labels(station, unit.lpn)[1:] == [(2, "restock", 1)]
+
+
+def test_a_void_copy_says_so_when_it_is_scanned_and_which_one_is_valid(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    announce(station, "ML-40002", (VASE, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    print_all(station)
+    assert isinstance(station.scan(f"{unit.lpn}/1"), Known)
+    station.reprint(unit.lpn, "torn")
+    assert isinstance(station.scan(f"{unit.lpn}/1"), Known), "the new one is not out yet"
+    print_all(station)
+    other = opened(station, "ML-40002", VASE)
+    for current in (None, other.inspection):
+        void = station.scan(f"{unit.lpn}/1", current)
+        assert isinstance(void, Said)
+        assert text(void.title) == f"{unit.lpn}/1 is void: another label was printed after it"
+        assert text(void.hint) == f"destroy it; valid is {unit.lpn}/2"
+    assert isinstance(station.scan(f"{unit.lpn}/2"), Known)
+    assert isinstance(station.scan(unit.lpn), Known), "typed without its number"
+
+
+def doubted(station: Station) -> Inspection:
+    """A unit of whose label nobody knows whether it came out; the printer is well again."""
+    printer = station.config.printers[0]
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    with_printer(station, fault="unknown")
+    print_all(station)
     station.config = station.config.model_copy(update={"printers": (printer,)})
-    assert "100x50" in text(station.resume_printing())
+    station._outbox = None
+    return unit
+
+
+def test_a_doubtful_label_that_is_scanned_has_come_out(station):
+    unit = doubted(station)
+    seen = station.scan(f"{unit.lpn}/1")
+    assert isinstance(seen, LabelSeen)
+    assert station.labels_of(unit.lpn)[0]["state"] == "printed"
+    assert station.desk().waiting == ()
+
+
+def test_a_doubtful_label_is_shown_as_it_looks(station):
+    unit = doubted(station)
+    (waiting,) = station.desk().waiting
+    asked = station.doubtful(waiting.label)
+    assert asked is not None and asked.sent
+    assert asked.lines[0] == unit.product.title
+    assert asked.lines[-1] == f"{unit.lpn}/1"
+    with Image.open(BytesIO(station.picture_of_label(waiting.label))) as picture:
+        read = {code.text for code in zxingcpp.read_barcodes(picture)}
+    assert f"{unit.lpn}/1" in read
+
+
+def test_one_that_turns_up_after_all_is_void(station):
+    unit = doubted(station)
+    (waiting,) = station.desk().waiting
+    station.settle_label(waiting.label, came_out=False)
+    void = station.scan(f"{unit.lpn}/1")
+    assert isinstance(void, Said) and "void" in text(void.title)
+    print_all(station)
+    void = station.scan(f"{unit.lpn}/1")
+    assert isinstance(void, Said) and text(void.hint) == f"destroy it; valid is {unit.lpn}/2"
+
+
+@pytest.mark.parametrize("scan_back", ["never", "after_stall", "always"])
+def test_after_a_stall_a_unit_is_done_when_its_new_label_is_scanned(station, scan_back):
+    settings = station.config.station.model_copy(update={"scan_back": scan_back})
+    station.config = station.config.model_copy(update={"station": settings})
+    unit = doubted(station)
+    (waiting,) = station.desk().waiting
+    station.settle_label(waiting.label, came_out=False)
+    print_all(station)
+    if scan_back == "never":
+        assert station.desk().waiting == ()
+        return
+    for listed in (station.desk().waiting, station.pending().waiting):
+        assert [text(each.text) for each in listed] == [f"stick {unit.lpn}/2 on it and scan it: then it is done"]
+    assert isinstance(station.scan(unit.lpn), Known), "the plate alone proves nothing"
+    assert station.desk().waiting != ()
+    station.reprint(unit.lpn, "torn")
+    print_all(station)
+    assert [text(each.text) for each in station.desk().waiting] == [
+        f"stick {unit.lpn}/3 on it and scan it: then it is done"
+    ], "the one that counts"
+    assert isinstance(station.scan(f"{unit.lpn}/3"), LabelSeen)
+    assert station.desk().waiting == ()
+    announce(station, "ML-40002", (VASE, 1))
+    after = sealed(station, "ML-40002", VASE)
+    print_all(station)
+    assert [each.lpn for each in station.desk().waiting] == ([after.lpn] if scan_back == "always" else [])
+
+
+def test_a_unit_that_is_undone_need_not_be_scanned_any_more(station):
+    doubted(station)
+    (waiting,) = station.desk().waiting
+    station.settle_label(waiting.label, came_out=False)
+    print_all(station)
+    assert len(station.desk().waiting) == 1
+    assert isinstance(station.undo(), Opened)
+    assert [each.label for each in station.desk().waiting if not each.draft] == []
+
+
+def test_each_kind_of_label_comes_out_of_its_own_printer(station, tmp_path):
+    first = station.config.printers[0]
+    slips = first.model_copy(update={"name": "slips", "folder": tmp_path / "slips", "labels": ("hold",)})
+    rest = first.model_copy(update={"name": "rest", "folder": tmp_path / "rest", "format": "zpl"})
+    station.config = station.config.model_copy(update={"printers": (slips, rest)})
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    station.set_aside(unit.inspection)
+    print_all(station)
+    again = opened(station, unit.inspection.lpn)
+    committed(station, again, press(station, again, life.Digit(1)).inspection)
+    print_all(station)
+    lpn = unit.inspection.lpn
+    assert [file.name for file in (tmp_path / "slips").iterdir()] == [f"{lpn}-hold-1.pdf"]
+    assert [file.name for file in (tmp_path / "rest").iterdir()] == [f"{lpn}-restock-2.zpl"]
 
 
 def test_the_doctor_names_what_is_missing_and_how_to_mend_it(station):

@@ -629,10 +629,22 @@ class Reader:
         row = self._row(f"SELECT coalesce(max(print_no), 0) + 1 AS n FROM label WHERE {OF_PLATE}", lpn)
         return row["n"] if row else 1
 
-    def copies(self, lpn: str, kind: str) -> int:
-        """How many labels of this kind the unit may bear already: printed, being printed, or perhaps printed."""
-        row = self._row(f"SELECT count(*) AS n FROM label WHERE {OF_PLATE} AND kind = ? AND {MAYBE_OUT}", lpn, kind)
+    def copies(self, lpn: str, kind: str, *, queued: bool = False) -> int:
+        """How many labels of this kind the unit has had: sent to a printer, whatever became of them; and those that
+        are ``queued``, where they stay in the queue."""
+        out = "(printer <> '' OR state = 'queued')" if queued else "printer <> ''"
+        row = self._row(f"SELECT count(*) AS n FROM label WHERE {OF_PLATE} AND kind = ? AND {out}", lpn, kind)
         return row["n"] if row else 0
+
+    def to_scan_back(self) -> tuple[LabelJob, ...]:
+        """Labels of finished units that came out and are to be scanned on their boxes."""
+        return self._labels(
+            f"""
+            scan_back = 'wanted' AND state = 'printed'
+            AND EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
+            ORDER BY id LIMIT {SEVERAL}
+            """
+        )
 
     def _labels(self, where: str, *values: object) -> tuple[LabelJob, ...]:
         rows = self._rows(f"SELECT {_columns(LabelJob)} FROM label WHERE {where}", *values)
@@ -642,6 +654,7 @@ class Reader:
                 row,
                 fields=json.loads(row["fields"]),
                 reason=Message(**json.loads(row["reason"])) if row["reason"] else None,
+                confirmed=bool(row["confirmed"]),
             )
             for row in rows
         )

@@ -270,6 +270,7 @@ class Label(Row, table=True):
     __table_args__ = (
         Index(None, "state", "id"),
         _partial("uq_label_lpn_print_no", "lpn", "print_no", where="lpn <> ''", unique=True),
+        _partial("ix_label_scan_back", "id", where="scan_back = 'wanted'"),
     )
 
     id: int | None = Field(primary_key=True)
@@ -278,6 +279,12 @@ class Label(Row, table=True):
     kind: str
     print_no: int
     """The n of the barcode ``LPN/n``, by which a void copy is told from the valid one."""
+    copy_no: int
+    """The n of the words ``copy n``: how many of this kind the unit has had, this one included."""
+    operator: str
+    """Who asked for it."""
+    why: str
+    """Why it was asked for again."""
     fields: str
     """What the template needs, as JSON."""
     state: str
@@ -286,6 +293,10 @@ class Label(Row, table=True):
     created_at: str
     printed_at: str | None
     printer: str
+    confirmed: bool
+    """The printer itself said that it came out."""
+    scan_back: str
+    """``wanted`` while the unit is not done until this label has been scanned on it, ``done`` after that."""
 
 
 class Playbook(Row, table=True):

@@ -18,6 +18,8 @@ EventState = Literal["pending", "sent", "accepted", "duplicate", "rejected", "co
 PhotoState = Literal["owed", "waiting", "verified", "refused"]
 """``owed``: the camera was down; ``waiting`` for the hub; ``verified`` by it, or ``refused``."""
 
+ScanBack = Literal["", "wanted", "done"]
+"""Whether a label is to be scanned on its box before the unit is done."""
 LabelState = Literal["queued", "printing", "printed", "parked", "cancelled"]
 """``parked``: it may have come out, or it is too late for it, and nothing prints it again without a person;
 ``cancelled``: its unit was undone or finished anew, or a person said so."""
@@ -85,6 +87,14 @@ class LabelSpec:
     print_no: int
     """From `Reader.next_print_no`; no two labels of one plate share a number."""
     fields: Mapping[str, str]
+    copy_no: int = 1
+    """The n of the words "copy n" on label and screen."""
+    operator: str = ""
+    """Who asked for it."""
+    why: str = ""
+    """Why it was asked for again."""
+    scan_back: bool = False
+    """The unit is done only when this label has been scanned on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,19 @@ class LabelJob:
     printed_at: datetime | None
     printer: str
     """Where it was sent last; empty = nowhere, so that it surely did not come out."""
+    copy_no: int = 1
+    """The n of the words "copy n" on label and screen."""
+    operator: str = ""
+    why: str = ""
+    """Why it was asked for again."""
+    confirmed: bool = False
+    """The printer itself said that it came out."""
+    scan_back: ScanBack = ""
+
+    @property
+    def code(self) -> str:
+        """What its barcode says, where it bears the plate."""
+        return f"{self.lpn}/{self.print_no}"
 
 
 @dataclass(frozen=True, slots=True)

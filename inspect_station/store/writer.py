@@ -274,7 +274,8 @@ class Writer(Reader):
         return bool(out)
 
     def _cancel_labels(self, lpn: str) -> None:
-        """Also one that is being printed: if it turns out not to have come out, it stays so."""
+        """Also one that is being printed: if it turns out not to have come out, it stays so. None is to be scanned."""
+        self._do(f"UPDATE label SET scan_back = '' WHERE {OF_PLATE} AND scan_back = 'wanted'", lpn)
         self._do(
             f"UPDATE label SET state = 'cancelled' WHERE {OF_PLATE} AND state IN ('queued', 'printing', 'parked')", lpn
         )
@@ -433,8 +434,9 @@ class Writer(Reader):
         """Put a label at the end of the queue; answer its id.
 
         A second one with the same plate and print number raises sqlite3.IntegrityError: a void copy could no
-        longer be told from the valid one.
+        longer be told from the valid one. Where the one before was to be scanned on its box, now this one is.
         """
+        waits = self._do(f"UPDATE label SET scan_back = '' WHERE {OF_PLATE} AND scan_back = 'wanted'", label.lpn)
         row: dict[str, Any] = {
             "lpn": label.lpn,
             "inspection": label.inspection,
@@ -444,6 +446,11 @@ class Writer(Reader):
             "state": "queued",
             "created_at": instant(self._clock()),
             "printer": "",
+            "copy_no": label.copy_no,
+            "operator": label.operator,
+            "why": label.why,
+            "confirmed": False,
+            "scan_back": "wanted" if label.scan_back or waits else "",
         }
         inserted = self._connection.execute(
             f"INSERT INTO label ({', '.join(row)}) VALUES ({', '.join('?' * len(row))}) RETURNING id",
@@ -451,7 +458,16 @@ class Writer(Reader):
         )
         return int(inserted.fetchone()["id"])
 
-    def move_label(self, id: int, state: LabelState, *, reason: Message | None = None, printer: str = "") -> bool:
+    def move_label(
+        self,
+        id: int,
+        state: LabelState,
+        *,
+        reason: Message | None = None,
+        printer: str = "",
+        confirmed: bool = False,
+        scan_back: bool = False,
+    ) -> bool:
         """Bring a label into another state; False where it has left the state that this is reached from.
 
         ``queued`` → ``printing`` → ``printed``, or ``parked`` with a reason; a person sends it from there back
@@ -463,7 +479,8 @@ class Writer(Reader):
                 f"""
                 UPDATE label SET state = ?1, reason = ?2,
                     printer = CASE WHEN ?1 = 'queued' THEN '' ELSE coalesce(nullif(?3, ''), printer) END,
-                    printed_at = CASE WHEN ?1 = 'printed' THEN ?4 ELSE printed_at END
+                    printed_at = CASE WHEN ?1 = 'printed' THEN ?4 ELSE printed_at END, confirmed = ?6,
+                    scan_back = CASE WHEN ?7 AND scan_back = '' THEN 'wanted' ELSE scan_back END
                 WHERE id = ?5 AND state IN ({", ".join(f"'{each}'" for each in came_from)})
                 """,
                 state,
@@ -473,8 +490,14 @@ class Writer(Reader):
                 printer,
                 instant(self._clock()),
                 id,
+                confirmed,
+                scan_back,
             )
         )
+
+    def scanned_back(self, id: int) -> bool:
+        """The label was scanned on its box; False where nobody waited for that."""
+        return bool(self._do("UPDATE label SET scan_back = 'done' WHERE id = ? AND scan_back = 'wanted'", id))
 
 
 def _gtin(unit: Inspection) -> str:

@@ -23,7 +23,7 @@ from inspect_station.core.records import Inspection
 from inspect_station.core.wedge import Doubled, Out, Press, Retract, Scanned, Wedge
 from inspect_station.errors import Exit, StationError
 from inspect_station.message import Message, msg
-from inspect_station.outbox import States
+from inspect_station.outbox import PrinterState, States
 from inspect_station.outcomes import Desk
 from inspect_station.station import Station
 from inspect_station.tui import desk, overlay, parcel, unit
@@ -309,8 +309,10 @@ class StationApp(App[int]):
             large.border_subtitle = Content(paper.say(picture.caption)).truncate(paper.width - 4, ellipsis=True)
         self.query_one("#photo", Picture).show(shown, paper.width - 2, height - 2)
 
-    def _large(self, paper: Paper, shot: Shot) -> Path | str:
-        """The file of a picture; what is said instead where there is none."""
+    def _large(self, paper: Paper, shot: Shot) -> Path | bytes | str:
+        """A picture or its file; what is said instead where there is none."""
+        if shot.image:
+            return shot.image
         if not shot.sha256:
             return paper.say(msg("this photo is owed: it was not taken yet"))
         path = self.station.blobs.path(shot.sha256)
@@ -530,8 +532,10 @@ class StationApp(App[int]):
     @on(Looked)
     def _looked(self, note: Looked) -> None:
         self._looking = False
+        before = self.scene.states
         self._show(self.scene.but(desk=note.seen, states=note.states))
         self._heed_scanner()
+        self._heed_printer(before.printer if before else None, note.states.printer)
 
     @on(Kept)
     def _saved(self) -> None:
@@ -564,6 +568,17 @@ class StationApp(App[int]):
         if trouble != self.scene.scanner:
             banner = trouble or Banner("ok", msg("the scanner is back"))
             self._show(self.scene.but(scanner=trouble, banner=banner))
+            self._sound(banner)
+
+    def _heed_printer(self, before: PrinterState | None, now: PrinterState) -> None:
+        """Say once that a label is late, or that a printer does not print; the lamp stays."""
+        banner = None
+        if now.not_out and now.not_out != (before.not_out if before else ""):
+            banner = Banner("look", now.said, now.problem or msg("F4 asks before it prints"))
+        elif now.problem is not None and now.problem != (before.problem if before else None):
+            banner = Banner("look", now.problem, msg("labels wait in their order and are tried again; go on working"))
+        if banner is not None:
+            self._show(self.scene.but(banner=banner))
             self._sound(banner)
 
     def _complain(self, error: BaseException) -> None:

@@ -6,6 +6,7 @@ Because a key only makes the next scene, a key that turns out to begin a scan is
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from textwrap import wrap
 from threading import Event
 from typing import Any
@@ -19,9 +20,11 @@ from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import (
     Arrived,
     Desk,
+    Doubtful,
     Finished,
     Given,
     Known,
+    LabelSeen,
     LineSeen,
     Opened,
     Pending,
@@ -29,6 +32,8 @@ from inspect_station.outcomes import (
     PinNeeded,
     Proposed,
     Question,
+    ReasonNeeded,
+    Roll,
     Said,
     Seen,
     Several,
@@ -249,6 +254,11 @@ class Hands:
                 return Turn(clear.but(place=AtDesk(card=units[-1]), banner=several))
             case Known(inspection):
                 return Turn(clear.but(place=AtDesk(card=inspection, found=True)))
+            case LabelSeen(inspection, said):
+                # What is on the bench, or asked, stays.
+                if not isinstance(scene.place, AtDesk):
+                    return Turn(scene.but(banner=Banner("ok", said)))
+                return Turn(clear.but(place=AtDesk(card=inspection, found=True), banner=Banner("ok", said)))
             case Given(given) if clear.unit is not None:
                 return self._given(clear, clear.unit, given)
             case Proposed():
@@ -386,7 +396,8 @@ class Hands:
                 return self._in_text(scene, writing, key)
             case Photos(sheets, index) as shown:
                 more = self.keymap.find(key, ("next",)) and len(sheets) > 1
-                return Turn(scene.but(over=replace(shown, index=(index + 1) % len(sheets)) if more else None))
+                turned = replace(shown, index=(index + 1) % len(sheets))
+                return Turn(scene.but(over=turned if more else shown.behind))
             case Help(page):
                 last = (len(helped(self.keymap, scene)) - 1) // HELP_PAGE
                 on = self.keymap.find(key, ("next",)) and page < last
@@ -421,6 +432,8 @@ class Hands:
                 index = choose.offset + int(DIGITS.get(key, key)) - 1
                 if index < count:
                     return choose.pick(below, choose.entries[index].value)
+            case "look" if choose.look is not None:
+                return choose.look(scene)
             case "next_nine":
                 return Turn(scene.but(over=replace(choose, cursor=(choose.offset + 9) % (-(-count // 9) * 9))))
             case "down" if count:
@@ -498,7 +511,7 @@ class Hands:
                 return self._undone(scene, desk)
             case "reprint":
                 lpn = desk.card.lpn if desk.card else ""
-                return self._do(scene, lambda: self.station.reprint(lpn))
+                return self._do(scene, lambda: self.station.reprint(lpn), self._reprinted)
             case "waiting":
                 return self._do(scene, self.station.pending, self._waiting)
             case "resume":
@@ -511,7 +524,7 @@ class Hands:
             case "redirect" if desk.card:
                 return self._elsewhere(scene, desk.card)
             case "printer":
-                return Turn(scene.but(over=self._printer(), banner=None))
+                return self._do(scene, self.station.roll, self._roll)
             case "search":
                 hint = msg("order, tracking, serial, plate or title")
                 return Turn(scene.but(over=Type(msg("Search"), self._search, hint), banner=None))
@@ -586,30 +599,96 @@ class Hands:
 
         return self._do(scene, lambda: self.station.destinations(card.lpn), listed)
 
-    def _printer(self) -> Choose:
-        """The roll is changed: hold the queue, try the new roll, go on."""
-        verbs = (
-            (msg("hold printing: labels wait in their order"), self.station.hold_printing),
-            (msg("print a test label"), self.station.test_label),
-            (msg("go on printing"), self.station.resume_printing),
-        )
-        return Choose(
-            msg("Change of the roll"),
-            tuple(Entry(label, verb) for label, verb in verbs),
-            self._do,
+    def _reprinted(self, scene: Scene, result: Message | ReasonNeeded) -> Turn:
+        """Another copy needs a reason: one of the usual, or typed."""
+        if not isinstance(result, ReasonNeeded):
+            return self.arrive(scene, result)
+        title = msg("Label of {lpn} again, copy {n}: why?", lpn=result.lpn, n=result.copy)
+
+        def print_it(now: Scene, why: str) -> Turn:
+            return self._do(now, lambda: self.station.reprint(result.lpn, why))
+
+        def pick(now: Scene, why: Message | None) -> Turn:
+            if why is None:
+                return Turn(now.but(over=Type(title, print_it)))
+            return print_it(now, self.station.voice(self.station.config.station.locale).say(why))
+
+        entries = (*(Entry(why, why) for why in AGAIN), Entry(msg("another reason: type it"), None))
+        note = msg("the label before is void then: destroy it")
+        return Turn(scene.but(over=Choose(title, entries, pick, (note,))))
+
+    def _roll(self, scene: Scene, roll: Roll) -> Turn:
+        """The roll is changed: hold the queue, try the new roll, print what waits."""
+        hold: list[Entry] = [] if roll.held else [Entry(msg("change the roll: hold printing, labels wait"), None)]
+        entries = [
+            *hold,
+            *(Entry(msg("print a test label: {printer}", printer=name), name) for name in roll.printers),
+            *([Entry(_goes_on(roll), self.station.resume_printing)] if roll.held else []),
+        ]
+
+        def pick(now: Scene, chosen: str | Callable[[], Message] | None) -> Turn:
+            if chosen is None:
+                return self._do(now, self.station.hold_printing, self._roll)
+            if isinstance(chosen, str):
+                return self._do(now, lambda: self.station.test_label(chosen), partial(self._tried, chosen))
+            return self._do(now, chosen)
+
+        return Turn(scene.but(over=Choose(msg("Change of the roll"), tuple(entries), pick, (roll.said,))))
+
+    def _tried(self, printer: str, scene: Scene, roll: Roll) -> Turn:
+        """A test label was sent: only who looks at it can say whether the labels that wait may follow."""
+        again = Entry(msg("print another test label"), lambda: self.station.test_label(printer), sign="")
+        if not roll.held:
+            return Turn(scene.but(banner=Banner("info", roll.said, next(iter(roll.problems), None))))
+        entries = (
+            Entry(_goes_on(roll), self.station.resume_printing),
+            again,
+            Entry(msg("leave printing held"), None),
         )
 
-    def _settle(self, scene: Scene, lpn: str, label: int) -> Turn:
+        def pick(now: Scene, verb: Callable[[], Any] | None) -> Turn:
+            if verb is None:
+                return Turn(now)
+            return self._do(now, verb, partial(self._tried, printer) if verb is again.value else None)
+
+        title = msg("Is the test label whole, and can it be scanned?")
+        return Turn(scene.but(over=Choose(title, entries, pick, (roll.said, *roll.problems))))
+
+    def _settle(self, scene: Scene, label: Doubtful | None) -> Turn:
         """A label of which nobody knows whether it came out: only somebody who looks can tell."""
+        if label is None:
+            return self.arrive(scene, msg("this label is settled already"))
+        title = msg("Did the label of {lpn} come out?", lpn=label.lpn)
         entries = (
             Entry(msg("yes, it is on the box"), True),
             Entry(msg("no, or it cannot be read: print another"), False),
         )
+        if not label.sent:
+            title = msg("The label of {lpn} was not printed: print it now?", lpn=label.lpn)
+            entries = (
+                Entry(msg("yes, its box is here"), False),
+                Entry(msg("no, the box has its label"), True),
+            )
 
         def pick(now: Scene, came_out: bool) -> Turn:
-            return self._do(now, lambda: self.station.settle_label(label, came_out=came_out))
+            return self._do(now, lambda: self.station.settle_label(label.id, came_out=came_out))
 
-        return Turn(scene.but(over=Choose(msg("Did the label of {lpn} come out?", lpn=lpn), entries, pick)))
+        def look(now: Scene) -> Turn:
+            return self._do(now, lambda: self.station.picture_of_label(label.id), shown)
+
+        def shown(now: Scene, image: bytes) -> Turn:
+            shot = Shot(msg("label of {lpn}", lpn=label.lpn), "", image=image)
+            return Turn(now.but(over=Photos((shot,), behind=asked)))
+
+        asked = Choose(
+            title,
+            entries,
+            pick,
+            (label.reason,) if label.reason else (),
+            label=(msg("label of {lpn}", lpn=label.lpn), label.lines),
+            look=look,
+        )
+        return Turn(scene.but(over=asked))
 
     def _undone(self, scene: Scene, desk: AtDesk) -> Turn:
         card = desk.card
@@ -636,8 +715,8 @@ class Hands:
                 return Turn(scene.but(place=OnParcel(chosen), banner=None))
             case Waiting(draft=draft) if draft:
                 return self._do(scene, lambda: self.station.resume(draft))
-            case Waiting(lpn=lpn, label=label) if label:
-                return self._settle(scene, lpn, label)
+            case Waiting(label=label) if label:
+                return self._do(scene, lambda: self.station.doubtful(label), self._settle)
             case Waiting(parcel=parcel) if parcel:
                 return self._do(scene, lambda: self.station.look_into(parcel))
             case Waiting(lpn=lpn) | Inspection(lpn=lpn) if lpn:
@@ -1054,6 +1133,18 @@ class Hands:
             return Turn(now.but(place=SignIn(place), over=None, banner=None, picture=""))
 
         return Turn(scene, Effect(self.station.sign_out, then, msg("locking…")))
+
+
+AGAIN = (
+    msg("it did not come out, or blank"),
+    msg("it is torn, smudged or cannot be read"),
+    msg("it is lost"),
+)
+"""Why a label is printed again, mostly."""
+
+
+def _goes_on(roll: Roll) -> Message:
+    return msgn("print {n} waiting?", "print {n} waiting?", n=roll.waiting) if roll.waiting else msg("go on printing")
 
 
 SIGNS = {Outcome.ELIGIBLE: "✔", Outcome.CONSULT: "▲", Outcome.INELIGIBLE: "✘"}

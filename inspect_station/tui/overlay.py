@@ -22,6 +22,8 @@ from inspect_station.tui.scene import (
 
 ROOMY = 4
 """Entries that may take two lines each; of more, each has one, so that all stay on the screen."""
+LABEL = 48
+"""Cells of a label in words."""
 LEAST = 14
 """Cells of a label that are always shown: a plate."""
 
@@ -72,7 +74,12 @@ def _choose(paper: Paper, choose: Choose) -> Part:
     lines: list[Content] = []
     for note in choose.notes:
         lines.append(paper.hang(ink("· ", LOOK), ink(paper.say(note))))
-    if choose.notes and choose.entries:
+    if choose.label is not None:
+        title, body = choose.label
+        frame = Paper(paper.voice, paper.rules, min(LABEL, paper.width))
+        cut = [ink(line).truncate(frame.width - 4, ellipsis=True) for line in body]
+        lines += frame.framed(paper.say(title), cut)
+    elif choose.notes and choose.entries:
         lines.append(ink(""))
     shown = choose.entries[choose.offset : choose.offset + 9]
     for place, entry in enumerate(shown):

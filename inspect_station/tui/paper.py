@@ -146,6 +146,14 @@ class Paper:
             for cell, width in zip(cells, widths, strict=True)
         )
 
+    def framed(self, title: str, body: Sequence[Content]) -> list[Content]:
+        """A label in words, as wide as the paper."""
+        inner = self.width - 4
+        title = f" {title} "
+        top = ink("┌─" + title + "─" * max(0, self.width - 3 - len(title)) + "┐", DIM)
+        sides = [ink("│ ", DIM) + line.pad_right(max(0, inner - line.cell_length)) + ink(" │", DIM) for line in body]
+        return [top, *sides, ink("└" + "─" * (self.width - 2) + "┘", DIM)]
+
     def rule(self, title: Message) -> Content:
         """A heading with a line behind it."""
         said = self.say(title)

@@ -101,6 +101,10 @@ class Choose:
     notes: tuple[Message, ...] = ()
     """Said above the entries."""
     cursor: int = 0
+    label: tuple[Message, tuple[str, ...]] | None = None
+    """A printed label that the question is about: what it is called, and its lines."""
+    look: "Callable[[Scene], Turn] | None" = None
+    """Shows it large."""
 
     @property
     def offset(self) -> int:
@@ -159,6 +163,8 @@ class Shot:
     sha256: str
     """Empty = owed: it was never taken."""
     caption: Said = ""
+    image: bytes = b""
+    """The picture itself, where it is no stored photo."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,8 @@ class Photos:
 
     sheets: tuple[Page | Shot, ...]
     index: int = 0
+    behind: Choose | None = None
+    """What they lie over, and what stands there again once they are closed."""
 
     @property
     def sheet(self) -> Page | Shot:
@@ -270,8 +278,9 @@ def possible(scene: Scene) -> tuple[str, ...]:
     match scene.over:
         case Ask():
             return ("yes", "no")
-        case Choose(entries=entries):
-            return (*(("take", "pick") if entries else ()), *(("next_nine",) if len(entries) > 9 else ()), "close")
+        case Choose(entries=entries, look=look):
+            more = (*(("next_nine",) if len(entries) > 9 else ()), *(("look",) if look else ()))
+            return (*(("take", "pick") if entries else ()), *more, "close")
         case Type() | Writing():
             return ("submit", "close")
         case Help():

@@ -445,8 +445,7 @@ def _refund(paper: Paper, refund: Refund) -> Content:
 
 def _label(paper: Paper, unit: OnUnit, decision: Decision) -> list[Content]:
     """The label as it will come out, in words."""
-    width = LABEL
-    inner = Paper(paper.voice, paper.rules, width - 4)
+    inner = Paper(paper.voice, paper.rules, LABEL - 4)
     inspection = unit.inspection
     body: list[Content] = [ink(paper.title(inspection), "bold").truncate(inner.width, ellipsis=True)]
     if decision.grade is not None:
@@ -458,10 +457,8 @@ def _label(paper: Paper, unit: OnUnit, decision: Decision) -> list[Content]:
     else:
         body += inner.wrap(ink(paper.place(decision.disposition), "bold"))
     body.append(ink("▐▌▐█▐▌█▐▌▐█  ") + ink(inspection.lpn))
-    title = f" {paper.say(msg('label: {kind:word}', kind=ROUTES[decision.disposition].text))} "
-    top = ink("┌─" + title + "─" * max(0, width - 3 - len(title)) + "┐", DIM)
-    sides = [ink("│ ", DIM) + line.pad_right(max(0, inner.width - line.cell_length)) + ink(" │", DIM) for line in body]
-    return [top, *sides, ink("└" + "─" * (width - 2) + "┘", DIM)]
+    title = paper.say(msg("label: {kind:word}", kind=ROUTES[decision.disposition].text))
+    return Paper(paper.voice, paper.rules, LABEL).framed(title, body)
 
 
 # ── Beside the page, on wide terminals ───────────────────────────────────────────────────────────────────────────────

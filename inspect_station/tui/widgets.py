@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from functools import cache
+from io import BytesIO
 from itertools import zip_longest
 from pathlib import Path
 from threading import Lock
@@ -67,21 +68,21 @@ class Picture(Static):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("", id=id, markup=False)
-        self._wanted: tuple[Path | str, int, int] | None = None
+        self._wanted: tuple[Path | bytes | str, int, int] | None = None
         self.display = False
 
-    def show(self, source: Path | str | None, columns: int, rows: int) -> None:
-        """Draw the file as large as fits, or what is said instead of a picture, or vanish."""
+    def show(self, source: Path | bytes | str | None, columns: int, rows: int) -> None:
+        """Draw the picture, or that in the file, as large as fits, or what is said instead of a picture, or vanish."""
         wanted = (source, columns, rows) if source is not None and columns > 0 and rows > 0 else None
         if wanted == self._wanted:
             return
         self._wanted = wanted
         self.display = wanted is not None
         self.update(Content(source) if isinstance(source, str) else "")
-        if isinstance(source, Path) and wanted is not None:
+        if isinstance(source, Path | bytes) and wanted is not None:
             self.run_worker(self._draw((source, columns, rows)), exit_on_error=False)
 
-    async def _draw(self, wanted: tuple[Path, int, int]) -> None:
+    async def _draw(self, wanted: tuple[Path | bytes, int, int]) -> None:
         try:
             drawn = await asyncio.to_thread(_drawn, *wanted)
         except OSError:
@@ -90,11 +91,12 @@ class Picture(Static):
             self.update(drawn)
 
 
-def _drawn(path: Path, columns: int, rows: int) -> Any:
+def _drawn(source: Path | bytes, columns: int, rows: int) -> Any:
     """A renderable of the picture within so many cells; a cell is about twice as high as wide."""
     from PIL import Image
 
-    with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as opened:
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as opened:
         opened.draft("RGB", (columns * 8, rows * 16))
         image: Image.Image = opened.convert("RGB")
     scale = min(columns / image.width, rows * 2 / image.height)

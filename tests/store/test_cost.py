@@ -74,6 +74,7 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "label": lambda reader: reader.label(1),
     "next_print_no": lambda reader: reader.next_print_no("L7F3K00481C"),
     "copies": lambda reader: reader.copies("L7F3K00481C", "clearance"),
+    "to_scan_back": lambda reader: reader.to_scan_back(),
     "search": lambda reader: [reader.search(text) for text in ("R-000", "08-0000", "SHARED", "kettle", "zz", "0")],
 }
 """What is asked while somebody stands at the bench."""

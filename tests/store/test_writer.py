@@ -665,6 +665,7 @@ def test_what_has_not_come_out_is_of_no_use_after(store: Store, bench, verb: str
 @pytest.mark.parametrize(
     ("moves", "copies"),
     [
+        pytest.param(("printing", "parked", "cancelled"), 1, id="perhaps printed, and replaced"),
         pytest.param((), 0, id="queued"),
         pytest.param(("printing",), 1, id="being printed"),
         pytest.param(("printing", "printed"), 1, id="printed"),
@@ -684,9 +685,30 @@ def test_a_copy_is_counted_by_what_came_out_of_its_kind(store: Store, moves: tup
         for state in moves:
             assert writer.move_label(label, state, printer="zebra" if state == "printing" else "")
         assert writer.copies(plate, "clearance") == copies
+        waits = moves[-1:] in ((), ("queued",))
+        assert writer.copies(plate, "clearance", queued=True) == copies + waits
         assert writer.copies(plate, "hold") == 1
         assert writer.copies("L7F3K00482D", "hold") == 0
         assert writer.next_print_no(plate) == 3
+
+
+def test_of_a_plate_only_the_newest_label_is_scanned_back_and_only_once(store: Store, bench):
+    unit = bench.finish(store)
+    with store.write() as writer:
+        (first,) = writer.labels("queued")
+        writer.move_label(first.id, "printing", printer="zebra")
+        assert writer.to_scan_back() == ()
+        writer.move_label(first.id, "printed", scan_back=True)
+        assert [job.code for job in writer.to_scan_back()] == [f"{unit.lpn}/1"]
+        second = writer.queue_label(LabelSpec(unit.lpn, unit.id, "clearance", 2, {}))
+        assert writer.to_scan_back() == (), "the first is void, the second is not out yet"
+        writer.move_label(second, "printing", printer="zebra")
+        writer.move_label(second, "printed")
+        assert [job.code for job in writer.to_scan_back()] == [f"{unit.lpn}/2"]
+        assert not writer.scanned_back(first.id)
+        assert writer.scanned_back(second)
+        assert not writer.scanned_back(second)
+        assert writer.to_scan_back() == ()
 
 
 def test_no_two_labels_of_a_plate_have_the_same_number(store: Store, bench):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from inspect_station import config
 from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark
+from inspect_station.message import msg
 from inspect_station.station import Station, open_station
 from inspect_station.tui import desk, overlay, parcel, unit
 from inspect_station.tui.hands import Hands
@@ -619,25 +620,102 @@ def test_a_unit_found_by_its_label_is_reopened_with_a_reason(rig: Rig) -> None:
     assert rig.inspection.lpn == lpn
 
 
-def test_a_label_that_may_not_have_come_out_is_settled_by_a_person(rig: Rig) -> None:
+def parked(rig: Rig, printer: str) -> str:
+    """A finished unit whose label is parked; it was sent to this printer, or to none. Its plate."""
     rig.scan("ML-4001", CODES["lamp"])
     rig.press("1")
     with rig.station.store.write() as writer:
         job = writer.labels("queued")[0]
-        writer.move_label(job.id, "printing")
-        writer.move_label(job.id, "parked")
+        if printer:
+            writer.move_label(job.id, "printing", printer=printer)
+        writer.move_label(job.id, "parked", reason=msg("The cable was cut."))
     rig.press("Esc")
     assert rig.scene.desk.labels_parked == 1
-    rig.press("F4 Enter 2")
+    return job.lpn
+
+
+def prints(rig: Rig, lpn: str) -> list[tuple[int, str, int]]:
     with rig.station.store.read() as reader:
-        assert [(each.print_no, each.state) for each in reader.labels_of(job.lpn)] == [(1, "cancelled"), (2, "queued")]
+        return [(each.print_no, each.state, each.copy_no) for each in reader.labels_of(lpn)]
+
+
+def test_a_label_that_may_not_have_come_out_is_settled_by_a_person(rig: Rig) -> None:
+    lpn = parked(rig, "labels")
+    rig.press("F4 Enter")
+    asked = rig.scene.over
+    assert isinstance(asked, Choose)
+    assert str(asked.title) == f"Did the label of {lpn} come out?"
+    assert str(asked.notes[0]) == "The cable was cut."
+    assert asked.label is not None
+    assert asked.label[1][0] == "Oak desk lamp"
+    assert asked.label[1][-1] == f"{lpn}/1"
+    rig.press("2")
+    assert prints(rig, lpn) == [(1, "cancelled", 1), (2, "queued", 2)]
+
+
+def test_v_shows_the_doubtful_label_large_and_the_question_stays(rig: Rig) -> None:
+    lpn = parked(rig, "labels")
+    rig.press("F4 Enter v")
+    shown = rig.scene.over
+    assert isinstance(shown, Photos)
+    assert isinstance(shown.sheet, Shot)
+    assert shown.sheet.image.startswith(b"\x89PNG")
+    rig.press("x")
+    assert isinstance(rig.scene.over, Choose), "asked still"
+    rig.press("Enter")
+    assert prints(rig, lpn) == [(1, "printed", 1)]
+
+
+def test_a_label_that_surely_did_not_come_out_is_offered_and_is_no_copy(rig: Rig) -> None:
+    lpn = parked(rig, "")
+    rig.press("F4 Enter")
+    asked = rig.scene.over
+    assert isinstance(asked, Choose)
+    assert str(asked.title) == f"The label of {lpn} was not printed: print it now?"
+    rig.press("Enter")
+    assert prints(rig, lpn) == [(1, "cancelled", 1), (2, "queued", 1)]
+
+
+def test_a_reprint_asks_why_and_says_the_number_that_stands_on_it(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    lpn = rig.inspection.lpn
+    rig.press("1 F3")
+    asked = rig.scene.over
+    assert isinstance(asked, Choose)
+    assert str(asked.title) == f"Label of {lpn} again, copy 2: why?"
+    rig.press("2")
+    assert rig.scene.banner is not None
+    assert str(rig.scene.banner.title) == f"label of {lpn} queued, copy 2"
+    rig.press("F3 4")
+    rig.write("wet")
+    rig.press("Enter")
+    assert str(rig.scene.banner.title) == f"label of {lpn} queued, copy 3"
+    with rig.station.store.read() as reader:
+        jobs = reader.labels_of(lpn)
+    assert [job.why for job in jobs] == ["", "it is torn, smudged or cannot be read", "wet"]
+    assert [job.fields["copy"] for job in jobs] == ["", "copy 2", "copy 3"]
 
 
 def test_the_roll_is_changed_from_the_desk(rig: Rig) -> None:
-    rig.press("F6 1")
+    rig.press("F6 Esc")
+    assert not rig.station.outbox.states().printer.held, "Esc leaves everything as it was"
+    rig.press("F6 Enter")
     assert rig.station.outbox.states().printer.held
-    rig.press("F6 3")
+    rig.press("Esc")
+    rig.scan("ML-4001", CODES["lamp"])
+    rig.press("1 Esc")
+    assert rig.scene.states is not None
+    assert str(rig.scene.states.printer.said) == "printing is held, 1 label waits: F6 goes on"
+    rig.press("F6 1")
+    asked = rig.scene.over
+    assert isinstance(asked, Choose)
+    assert str(asked.title) == "Is the test label whole, and can it be scanned?"
+    assert str(asked.entries[0].label) == "print 1 waiting?"
+    rig.press("2 3")
+    assert rig.station.outbox.states().printer.held, "another test label, then left held"
+    rig.press("F6 1 Enter")
     assert not rig.station.outbox.states().printer.held
+    assert rig.station.outbox.print_once()
 
 
 def test_quitting_needs_f9_and_enter(rig: Rig) -> None:
