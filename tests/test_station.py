@@ -1132,6 +1132,7 @@ def test_a_doubtful_label_is_shown_as_it_looks(station):
     (waiting,) = station.desk().waiting
     asked = station.doubtful(waiting.label)
     assert asked is not None and asked.sent
+    assert unit.product is not None
     assert asked.lines[0] == unit.product.title
     assert asked.lines[-1] == f"{unit.lpn}/1"
     with Image.open(BytesIO(station.picture_of_label(waiting.label))) as picture:

@@ -64,7 +64,7 @@ KEYS: tuple[Key, ...] = (
     Key("reprint", ("f3",), msg("reprint"), msg("print the last, or the scanned, unit's label again"), "desk"),
     Key("waiting", ("f4",), msg("waiting"), msg("everything that waits for somebody; Enter resumes"), "desk"),
     Key("camera", ("f5",), msg("camera"), msg("read a code with the camera, here and on parcels and units"), "desk"),
-    Key("printer", ("f6",), msg("printer"), msg("change the roll: hold, test label, print what waits"), "desk"),
+    Key("printer", ("f6",), msg("printer"), msg("change the roll: hold, test label, go on"), "desk"),
     Key("match", ("f12",), msg("match"), msg("a supervisor: the RMA that an unannounced unit belongs to"), "desk"),
     Key("redirect", ("f12",), msg("send elsewhere"), msg("a supervisor: another place for a finished unit"), "desk"),
     Key("search", ("/",), msg("search"), msg("on an empty box: order, tracking, serial, title"), "desk"),
