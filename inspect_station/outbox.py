@@ -85,7 +85,7 @@ class PrinterState:
     problem: Message | None = None
     """Why a printer does not print just now."""
     not_out: str = ""
-    """The plate whose label is late, the newest of several."""
+    """The plate whose label is late, the newest of several; empty while printing is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +398,8 @@ class Outbox:
         with self._store.read() as reader:
             counts = reader.waiting()
             moving = reader.labels("queued", "printing", "parked")
-        not_out = self._not_out(moving)
+        # While the queue is held by hand, everybody knows why nothing comes out.
+        not_out = None if self._held else self._not_out(moving)
         problem = next(filter(None, (self._stumbled.get("print"), *(press.problem for press in self._presses))), None)
         return States(
             HubState(

@@ -125,7 +125,7 @@ class Reception(Dock, ABC):
         newest = max((each.print_no for each in jobs.values() if each.state == "printed"), default=0)
         if print_no < newest:
             return Said(
-                msg("{code} is void: another label was printed after it", code=job.code),
+                msg("{code} is void: there is a newer label", code=job.code),
                 msg("destroy it; valid is {code}", code=f"{lpn}/{newest}"),
             )
         if job.state == "cancelled":

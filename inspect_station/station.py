@@ -1030,7 +1030,7 @@ def _doubtful(job: LabelJob) -> Waiting:
 
 def _to_scan(job: LabelJob) -> Waiting:
     """A box that is done when its new label has been scanned on it."""
-    return Waiting(lpn=job.lpn, sign="▲", text=msg("stick {code} on it and scan it: then it is done", code=job.code))
+    return Waiting(lpn=job.lpn, sign="▲", text=msg("scan its new label, /{n}, on the box", n=job.print_no))
 
 
 def _queued(spec: LabelSpec) -> Message:

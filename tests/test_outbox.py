@@ -936,6 +936,22 @@ def test_what_becomes_of_a_label_whose_unit_is_undone_while_it_is_printing(
     assert outbox.states().printer.parked == outbox.states().printer.waiting == 0
 
 
+def test_a_printer_that_does_not_print_is_tried_again_after_ever_longer_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    press, pauses = Press(Paper("labels")), []
+    for _ in range(8):
+        press.failed(GONE.title)
+        pauses.append(press.again_at - now)
+        now = press.again_at
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    press.went_well()
+    press.failed(GONE.title)
+    assert press.again_at - now == 1
+
+
 def test_one_printer_that_is_gone_does_not_hold_up_another(store: Store, clock: Clock) -> None:
     for kind in ("hold", "restock"):
         _finish(store, label=kind)
@@ -1090,6 +1106,7 @@ def test_what_waited_for_a_change_of_the_roll_is_printed_in_order_when_a_person_
         clock.now += timedelta(minutes=1)
         assert not outbox.print_once()
     assert _said(outbox) == "printing is held, 3 labels wait: F6 goes on"
+    assert outbox.states().printer.not_out == "", "no box need be set aside"
     outbox.resume()
     _print_all(outbox)
     assert paper.jobs == [f"{plate}-restock-1" for plate in plates]

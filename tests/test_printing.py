@@ -589,7 +589,7 @@ def test_a_job_that_did_not_complete_may_have_printed(answer, why):
         ("offline-report", Trouble.OFFLINE),
     ],
 )
-def test_a_job_that_the_printer_has_and_cannot_print_stays_there_and_says_why(reason, trouble):
+def test_a_job_that_the_printer_has_and_cannot_print_stays_there_and_says_why(reason: str, trouble: Trouble) -> None:
     """The printer was well when it took the job."""
     with scripted(printer=[idle(), idle(5, printer_state_reasons=reason)], follow=[job(PROCESSING)]) as (device, said):
         why = str(nobody_knows(device))

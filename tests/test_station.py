@@ -1101,7 +1101,7 @@ def test_a_void_copy_says_so_when_it_is_scanned_and_which_one_is_valid(station):
     for current in (None, other.inspection):
         void = station.scan(f"{unit.lpn}/1", current)
         assert isinstance(void, Said)
-        assert text(void.title) == f"{unit.lpn}/1 is void: another label was printed after it"
+        assert text(void.title) == f"{unit.lpn}/1 is void: there is a newer label"
         assert text(void.hint) == f"destroy it; valid is {unit.lpn}/2"
     assert isinstance(station.scan(f"{unit.lpn}/2"), Known)
     assert isinstance(station.scan(unit.lpn), Known), "typed without its number"
@@ -1163,14 +1163,14 @@ def test_after_a_stall_a_unit_is_done_when_its_new_label_is_scanned(station, sca
         assert station.desk().waiting == ()
         return
     for listed in (station.desk().waiting, station.pending().waiting):
-        assert [text(each.text) for each in listed] == [f"stick {unit.lpn}/2 on it and scan it: then it is done"]
+        assert [text(each.text) for each in listed] == ["scan its new label, /2, on the box"]
     assert isinstance(station.scan(unit.lpn), Known), "the plate alone proves nothing"
     assert station.desk().waiting != ()
     station.reprint(unit.lpn, "torn")
     print_all(station)
-    assert [text(each.text) for each in station.desk().waiting] == [
-        f"stick {unit.lpn}/3 on it and scan it: then it is done"
-    ], "the one that counts"
+    assert [text(each.text) for each in station.desk().waiting] == ["scan its new label, /3, on the box"], (
+        "the one that counts"
+    )
     assert isinstance(station.scan(f"{unit.lpn}/3"), LabelSeen)
     assert station.desk().waiting == ()
     announce(station, "ML-40002", (VASE, 1))

@@ -696,6 +696,17 @@ def test_a_reprint_asks_why_and_says_the_number_that_stands_on_it(rig: Rig) -> N
     assert [job.fields["copy"] for job in jobs] == ["", "copy 2", "copy 3"]
 
 
+def test_a_label_that_is_scanned_back_leaves_the_unit_on_the_bench(rig: Rig) -> None:
+    lpn = parked(rig, "labels")
+    rig.scan("ML-4002", CODES["lamp"])
+    on_bench = rig.inspection.lpn
+    rig.scan(f"{lpn}/1")
+    assert rig.inspection.lpn == on_bench
+    assert rig.scene.banner is not None
+    assert str(rig.scene.banner.title) == f"{lpn}/1 is on its box: done"
+    assert prints(rig, lpn) == [(1, "printed", 1)]
+
+
 def test_the_roll_is_changed_from_the_desk(rig: Rig) -> None:
     rig.press("F6 Esc")
     assert not rig.station.outbox.states().printer.held, "Esc leaves everything as it was"

@@ -266,7 +266,49 @@ async def errors(operator: Operator, look: Look) -> None:
     await look("after the errors")
 
 
-WALKS = (signing_in, sealed_and_opened, a_phone, not_ours, odd_parcels, waiting_and_correcting, errors)
+async def labels_in_doubt(operator: Operator, look: Look) -> None:
+    station = operator.station
+    await operator.sign_in()
+    await operator.start("ML-4001", "lamp")
+    await operator.press("1")
+    lpn = station.desk().last[0].lpn
+    why = msg("The station stopped while {lpn} was being printed.", lpn=lpn)
+    with station.store.write() as writer:
+        (job,) = writer.labels("queued")
+        writer.move_label(job.id, "printing", printer="labels")
+        writer.move_label(job.id, "parked", reason=why)
+    await operator.press("Esc", "F4", "Enter")
+    await look("did it come out?")
+    await operator.press("v")
+    await look("the label, large")
+    await operator.press("Esc", "2")
+    while station.outbox.print_once():
+        pass
+    await operator.press("Esc")
+    await look("to be scanned on its box")
+    await operator.scan(f"{lpn}/1")
+    await look("a void one is scanned")
+    await operator.scan(f"{lpn}/2")
+    await look("the new one is scanned")
+    await operator.press("F6", "Enter", "Esc")
+    await look("held")
+    await operator.start("ML-4002", "lamp")
+    await operator.press("1", "F6", "Enter")
+    await look("the test label is out")
+    await operator.press("Enter")
+    await look("printing goes on")
+
+
+WALKS = (
+    signing_in,
+    sealed_and_opened,
+    a_phone,
+    not_ours,
+    odd_parcels,
+    waiting_and_correcting,
+    labels_in_doubt,
+    errors,
+)
 NAMES = [walk.__name__.replace("_", " ") for walk in WALKS]
 
 
