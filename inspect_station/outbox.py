@@ -27,7 +27,7 @@ from inspect_station.errors import DeviceError, PrintUnknown, StationError
 from inspect_station.label import Template, render
 from inspect_station.message import Message, msg, msgn
 from inspect_station.printing import Printer, printer
-from inspect_station.store import LabelJob, Outgoing, Receipt, Store, Writer
+from inspect_station.store import LabelJob, Outgoing, Reader, Receipt, Store, Writer
 from inspect_station.store.values import EventState
 from inspect_station.upstream import Credentials, Delivered, Gone, Kept, Later, Moved, Page, Refusal, Refused, Upstream
 
@@ -628,12 +628,27 @@ class Outbox:
         self._tell()
 
     def resume(self) -> None:
-        """Go on printing what waits, with printers that did not answer before, too: a person has asked for it."""
+        """Go on printing what waits, with printers that did not answer before, too: a person has asked for it.
+
+        Late labels, too, in the order of finishing: their boxes were set aside, so each is to be scanned on its box.
+        """
+        with self._printing, self._store.write() as writer:
+            for job in self._late_in(writer):
+                writer.move_label(job.id, "queued", scan_back=self._scan_back != "never")
         self._held, self._resumed_at = False, self._clock()
         for press in self._presses:
             press.again_at = 0.0
         self.wake()
         self._tell()
+
+    def to_come(self) -> int:
+        """Labels that `resume` lets come out: those in the queue, and the late ones."""
+        with self._store.read() as reader:
+            return len(reader.labels("queued")) + len(self._late_in(reader))
+
+    @staticmethod
+    def _late_in(reader: Reader) -> list[LabelJob]:
+        return [job for job in reader.labels("parked") if job.reason == _late(job.lpn)]
 
     def print_once(self) -> bool:
         """Print the label whose turn it is, or park it where it is late; False where none has its turn now.

@@ -666,7 +666,7 @@ class Station(Reception):
         printer = self.outbox.states().printer
         said = msg("printing is held: put the new roll in") if printer.held else msg("labels are printed as they come")
         names = tuple(each.name for each in self.config.printers)
-        return Roll(said, printer.held, printer.waiting, names)
+        return Roll(said, printer.held, self.outbox.to_come(), names)
 
     def hold_printing(self) -> Roll:
         """The roll is changed: nothing is printed until `resume_printing`; labels wait in their order."""
@@ -674,7 +674,7 @@ class Station(Reception):
         return self.roll()
 
     def resume_printing(self) -> Message:
-        """Go on printing what waits, in its order."""
+        """Go on printing what waits, in its order, late labels too."""
         self.outbox.resume()
         return msg("printing goes on")
 

@@ -1112,6 +1112,43 @@ def test_what_waited_for_a_change_of_the_roll_is_printed_in_order_when_a_person_
     assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
 
 
+@pytest.mark.parametrize(("scan_back", "expected"), [("never", ["", ""]), ("after_stall", ["wanted", "wanted"])])
+def test_labels_that_were_late_over_an_empty_roll_come_out_in_order_when_a_person_goes_on(
+    store: Store, clock: Clock, scan_back: Literal["never", "after_stall"], expected: list[str]
+) -> None:
+    paper = Paper("labels", GONE)
+    press = Press(paper)
+    outbox = _outbox(store, None, clock, press, scan_back=scan_back)
+    plates = [_finish(store, label="restock") for _ in range(2)]
+    assert _print_all(outbox) == 1
+    clock.now += timedelta(seconds=10)
+    press.again_at = 0
+    _print_all(outbox)
+    assert _labels(store) == ["parked", "parked"]
+    outbox.hold()
+    plates.append(_finish(store, label="restock"))
+    clock.now += timedelta(minutes=2)
+    assert outbox.to_come() == 3
+    outbox.resume()
+    _print_all(outbox)
+    assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
+    with store.read() as reader:
+        assert [job.scan_back for job in reader.labels("printed")][:2] == expected
+
+
+def test_going_on_prints_nothing_that_may_be_out_already(store: Store, clock: Clock) -> None:
+    _finish(store, label="restock")
+    paper = Paper("labels", UNKNOWN)
+    outbox = _outbox(store, None, clock, Press(paper))
+    _print_all(outbox)
+    outbox.hold()
+    assert outbox.to_come() == 0
+    outbox.resume()
+    _print_all(outbox)
+    assert paper.jobs == []
+    assert _labels(store) == ["parked"]
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_that_is_set_does_not_bring_a_late_label_back(store: Store, clock: Clock, hours: int) -> None:
     paper = Paper("labels")
