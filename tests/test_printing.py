@@ -1,5 +1,6 @@
 """Printers that work, refuse, stall and vanish: a folder, sockets, a scripted IPP server, ippeveprinter."""
 
+import asyncio
 import errno
 import os
 import re
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from pyipp import IPP
 from pyipp.enums import IppOperation
 from pyipp.serializer import encode_dict
 
@@ -657,6 +659,7 @@ case "$(cat "{folder}/order")" in
         until [ "$(cat "{folder}/order")" = refilled ]; do sleep 0.1; done
         echo "STATE: -media-empty-error" >&2; cp "$1" "{folder}/out/$(date +%s%N)" ;;
     abort) exit 1 ;;
+    wait) until [ "$(cat "{folder}/order")" != wait ]; do sleep 0.1; done; exit 1 ;;
     *) cp "$1" "{folder}/out/$(date +%s%N)" ;;
 esac
 """
@@ -748,6 +751,25 @@ def test_a_format_that_a_real_ipp_printer_does_not_take_is_refused(virtual):
 def test_a_job_that_a_real_ipp_printer_aborts_is_shown_as_that(virtual):
     before = virtual.out()
     assert "gave up on label L7F3K00481C-1" in str(nobody_knows(virtual.told("abort")))
+    assert virtual.out() == before
+
+
+def test_a_job_that_is_cancelled_at_a_real_ipp_printer_is_shown_as_that(virtual):
+    before = virtual.out()
+    device = virtual.told("wait")
+
+    async def cancel() -> None:
+        async with IPP(virtual.uri) as ipp:
+            wanted = {"requested-attributes": ("job-id",)}
+            while not (jobs := (await printing._ask(ipp, "GET_JOBS", wanted))["jobs"]):
+                await asyncio.sleep(0.05)
+            await printing._ask(ipp, "CANCEL_JOB", {"job-id": jobs[0]["job-id"]})
+
+    with ThreadPoolExecutor() as beside:
+        outcome = beside.submit(nobody_knows, device)
+        asyncio.run(cancel())
+        virtual.told("print")
+        assert "was cancelled at labels" in str(outcome.result(timeout=20))
     assert virtual.out() == before
 
 
