@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -134,6 +135,11 @@ def _gone(name: str, why: str) -> DeviceError:
     )
 
 
+def _lacks(name: str, trouble: Trouble) -> Message:
+    """What is wrong, and with which of several printers."""
+    return msg("printer {printer}: {trouble:word}", printer=name, trouble=TROUBLES[trouble].text)
+
+
 def _unknown(name: str, job: str, why: str) -> PrintUnknown:
     return PrintUnknown(
         msg("The printer {printer} took label {job}, but nobody knows if it came out ({why}).", **_of(name, job, why)),
@@ -239,8 +245,8 @@ def _sync_folder(folder: Path) -> None:
 _ASK = b"~HS\r\n"
 """ZPL's question after the host status. A printer that cannot print answers with the reason or, newer ones, with
 nothing (ZPL programming guide, ~HS): silence of one that has answered before is trouble, too."""
-_ANSWER = re.compile(rb"\x02([0-9,]+)\x03\s*\x02([0-9,]+)\x03")
-"""The first two of its three strings."""
+_STRINGS = re.compile(rb"\x02([0-9,]+)\x03")
+"""An answer is three of them, of 12, 11 and 2 fields."""
 _LONGEST_ANSWER = 4096
 
 
@@ -254,13 +260,15 @@ class _HostStatus:
 
 
 def _host_status(answer: bytes) -> _HostStatus | None:
-    """An answer to `~HS` (ZPL II Programming Guide); None where it is none, or not yet whole."""
-    match = _ANSWER.search(answer)
-    if match is None:
+    """The last answer to `~HS` (ZPL II Programming Guide) in what came; None where there is none, or none yet whole.
+
+    What came may begin with the third string of the answer before.
+    """
+    strings = [each.split(b",") for each in _STRINGS.findall(answer)]
+    pairs = [pair for pair in pairwise(strings) if [len(each) for each in pair] == [12, 11] and all(map(all, pair))]
+    if not pairs:
         return None
-    first, second = (each.split(b",") for each in match.groups())
-    if len(first) != 12 or len(second) != 11 or not all((*first, *second)):
-        return None
+    first, second = pairs[-1]
     flags = {
         Trouble.OPEN: second[2],
         Trouble.NO_LABELS: first[1],
@@ -295,7 +303,7 @@ class RawPrinter:
         if status is None:
             return State(True, _REACHED, self._media)
         if status.trouble is not None:
-            return State(False, TROUBLES[status.trouble], self._media, status.trouble)
+            return State(False, _lacks(self.name, status.trouble), self._media, status.trouble)
         return State(True, _READY, self._media)
 
     def send(self, data: bytes, *, job: str) -> bool:
@@ -303,7 +311,7 @@ class RawPrinter:
         with self._connect(PROBE_S) as connection:
             status = self._status(connection)
             if status is not None and status.trouble is not None:
-                raise DeviceError(TROUBLES[status.trouble], _WAITS)
+                raise DeviceError(_lacks(self.name, status.trouble), _WAITS)
             connection.settimeout(SEND_S)
             sent = 0
             try:
@@ -348,7 +356,7 @@ class RawPrinter:
         Raises OSError, PrintUnknown."""
         deadline = time.monotonic() + CONFIRM_S
         while (left := deadline - time.monotonic()) > 0:
-            status = _ask_status(connection, left) or _HostStatus(Trouble.SILENT, False)
+            status = _ask_status(connection, max(left, ASK_S)) or _HostStatus(Trouble.SILENT, False)
             if status.trouble is not None:
                 raise _stuck(self.name, job, TROUBLES[status.trouble])
             if status.idle:
@@ -500,9 +508,10 @@ class IppPrinter:
         reasons = [re.sub("-(error|warning|report)$", "", each) for each in _several(said.get("printer-state-reasons"))]
         trouble = next((REASONS[reason] for reason in reasons if reason in REASONS), None)
         if trouble is not None:
-            return State(False, TROUBLES[trouble], media, trouble)
+            return State(False, _lacks(self.name, trouble), media, trouble)
         if said.get("printer-state") == _STOPPED or not said.get("printer-is-accepting-jobs", True):
-            return State(False, msg("it takes no labels ({why})", why=", ".join(reasons)), media)
+            why = ", ".join(reasons)
+            return State(False, msg("printer {printer} takes no labels ({why})", printer=self.name, why=why), media)
         return State(True, _READY, media)
 
     async def _hand_over(self, ipp: "IPP", data: bytes, job: str) -> int:

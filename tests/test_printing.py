@@ -288,7 +288,10 @@ class Zebra:
                     answer = host_status()
                 if isinstance(answer, bytes):
                     with suppress(OSError):
-                        connection.sendall(answer)
+                        self.say(connection, answer)
+
+    def say(self, connection: socket.socket, answer: bytes) -> None:
+        connection.sendall(answer)
 
 
 @pytest.fixture
@@ -315,6 +318,7 @@ def test_to_a_raw_printer_that_says_what_it_lacks_no_label_is_sent(answer, troub
         state = device.state()
         assert (state.ok, state.trouble) == (False, trouble)
         assert what_to_do in str(state.message)
+        assert str(state.message).startswith("printer labels: "), "of several, this one"
         assert what_to_do in str(surely_not_printed(device, ZPL))
         assert zebra.labels == []
         zebra.answers = [host_status()]
@@ -339,6 +343,24 @@ def test_a_raw_printer_is_followed_until_nothing_is_left_to_print():
     with raw(zebra, format="zpl") as device:
         assert device.send(ZPL, job="L7F3K00481C-1") is True
     assert zebra.asked == 5
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("size", [1, 7, 40, 95, 101])
+def test_an_answer_may_come_in_pieces_and_its_end_after_the_next_question(monkeypatch, size):
+    monkeypatch.setattr(printing, "CONFIRM_S", 2.0)
+
+    class InPieces(Zebra):
+        def say(self, connection: socket.socket, answer: bytes) -> None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for start in range(0, len(answer), size):
+                connection.sendall(answer[start : start + size])
+                time.sleep(0.0005)
+
+    zebra = InPieces([host_status(), host_status("e"), host_status("e"), host_status()])
+    with raw(zebra, format="zpl") as device:
+        assert device.send(ZPL, job="L7F3K00481C-1") is True
+    assert zebra.asked == 4
 
 
 @pytest.mark.usefixtures("impatient")
