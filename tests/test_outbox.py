@@ -1239,6 +1239,58 @@ def test_whether_the_printer_confirmed_a_label_is_kept(store: Store, clock: Cloc
         assert [(job.printer, job.confirmed) for job in reader.labels("printed")] == [("mute", False), ("labels", True)]
 
 
+WELL = b"\x02014,0,0,0312,000,0,0,0,000,0,0,0\x03\r\n\x02001,0,0,0,1,2,4,0,00000000,1,000\x03\r\n\x021234,0\x03\r\n"
+"""A printer's answer to ~HS: it lacks nothing, and nothing is left to print (ZPL II programming guide)."""
+EMPTY = WELL.replace(b"014,0,0", b"014,1,1")
+"""Out of labels, and paused by that."""
+
+
+@contextmanager
+def _zebra(answers: Callable[[], bytes]) -> Iterator[tuple[Press, list[bytes]]]:
+    """A label printer behind a real socket that answers ~HS; what it printed."""
+    printed: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                label = b""
+                while heard := connection.recv(65536):
+                    label += heard.replace(b"~HS\r\n", b"")
+                    for _ in range(heard.count(b"~HS")):
+                        connection.sendall(answers())
+                if label:
+                    printed.append(label)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        threading.Thread(target=serve, daemon=True).start()
+        yield Press.of(LabelPrinter(name="labels", kind="raw", host="127.0.0.1", port=port, format="zpl")), printed
+
+
+def test_over_an_empty_roll_labels_wait_under_a_sentence_and_come_out_once_in_order(store: Store, clock: Clock) -> None:
+    roll = [EMPTY]
+    with _zebra(lambda: roll[0]) as (press, printed):
+        outbox = _outbox(store, None, clock, press)
+        plates = [_finish(store, label="restock") for _ in range(2)]
+        assert _print_all(outbox) == 1
+        state = outbox.states().printer
+        assert (state.ready, state.waiting) == (False, 2)
+        assert str(state.problem) == "printer labels: no labels left: put in a new roll"
+        assert printed == [], "a printer that is out of labels is sent none"
+        roll[0] = WELL
+        press.again_at = 0
+        _print_all(outbox)
+        assert outbox.states().printer.ready
+        _until(lambda: len(printed) == 2)
+        assert [[plate.encode() in label for plate in plates] for label in printed] == [[True, False], [False, True]]
+    with store.read() as reader:
+        assert [job.confirmed for job in reader.labels("printed")] == [True, True]
+
+
 KILLED = """
 import sys, time
 from datetime import UTC, datetime
