@@ -87,7 +87,7 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
         bench.rules.policy,
         seller=bench.seller,
         rma=bench.rma,
-        line=inspection.line,
+        line=policy.believed(inspection.line, bench.received_on),
         product=inspection.product,
         received_on=bench.received_on,
         findings=findings,
