@@ -25,7 +25,7 @@ from inspect_station.core.records import (
     Seller,
     Words,
 )
-from inspect_station.core.refund import Refund, advise, missing_shares
+from inspect_station.core.refund import ABOUT_THE_RETURN, Refund, advise, missing_shares
 from inspect_station.core.rows import winner
 from inspect_station.core.rules import CLOSED_TO_OTHERS, Discount, FindingRule, Route, Rules
 from inspect_station.message import Message, msg
@@ -111,16 +111,17 @@ def decide(rules: Rules, seller: Seller, inspection: Inspection) -> Decision:
     plain = _route(unit, decision)
     decision = _rerouted(unit, plain)
     # Where the box is put says nothing about the money: what the seller is asked stays asked.
-    case = plain.case or _asked_somewhere(unit, plain)
+    asked = _asked_somewhere(unit, plain)
+    case = asked if asked in ABOUT_THE_RETURN else plain.case or asked
     refund = advise(rules, inspection, _as_it_came(unit), to=decision.disposition, case=case)
     return replace(decision, refund=refund)
 
 
 def _asked_somewhere(unit: _Unit, plain: Decision) -> str:
-    """What the seller will be asked once nothing else holds the unit: a photo that is owed, a hand, the wash."""
+    """What the seller is asked about the unit as it came, whatever else holds it: an owed photo, a hand, the wash."""
     if unit.inspection.kind is not Kind.UNIT or not unit.inspection.verdict.ours or plain.grade is None:
         return ""
-    row = _row(unit)
+    row = _row(replace(unit, known=_as_it_came(unit)))
     return row.case if row else ""
 
 
@@ -375,7 +376,8 @@ def _rerouted(unit: _Unit, plain: Decision) -> Decision:
             continue
         if order.disposition in RESALE:
             decision = _priced(unit, decision, None)
-        case = plain.case if order.disposition is Disposition.HOLD else ""
+        # Where the seller is asked about the return itself, another place does not answer it.
+        case = plain.case if order.disposition is Disposition.HOLD or plain.case in ABOUT_THE_RETURN else ""
         message = msg("ordered by a supervisor: {reason}", reason=order.reason)
         decision = replace(_because(decision, order.disposition, "route.ordered", message, case), route="")
         if order.disposition is Disposition.RETURN_TO_SELLER and not erased(unit.rules, unit.inspection):
