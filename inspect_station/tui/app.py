@@ -53,9 +53,9 @@ BUSY_AFTER = 0.2
 BEAT = 5.0
 """Seconds between two looks at the desk's numbers."""
 WIDE, PAGE = 120, 78
+"""Cells from which photos and answers stand beside the page, and the page's own width then."""
 PARTS = ("training", "page", "over", "shot", "large", "photo", "side", "history", "lamps", "banner", "keys")
 """Ids of what is painted; at the start and at the end of the program some may be missing."""
-"""Cells from which photos and answers stand beside the page, and the page's own width then."""
 SIDE = 38
 """Cells of the column beside it."""
 SHOT_ROWS = 8
