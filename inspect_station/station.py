@@ -145,7 +145,7 @@ class Station(Reception):
 
     @cached_property
     def _templates(self) -> Mapping[str, Template]:
-        return templates(resource("labels"))
+        return templates(resource("labels"), self.config.station.labels)
 
     def _wake(self) -> None:
         if self._outbox is not None:
@@ -352,6 +352,7 @@ class Station(Reception):
                 print_no=print_no,
                 copy=reader.copies(unit.lpn, stickers.kind_of(unit)) + (not again),
                 on=self.today(),
+                page=self.config.station.unit_page,
             ),
         )
 
@@ -810,7 +811,10 @@ class Station(Reception):
             return tuple(lines)
 
     def label(self, lpn: str, kind: str = "") -> LabelSpec:
-        """The unit's own label; another kind needs a supervisor, and none says sale where a unit must not be sold."""
+        """The unit's own label, or a slip that it may need besides.
+
+        Another kind needs a supervisor, and none says sale where a unit must not be sold. Raises NotFound, NotAllowed.
+        """
         unit = self.show(lpn)
         own = stickers.kind_of(unit)
         if unit.voided_at is not None:
@@ -821,22 +825,25 @@ class Station(Reception):
             raise NotFound(
                 msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(self._templates))
             )
-        supervisor = self.operator is not None and self.operator.role is Role.SUPERVISOR
-        if kind and kind != own and kind not in ("restock", "clearance") and not supervisor:
-            raise NotAllowed(
-                msg("{lpn} has the label “{own}”: another kind needs a supervisor", lpn=lpn, own=own),
-                msg("leave --kind out to get its own label"),
-            )
-        if kind and kind != own and kind in ("restock", "clearance"):
-            raise NotAllowed(
-                msg(
-                    "{lpn} goes to {place:data}: no {kind} label",
-                    lpn=lpn,
-                    place=f"place.{unit.disposition}",
-                    kind=kind,
-                ),
-                msg("its own label is “{own}”; a gate or the seller's answer comes first", own=own),
-            )
+        hint = msg("leave --kind out to get its own label")
+        if kind in stickers.SLIPS:
+            if reason := stickers.unneeded(unit, kind):
+                raise NotAllowed(reason, hint)
+        elif kind and kind != own:
+            if kind in stickers.UNLESS_ITS_OWN:
+                raise NotAllowed(
+                    msg(
+                        "{lpn} goes to {place:data}: no {kind} label",
+                        lpn=lpn,
+                        place=f"place.{unit.disposition or Disposition.HOLD}",
+                        kind=kind,
+                    ),
+                    msg("its own label is “{own}”; a gate or the seller's answer comes first", own=own),
+                )
+            if self.operator is None or self.operator.role is not Role.SUPERVISOR:
+                raise NotAllowed(
+                    msg("{lpn} has the label “{own}”: another kind needs a supervisor", lpn=lpn, own=own), hint
+                )
         with self.store.read() as reader:
             spec = self._label(reader, unit, max(1, reader.next_print_no(unit.lpn) - 1), again=True)
         return replace(spec, kind=kind or own)
