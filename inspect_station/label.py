@@ -24,7 +24,7 @@ from inspect_station import lettering
 from inspect_station.errors import ConfigError, StationError
 from inspect_station.lettering import Raster
 from inspect_station.message import msg
-from inspect_station.symbols import SymbolKind, symbol
+from inspect_station.symbols import NoSymbol, SymbolKind, symbol
 
 if TYPE_CHECKING:
     from reportlab.lib.utils import ImageReader
@@ -352,10 +352,9 @@ def _fill(box: Box, dpi: int) -> _Fill:
 def _bars(part: Barcode, label: str, text: str, dpi: int) -> _Bars:
     try:
         code = symbol(part.kind, text)
-    except ValueError as reason:
+    except NoSymbol as unfit:
         raise StationError(
-            msg("“{text}” cannot be a barcode on the label “{label}”.", text=text, label=label),
-            msg("{what}", what=str(reason)),
+            msg("“{text}” cannot be a barcode on the label “{label}”.", text=text, label=label), unfit.hint
         ) from None
     left, right = code.quiet
     across = left + len(code.rows[0]) + right
@@ -642,7 +641,7 @@ def _command(ink: _Ink, dpi: int) -> str:
             # The printer counts the check digit itself. A UPC-A is the EAN-13 with a zero before it.
             command, data = ("^B8N", text) if len(text) == 8 else ("^BEN", text.zfill(13))
             return f"^FO{x},{y}^BY{module}{command},{height},N,N^FD{data[:-1]}^FS"
-        case _Bars(x, y, module, _, "qr", _, rows):
+        case _Bars(x, y, module, _, _, _, rows):
             # As dots: a printer would choose another size and mask than the PDF has, and sets ^BQ ten dots lower.
             return _dotted(x, y, Raster.of_modules(rows, module))
         case _Drawn(x, y, raster, white):

@@ -33,7 +33,7 @@ class Raster:
     @classmethod
     def of(cls, picture: "Image.Image") -> "Raster":
         """A grey picture, parted in the middle."""
-        ink = picture.point(lambda grey: 255 if grey < 128 else 0).convert("1", dither=0)
+        ink = picture.point(lambda grey: 255 if grey < 128 else 0).convert("1")
         return cls(picture.width, picture.height, ink.tobytes())
 
     @classmethod
@@ -111,7 +111,7 @@ def in_sight(text: str) -> str:
     return "".join(_MIRRORED.get(sign, sign) if level % 2 else sign for sign, level in signs)
 
 
-_MIRRORED = {left: right for pair in ("()", "[]", "{}", "<>", "«»", "‹›") for left, right in (pair, pair[::-1])}
+_MIRRORED = dict(zip("()[]{}<>«»‹›", ")(][}{><»«›‹", strict=True))
 
 
 def _levels(text: str) -> list[int]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspect_station.core.gs1 import check_holds
+from inspect_station.message import Message, msg
 
 SymbolKind = Literal["code128", "ean13", "qr"]
 QR_MOST = 400
@@ -31,8 +32,16 @@ class Symbol:
         return len(self.rows) > 1
 
 
+class NoSymbol(ValueError):
+    """This kind of symbol cannot hold the text; says what it can."""
+
+    def __init__(self, hint: Message) -> None:
+        super().__init__(str(hint))
+        self.hint = hint
+
+
 def symbol(kind: SymbolKind, text: str) -> Symbol:
-    """The symbol of a text. Raises ValueError with the reason where the kind cannot hold it."""
+    """The symbol of a text. Raises NoSymbol where the kind cannot hold it."""
     match kind:
         case "code128":
             return _code128(text)
@@ -61,7 +70,7 @@ def _code128(text: str) -> Symbol:
     from barcode.charsets import code128 as table
 
     if not text or not all(" " <= sign <= "~" for sign in text):
-        raise ValueError("a barcode needs letters, digits or signs, without accents")
+        raise NoSymbol(msg("A barcode needs letters, digits or signs, without accents."))
     values = [table.START_CODES["B"], *(table.B[sign] for sign in text)]
     check = (values[0] + sum(place * value for place, value in enumerate(values[1:], start=1))) % 103
     bits: str = "".join(table.CODES[value] for value in (*values, check)) + table.STOP + "11"
@@ -76,7 +85,7 @@ def _ean(text: str) -> Symbol:
     digits = retail(text)
     # The library corrects a wrong check digit without a word: only what holds may reach it.
     if not digits or text not in (digits, digits.zfill(13), digits.zfill(14)):
-        raise ValueError("an EAN needs 8, 12 or 13 digits, the last of which is the check digit of the others")
+        raise NoSymbol(msg("An EAN has 8, 12 or 13 digits, the last of which is the check digit of the others."))
     if len(digits) == 8:
         return Symbol(digits, (barcode.EAN8(digits).build()[0],), (7, 7), narrowest=0.264, widest=0.66)
     # A UPC-A has the bars of the EAN-13 with a zero before it, and asks for nine modules on both sides.
@@ -90,7 +99,7 @@ def _qr(text: str) -> Symbol:
 
     data = text.encode()
     if not 0 < len(data) <= QR_MOST:
-        raise ValueError(f"a QR code on a label needs a text of 1 to {QR_MOST} bytes")
+        raise NoSymbol(msg("A QR code on a label holds 1 to {most} bytes.", most=QR_MOST))
     code = qrencoder.QRCode(None, qrencoder.QRErrorCorrectLevel.M)
     code.addData(qrencoder.QR8bitByte(data))
     code.make()

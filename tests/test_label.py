@@ -316,13 +316,26 @@ def test_a_zpl_interpreter_draws_a_label_that_scans(name, dpi):
     assert read_by_both(picture) == (codes(name, PLAIN), codes(name, PLAIN))
 
 
-@pytest.mark.parametrize(
-    ("name", "fields", "locale"), [("clearance", PLAIN, "en"), ("hold", FRENCH, "fr")], ids=["clearance", "hold"]
+AGREED = pytest.mark.parametrize(
+    ("name", "fields", "locale"),
+    [("clearance", PLAIN, "en"), ("relabel", PLAIN, "en"), ("hold", FRENCH, "fr")],
+    ids=["clearance", "relabel", "hold"],
 )
+
+
+@AGREED
 def test_the_zpl_is_as_agreed(name, fields: Mapping[str, str], locale):
     # The bytes that printers have been tested with. Change them on purpose, and look at the result.
     golden = (GOLDEN / f"{name}-{locale}.zpl").read_bytes()
     assert render(LABELS[name], fields, locale=locale, format="zpl") == golden
+
+
+@AGREED
+def test_the_pdf_looks_as_agreed(name, fields: Mapping[str, str], locale):
+    # Dot by dot, not byte by byte: how a PDF is compressed differs from one machine to another.
+    golden = (GOLDEN / f"{name}-{locale}.pdf").read_bytes()
+    drawn, agreed = (bitmap(pdf, 203) for pdf in (render(LABELS[name], fields, locale=locale), golden))
+    assert drawn.tobytes() == agreed.tobytes()
 
 
 def commands(zpl: bytes) -> list[list[bytes]]:
@@ -333,7 +346,9 @@ def commands(zpl: bytes) -> list[list[bytes]]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=60) | st.sampled_from(["^XZ~JA", "~HS", "^FS^XZ^XA", "_5EXZ", "\\&", "^CC/", "~CC/", "ع^XZ~JA"]))
+@given(
+    st.text(max_size=60) | st.sampled_from(["^XZ~JA", "~HS", "^FS^XZ^XA", "_5EXZ", "\\&", "^CC/", "~CC/", "ع^XZ~JA"])
+)
 def test_no_title_can_give_the_printer_a_command(title):
     usual = render(LABELS["forward"], PLAIN | {"title": "x"}, format="zpl")
     zpl = render(LABELS["forward"], PLAIN | {"title": f"x{title}"}, format="zpl")
@@ -347,6 +362,64 @@ def test_signs_that_zpl_uses_itself_are_printed_as_they_are():
     drawn, plain = (zplkit.render(each).labels[0].png() for each in (zpl, zpl.replace(b"A_5EB_7EC_5FD", b"AB")))
     assert b"A_5EB_7EC_5FD" in zpl
     assert drawn != plain
+
+
+# ── Other scripts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+FOREIGN = {
+    "Chinese": "手机，屏幕完好",
+    "Japanese": "スマホ 動作確認済み",
+    "Korean": "휴대폰",
+    "Cyrillic": "Телефон, чёрный",
+    "Greek": "Κινητό τηλέφωνο",
+    "Hebrew": "טלפון נייד 128",
+    "Arabic": "هاتف محمول 128",
+}
+
+
+@pytest.mark.parametrize("format", ["pdf", "zpl"])
+@pytest.mark.parametrize("script", FOREIGN)
+def test_a_script_that_the_font_lacks_is_drawn(script, format):
+    def drawn(title: str) -> Image.Image:
+        data = render(LABELS["restock"], PLAIN | {"title": title}, format=format)
+        if format == "pdf":
+            return bitmap(data, 203)
+        return Image.open(BytesIO(zplkit.render(data).labels[0].png())).convert("L")
+
+    title, asked = (drawn(text) for text in (FOREIGN[script], re.sub(r"\w", "?", FOREIGN[script])))
+    assert title.tobytes() != asked.tobytes(), "not the question marks of letters that are missing"
+    box = next(part.box for part in LABELS["restock"].text if part.field == "title")
+    left, top, right, foot = (
+        round(edge * 203 / 25.4) for edge in (box.x, box.y, box.x + box.width, box.y + box.height)
+    )
+    inside, outside = title.crop((left, top, right, foot)), title.copy()
+    assert inside.getextrema() == (0, 255)
+    outside.paste(255, (left, top, right, foot))
+    bare = drawn("x")
+    bare.paste(255, (left, top, right, foot))
+    assert outside.tobytes() == bare.tobytes(), "all else stays as it is"
+
+
+@pytest.mark.parametrize("format", ["pdf", "zpl"])
+def test_a_foreign_script_is_white_in_a_black_box(format):
+    data = render(LABELS["clearance"], PLAIN | {"grade": "Б/у, работает"}, format=format)
+    picture = (
+        bitmap(data, 203) if format == "pdf" else Image.open(BytesIO(zplkit.render(data).labels[0].png())).convert("L")
+    )
+    box = next(part.box for part in LABELS["clearance"].text if part.field == "grade")
+    x, y, width, height = (round(side * 203 / 25.4) for side in (box.x, box.y, box.width, box.height))
+    dots = picture.crop((x + 1, y + 1, x + width - 1, y + height - 1)).point(lambda grey: 255 * (grey > 127))
+    white = dots.histogram()[255] / (dots.width * dots.height)
+    assert 0.03 < white < 0.4
+
+
+def test_chinese_breaks_between_any_two_signs():
+    template = LABELS["restock"]
+    title = "手机屏幕完好无损配件齐全包装损坏已更换新包装" * 3
+    drawn = {
+        label: render(template, PLAIN | {"title": title[:label]}, format="zpl").count(b"^GFA") for label in (5, 60)
+    }
+    assert drawn == {5: 1, 60: 2}
 
 
 # ── Templates ────────────────────────────────────────────────────────────────────────────────────────────────────────

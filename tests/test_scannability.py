@@ -35,7 +35,7 @@ CODES = {
         "lpn": "L7F3K00486K",
         "barcode": "L7F3K00486K/123",
         "gtin": "8806095467443",
-        "page": "https://returns.warehouse.example/units/L7F3K00486K",
+        "page": "https://returns.example/units/L7F3K00486K",
     },
     "accented": {"lpn": "L7F3K00486K", "barcode": "L7F3K00486K/12", "gtin": "3700471002479", "page": ""},
     "right to left": {
@@ -79,12 +79,27 @@ def read_by_both(picture: Image.Image) -> tuple[list[str], list[str]]:
     return sorted(each.data.decode() for each in pyzbar.decode(picture)), sorted(zxing)
 
 
-HARM: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "as printed": lambda picture: picture,
-    "blurred": lambda picture: picture.filter(ImageFilter.GaussianBlur(0.7)),
-    "turned by 5°": lambda picture: picture.rotate(5, Image.Resampling.BICUBIC, expand=True, fillcolor=255),
-    "faded by 20 %": lambda picture: picture.point(lambda grey: 26 + round(grey * 0.8)),
+HARM: dict[str, Callable[[Image.Image, float], Image.Image]] = {
+    "blurred by 0.08 mm": lambda seen, mm: seen.filter(ImageFilter.GaussianBlur(0.08 * mm)),
+    "turned by 5°": lambda seen, mm: seen.rotate(5, Image.Resampling.BICUBIC, expand=True, fillcolor=255),
+    "faded by 20 %": lambda seen, mm: seen.point(lambda grey: 26 + round(grey * 0.8)),
 }
+
+
+def seen(picture: Image.Image, name: str, dpi: int) -> tuple[Image.Image, float]:
+    """What a camera has of the codes on a label, 12 pixels a millimetre or more, and how many those are."""
+    mm = dpi / 25.4
+    parts = LABELS[name].barcode
+    edges = (
+        min(part.at[0] for part in parts) - 2,
+        min(part.at[1] for part in parts) - 2,
+        max(part.at[0] + part.width for part in parts) + 2,
+        max(part.at[1] + part.height for part in parts) + 2,
+    )
+    left, top, right, foot = (round(edge * mm) for edge in edges)
+    cut = picture.crop((max(0, left), max(0, top), min(right, picture.width), min(foot, picture.height)))
+    more = 1 if mm > 10 else 2
+    return cut.resize((cut.width * more, cut.height * more), Image.Resampling.NEAREST), mm * more
 
 
 @pytest.mark.parametrize("content", TEXTS)
@@ -97,7 +112,10 @@ def test_both_readers_read_every_label_also_when_it_is_harmed(name, dpi, content
         "pdf": by_pdfium(render(LABELS[name], fields, dpi=dpi), dpi),
         "zpl": by_interpreter(render(LABELS[name], fields, format="zpl", dpi=dpi), dpi),
     }
-    read = {(format, harm): read_by_both(HARM[harm](drawn[format])) for format in drawn for harm in HARM}
+    read = {(format, "as printed"): read_by_both(picture) for format, picture in drawn.items()}
+    for format, picture in drawn.items():
+        for harm, done in HARM.items():
+            read[format, harm] = read_by_both(done(*seen(picture, name, dpi)))
     assert read == dict.fromkeys(read, (codes, codes))
 
 
@@ -129,7 +147,9 @@ def test_what_is_cut_ends_in_an_ellipsis(name, content):
     with pypdfium2.PdfDocument(render(LABELS[name], fields)) as document:
         text = re.sub(r"\s+", " ", document[0].get_textpage().get_text_bounded())
     for part in LABELS[name].text:
-        value = re.sub(r"\s+", " ", fields[part.field]).strip() if part.field else "."
+        if not part.field:
+            continue
+        value = re.sub(r"\s+", " ", fields[part.field]).strip()
         whole = value in text
         assert whole or any(value[:length].rstrip() + "…" in text for length in range(1, len(value))), part.field
 
