@@ -43,7 +43,7 @@ PADDING = 0.8
 STEP = 0.5
 """Points by which text shrinks until it fits."""
 
-USUAL: Mapping[SymbolKind, str] = {"code128": "L00000000000/99", "ean13": "4006381333931", "qr": "https://" + "x" * 50}
+USUAL: Mapping[SymbolKind, str] = {"code128": "L00000000000/99", "ean13": "4006381333931", "qr": "https://" + "x" * 33}
 """What a barcode may have to hold: a plate with the number of its print, an EAN, an address."""
 
 # ── Templates ────────────────────────────────────────────────────────────────────────────────────────────────────────

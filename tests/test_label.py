@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inspect_station.errors import ConfigError, StationError
-from inspect_station.label import Template, render, templates
+from inspect_station.label import Template, check, render, templates
 from inspect_station.resources import resource
+from inspect_station.stickers import FIELDS, TEST_FIELDS
 
 LABELS = templates(resource("labels"))
 GOLDEN = Path(__file__).parent / "data" / "labels"
@@ -462,6 +463,32 @@ def test_a_bad_template_names_the_file_the_key_and_the_reason(tmp_path, toml, pa
     with pytest.raises(ConfigError) as caught:
         templates(tmp_path)
     assert all(part in str(caught.value) for part in ["mine.toml", *parts])
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "key"),
+    [
+        pytest.param('field = "gtin"', 'field = "gtni"', "text.2.field = 'gtni'", id="no such field"),
+        pytest.param("width = 58\nheight = 21", "width = 40\nheight = 21", "barcode.1: ", id="below 80 per cent"),
+        pytest.param("height = 21", "height = 29", "barcode.1 overlap", id="overlap"),
+        pytest.param('kind = "ean13"', 'kind = "ean14"', "barcode.1.kind = 'ean14'", id="no such barcode"),
+    ],
+)
+def test_a_template_is_checked_for_what_only_printing_would_show(tmp_path, was, now, key):
+    shipped = resource("labels") / "relabel.toml"
+    known = {"title", "gtin"}
+    assert check(shipped, known) == LABELS["relabel"]
+    text = shipped.read_text(encoding="utf-8")
+    assert was in text
+    (tmp_path / "mine.toml").write_text(text.replace(was, now), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        check(tmp_path / "mine.toml", known)
+    assert "mine.toml" in str(caught.value) and key in str(caught.value)
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_a_shipped_template_names_no_field_that_a_unit_has_not(name):
+    check(resource("labels") / f"{name}.toml", TEST_FIELDS if name == "test" else FIELDS)
 
 
 def test_a_folder_without_templates_is_named(tmp_path):
