@@ -10,6 +10,7 @@ import re
 import threading
 import tomllib
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -472,9 +473,8 @@ def _cut(lines: list[str], most: int, width: float, type: _Type, size: float) ->
 def _ellipsis(line: str, width: float, type: _Type, size: float) -> str:
     if type.width(line, size) <= width:
         return line
-    while line and type.width(line + "…", size) > width:
-        line = line[:-1].rstrip()
-    return line + "…"
+    longest = bisect_right(range(1, len(line)), width, key=lambda end: type.width(line[:end] + "…", size))
+    return line[:longest].rstrip() + "…"
 
 
 # ── Letters ──────────────────────────────────────────────────────────────────────────────────────────────────────────
