@@ -47,6 +47,11 @@ class Raster:
         return cls(width, len(rows) * module, data)
 
 
+def joins_arabic() -> bool:
+    """Whether the machine has the font with the joined forms of Arabic letters."""
+    return _font(12, False) is not None
+
+
 def width(text: str, dots: int, bold: bool) -> int:
     """Dots across a line of letters of so many dots, whatever its direction."""
     font = _joining(text, dots, bold)
@@ -61,7 +66,6 @@ def width(text: str, dots: int, bold: bool) -> int:
 
 def draw(text: str, dots: int, bold: bool, *, height: int, baseline: int) -> Raster:
     """A line of letters of so many dots, in a raster as wide as the line; the baseline is counted from the top."""
-    import numpy as np
     from PIL import Image, ImageDraw
 
     seen = in_sight(text)
@@ -72,6 +76,7 @@ def draw(text: str, dots: int, bold: bool, *, height: int, baseline: int) -> Ras
         ImageDraw.Draw(picture).text((0, baseline), seen, font=font, fill=0, anchor="ls")
         return Raster.of(picture)
     import cv2
+    import numpy as np
 
     canvas = np.full((height, across), 255, np.uint8)
     cv2.putText(canvas, seen, (0, baseline), (0,), cv2.FontFace("sans"), int(dots * TALLER), WEIGHTS[bold])
@@ -106,7 +111,7 @@ def in_sight(text: str) -> str:
     levels = _levels(bare)
     if not any(levels):
         return bare
-    joined = _joined(bare) if _font(12, False) is not None else list(bare)
+    joined = _joined(bare) if joins_arabic() else list(bare)
     # A pair of letters that became one sign left an empty one behind.
     signs = [(sign, level) for sign, level in zip(joined, levels, strict=True) if sign]
     for floor in range(max(levels), 0, -1):

@@ -659,11 +659,13 @@ class Station(Reception):
         return msg("test label sent: the frame must be whole and the barcode must scan")
 
     def draw_label(self, lpn: str, kind: str, format: Format) -> bytes:
-        """The unit's label as a file. Raises NotFound, NotAllowed."""
+        """The unit's label as a file, in the dots of the printer that takes its kind. Raises NotFound, NotAllowed."""
         from inspect_station.label import render
 
         spec = self.label(lpn, kind)
-        return render(self._templates[spec.kind], spec.fields, locale=self.config.station.locale, format=format)
+        takes = (each.dpi for each in self.config.printers if not each.labels or spec.kind in each.labels)
+        template, locale = self._templates[spec.kind], self.config.station.locale
+        return render(template, spec.fields, locale=locale, format=format, dpi=next(takes, 203))
 
     def enrol(self, code: str) -> Message:
         """Enrol at the configured hub by a one-time code. Raises UpstreamError."""

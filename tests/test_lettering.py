@@ -64,6 +64,7 @@ def test_arabic_joins_as_another_program_joins_it(text):
 
 def test_without_the_font_arabic_letters_stand_apart_in_their_order(monkeypatch):
     monkeypatch.setattr(lettering, "_font", lambda dots, bold: None)
+    assert not lettering.joins_arabic()
     assert in_sight("هاتف 128") == "128 فتاه"
     assert any(draw("هاتف 128", 40, False, height=48, baseline=38).data)
 

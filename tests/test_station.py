@@ -1063,6 +1063,15 @@ def test_a_clearance_label_leads_to_the_units_page_where_there_is_one(station, p
     assert codes_on(station.draw_label(unit.lpn, "", "png")) == sorted(expected)
 
 
+def test_a_label_in_a_file_has_the_dots_of_the_printer_that_would_print_it(station):
+    (printer,) = station.config.printers
+    fine = printer.model_copy(update={"name": "fine", "labels": ("relabel",), "dpi": 300})
+    station.config = station.config.model_copy(update={"printers": (fine, printer)})
+    unit = opened_lamp(station)
+    sizes = [Image.open(BytesIO(station.draw_label(unit.lpn, kind, "png"))).size for kind in ("relabel", "")]
+    assert sizes == [(733, 473), (496, 320)]
+
+
 def test_a_units_fields_are_those_that_templates_may_name(station):
     assert set(station.label(opened_lamp(station).lpn).fields) == stickers.FIELDS
 
