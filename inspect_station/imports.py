@@ -108,15 +108,16 @@ def rmas(data: bytes, rules: PolicyRules, zone: str = "UTC") -> Taken[Rma]:
             if known is None:
                 heads[key] = head.but(lines=(one.but(no=1),))
                 continue
-            _same_head(known, head)
+            known = _same_head(known, head)
             heads[key] = known.but(lines=(*known.lines, one.but(no=len(known.lines) + 1)))
         except _Wrong as wrong:
             bad.append(BadRow(line, wrong.reason))
     return Taken(tuple(heads.values()), tuple(bad), tuple(sheet.notices), len(sheet.rows))
 
 
-def _same_head(known: Rma, head: Rma) -> None:
-    for name in ("order", "channel", "site", "tracking", "fulfilment"):
+def _same_head(known: Rma, head: Rma) -> Rma:
+    """The RMA with what only a later row says of it; rows that contradict each other are refused."""
+    for name in HEAD:
         before, now = getattr(known, name), getattr(head, name)
         if before and now and before != now:
             raise _Wrong(
@@ -128,6 +129,11 @@ def _same_head(known: Rma, head: Rma) -> None:
                     before=before,
                 )
             )
+    return known.but(**{name: getattr(head, name) for name in HEAD if not getattr(known, name)})
+
+
+HEAD = ("order", "channel", "customer", "country", "site", "tracking", "fulfilment")
+"""What is said of an RMA as a whole."""
 
 
 def _sheet(data: bytes, *, required: Sequence[str], known: Sequence[str]) -> _Sheet:
@@ -340,7 +346,8 @@ def _money(row: Mapping[str, str], name: str, currency: str, comma: bool) -> Mon
         value = value.replace(",", ".")
     digits = minor_digits(currency)
     try:
-        minor = Decimal(value).scaleb(digits)
+        # No amount has more digits, and an exponent is a spreadsheet's.
+        minor = Decimal(value if re.fullmatch(r"[+-]?\d{1,12}([.]\d{0,9})?", value) else "none").scaleb(digits)
     except InvalidOperation:
         raise _Wrong(msg("{column} {value}: an amount like 199.90", column=name, value=row[name])) from None
     if not minor.is_finite() or minor != minor.to_integral_value() or minor < 0:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from inspect_station.config import merge
 from inspect_station.core.cases import Case, Trial, run, uncovered
-from inspect_station.core.playbook import Playbook, under, version
+from inspect_station.core.playbook import Playbook, SellerSettings, under, version
 from inspect_station.core.records import Seller
 from inspect_station.core.rows import Rule
 from inspect_station.core.rules import Rules
@@ -96,13 +97,15 @@ def _opened(file: TomlFile, rules: Rules) -> Opened:
         raise BrokenPlaybook([Problem(file.path, 0, "", "", msg("{what}", what=str(contradiction)))]) from None
 
 
-def _problems(file: TomlFile, invalid: ValidationError, *, known: bool = True) -> list[Problem]:
+def _problems(
+    file: TomlFile, invalid: ValidationError, form: type[Rule] = Playbook, *, known: bool = True
+) -> list[Problem]:
     """What validation says, each with its line; what only shows against the site's rules is about the whole file."""
     found = []
     for error in invalid.errors(include_url=False):
         place = place_of(file.data, error["loc"]) if known else ()
         line = file.lines.get(reach(file.data, place), 0)
-        message = message_of(error, keys_at(Playbook, error["loc"]))
+        message = message_of(error, keys_at(form, error["loc"]))
         found.append(Problem(file.path, line, ".".join(map(str, place)), shown(place, at(file.data, place)), message))
     return sorted(found, key=lambda problem: problem.line)
 
@@ -116,11 +119,14 @@ def failures(book: Opened, outcomes: Iterable[Trial]) -> tuple[Problem, ...]:
     """The cases that come out differently than expected, with their lines."""
     if not book.playbook.cases:
         return (Problem(book.file.path, 0, "cases", "", msg("is missing: nothing proves these rules")),)
-    lines = {case.name: book.file.lines.get(("cases", case.name), 0) for case in book.playbook.cases}
+    return _failed(book.file, outcomes)
+
+
+def _failed(file: TomlFile, trials: Iterable[Trial]) -> tuple[Problem, ...]:
     idle = msg("expects nothing: it would prove nothing")
     return tuple(
-        Problem(book.file.path, lines.get(each.case.name, 0), each.case.name, "", difference)
-        for each in outcomes
+        Problem(file.path, file.lines.get(("cases", each.case.name), 0), each.case.name, "", difference)
+        for each in trials
         for difference in (*each.differences, *(() if each.case.expect.model_fields_set else (idle,)))
     )
 
@@ -142,12 +148,8 @@ class CaseTable:
 
     @property
     def failures(self) -> tuple[Problem, ...]:
-        """The cases that come out differently than expected, with their lines."""
-        return tuple(
-            Problem(self.file.path, self.file.lines.get(("cases", each.case.name), 0), each.case.name, "", difference)
-            for each in self.trials
-            for difference in each.differences
-        )
+        """The cases that come out differently than expected, or expect nothing, with their lines."""
+        return _failed(self.file, self.trials)
 
     @property
     def untried(self) -> tuple[Message, ...]:
@@ -163,16 +165,21 @@ def case_table(path: Path, rules: Rules) -> CaseTable:
         file = read(path)
     except BrokenConfig as broken:
         raise BrokenPlaybook(broken.problems) from None
-    document, rows = rules.model_dump(mode="json"), file.data.get("cases", [])
     try:
-        seller = Seller.model_validate(file.data.get("seller", {"code": "seller", "name": "Seller"}))
-        more = file.data.get("books", {})
-        books = {"": rules} | {name: Rules.model_validate(merge(document, book)) for name, book in more.items()}
-        bare = [{key: value for key, value in row.items() if key != "book"} for row in rows]
-        cases = Cases.model_validate({"cases": bare}).cases
+        table = Cases.model_validate(file.data)
     except ValidationError as invalid:
-        raise BrokenPlaybook(_problems(file, invalid)) from None
-    told = [(case, str(row.get("book", ""))) for case, row in zip(cases, rows, strict=True)]
+        raise BrokenPlaybook(_problems(file, invalid, Cases)) from None
+    document = rules.model_dump(mode="json")
+    books = {"": rules}
+    for name, more in table.books.items():
+        try:
+            books[name] = Rules.model_validate(merge(document, more))
+        except ValidationError as invalid:
+            line = file.lines.get(("books", name), 0)
+            said = [message_of(error) for error in invalid.errors(include_url=False)]
+            raise BrokenPlaybook(Problem(file.path, line, f"books.{name}", "", each) for each in said) from None
+    seller = table.seller.plain() if table.seller else Seller(code="seller", name="Seller")
+    told = [(case, case.book) for case in table.cases]
     missing = [
         Problem(file.path, file.lines.get(("cases", case.name), 0), case.name, book, msg("there is no such book"))
         for case, book in told
@@ -183,10 +190,18 @@ def case_table(path: Path, rules: Rules) -> CaseTable:
     return CaseTable(file, tuple(run(case, books[book], seller) for case, book in told), books)
 
 
-class Cases(Rule):
-    """The rows of a table of cases."""
+class BookCase(Case):
+    """A case that may assume further rows."""
 
-    cases: tuple[Case, ...]
+    book: str = ""
+
+
+class Cases(Rule):
+    """A table of cases."""
+
+    seller: SellerSettings | None = None
+    books: dict[str, dict[str, Any]] = Field(default={})
+    cases: tuple[BookCase, ...] = Field(min_length=1)
 
 
 def files(folder: Path) -> tuple[Path, ...]:

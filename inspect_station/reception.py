@@ -14,7 +14,7 @@ from inspect_station.core import barcode
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan, ScanKind
 from inspect_station.core.bench import Bench, awaited_scan, doubted, judge, shows_defect
-from inspect_station.core.policy import eligibility
+from inspect_station.core.policy import believed, eligibility
 from inspect_station.core.records import (
     Disposition,
     Finding,
@@ -687,7 +687,8 @@ class Reception(Dock, ABC):
             self.rulebook.rules(rma.seller).policy,
             seller=self.seller(reader, rma.seller),
             rma=rma,
-            line=line,
+            # What is only asked about, as if received on some day, keeps its recorded postmark (design.md §7).
+            line=believed(line, received) if parcel and parcel.id else line,
             product=product,
             received_on=received,
             findings=findings,

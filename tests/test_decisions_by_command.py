@@ -148,3 +148,9 @@ def test_an_instant_counts_as_its_day_at_the_site(show: Callable[..., dict[str, 
 
 def test_most_of_the_table_can_come_out_of_a_list() -> None:
     assert len(PAPER) >= 150
+
+
+def test_asked_about_as_if_received_on_a_day_a_recorded_postmark_stays(show: Callable[..., dict[str, Any]]) -> None:
+    """`--on` is a question; a parcel that is in hand is another matter: nothing is posted after it has arrived."""
+    posted = next(rma for rma, case in PAPER.items() if case.name == "day 31 of 30, a day too late")
+    assert show(posted, "2026-10-20")["verdict"]["outcome"] == "ineligible"

@@ -109,6 +109,21 @@ def test_a_lowest_price_above_the_price_is_a_bad_row(lowest, taken_in):
     assert (len(taken.records), len(taken.bad)) == (taken_in, 1 - taken_in)
 
 
+@pytest.mark.parametrize("price", ["1e999999", "1e30", "9999999999999", "0x10"])
+def test_an_impossible_amount_spoils_only_its_row(price):
+    taken = imports.products(f"gtin,seller,title,price\n8806095467443,s,A,{price}\n8806095467443,s,B,1\n".encode())
+    assert (len(taken.records), [bad.line for bad in taken.bad]) == (1, [2])
+
+
+def test_a_later_row_completes_the_head_of_its_rma_and_none_contradicts_it():
+    head = "rma,seller,gtin,channel,country,customer\n"
+    one, other = "R-1,s,8806095467443,,,\n", "R-1,s,4006381333931,amazon,FR,buyer\n"
+    (rma,) = imports.rmas((head + one + other).encode(), RULES).records
+    assert (rma.channel, rma.country, bool(rma.customer), len(rma.lines)) == ("amazon", "FR", True, 2)
+    wrong = imports.rmas((head + other + other.replace("FR", "DE")).encode(), RULES)
+    assert [bad.line for bad in wrong.bad] == [3]
+
+
 def test_accessories_and_consumables_are_told_apart():
     product = one_product("gtin,seller,title,accessories\n8806095467443,s,Phone,Charger;Tips*\n")
     assert [(each.name, each.essential) for each in product.accessories] == [("Charger", True), ("Tips", False)]

@@ -179,6 +179,23 @@ def test_a_sites_own_table_of_cases_is_tried(folder):
     assert "no such book" in run(folder, "config", "check", "--cases", str(table))[1]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("", "cases: is missing", id="an empty file"),
+        pytest.param("[[case]]\nname = 'x'\n", "unknown key", id="a misspelt table"),
+        pytest.param("cases = [1]\n", "must be a table", id="a number for a case"),
+        pytest.param("[cases]\nname = 'x'\n", "must be a list", id="one table for many"),
+        pytest.param("[seller]\ncode = 's'\nname = 'S'\nnot_met = 'tel'\n", "must be one of", id="a wish nobody knows"),
+    ],
+)
+def test_a_table_that_proves_nothing_is_refused_with_its_reason(folder, text, said):
+    (folder / "cases.toml").write_text(text)
+    code, output = run(folder, "config", "check", "--cases", str(folder / "cases.toml"))
+    assert code != 0
+    assert said in output
+
+
 def test_coverage_names_a_row_that_no_case_tries(folder):
     file = folder / "playbooks" / "lumo.toml"
     file.write_text(TEXT + '\n[[routes]]\nid = "used"\ngrade = "used"\nto = "recycle"\nsource = "ours"\n')

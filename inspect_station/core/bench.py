@@ -87,7 +87,7 @@ def judge(bench: Bench, inspection: Inspection) -> Verdict:
         bench.rules.policy,
         seller=bench.seller,
         rma=bench.rma,
-        line=inspection.line,
+        line=policy.believed(inspection.line, bench.received_on),
         product=inspection.product,
         received_on=bench.received_on,
         findings=findings,
@@ -217,8 +217,20 @@ def undone_page(bench: Bench, inspection: Inspection) -> str:
     """
     if inspection.kind is not Kind.UNIT or inspection.held or quarantined(bench, inspection):
         return ""
-    pages = (page for page in path(bench, inspection) if page in CHECK_PAGES)
-    return next((page for page in pages if open_rows(bench, inspection.but(page=page))), "")
+    return next((page for page in path(bench, inspection) if _undone(bench, inspection, page)), "")
+
+
+def _undone(bench: Bench, inspection: Inspection, page: str) -> bool:
+    if page.startswith("question."):
+        answer = inspection.answer(page)
+        later = {f"question.{each.id}" for each in later_questions(bench, inspection)}
+        return page in later and (answer is None or not answer.value)
+    if page not in CHECK_PAGES:
+        return False
+    rows = page_rows(bench, inspection, page)
+    ended = any(mark(inspection, page, row) is Mark.FAIL and (row.ends or row.gate) for _, row in rows)
+    left = (a for id, _ in rows if (a := inspection.answer(id)) is not None and a.mark is Mark.SKIPPED and not a.value)
+    return bool(open_rows(bench, inspection.but(page=page))) or (not ended and any(left))
 
 
 def later_questions(bench: Bench, inspection: Inspection) -> Iterator[Question]:

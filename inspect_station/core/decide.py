@@ -25,7 +25,7 @@ from inspect_station.core.records import (
     Seller,
     Words,
 )
-from inspect_station.core.refund import Refund, advise, missing_shares
+from inspect_station.core.refund import ABOUT_THE_RETURN, Refund, advise, missing_shares
 from inspect_station.core.rows import winner
 from inspect_station.core.rules import CLOSED_TO_OTHERS, Discount, FindingRule, Route, Rules
 from inspect_station.message import Message, msg
@@ -62,7 +62,8 @@ def discounted(list_price: Money, per_cent: int, minimum: Money | None, round_to
     """The price after the discount, a multiple of ``round_to`` minor units rounded half up, and never below the minimum
     of the product (domain.md §3.5)."""
     minor = (list_price.minor * (100 - per_cent) + 50 * round_to) // (100 * round_to) * round_to
-    minor = min(minor, list_price.minor)
+    # Coarse rounding neither raises a price above the list's nor gives the article away.
+    minor = min(max(minor, min(round_to, list_price.minor) if per_cent < 100 else 0), list_price.minor)
     if minimum is not None and minimum.currency == list_price.currency:
         minor = max(minor, minimum.minor)
     return Money(minor=minor, currency=list_price.currency)
@@ -110,8 +111,18 @@ def decide(rules: Rules, seller: Seller, inspection: Inspection) -> Decision:
     plain = _route(unit, decision)
     decision = _rerouted(unit, plain)
     # Where the box is put says nothing about the money: what the seller is asked stays asked.
-    refund = advise(rules, inspection, _as_it_came(unit), to=decision.disposition, case=plain.case)
+    asked = _asked_somewhere(unit, plain)
+    case = asked if asked in ABOUT_THE_RETURN else plain.case or asked
+    refund = advise(rules, inspection, _as_it_came(unit), to=decision.disposition, case=case)
     return replace(decision, refund=refund)
+
+
+def _asked_somewhere(unit: _Unit, plain: Decision) -> str:
+    """What the seller is asked about the unit as it came, whatever else holds it: an owed photo, a hand, the wash."""
+    if unit.inspection.kind is not Kind.UNIT or not unit.inspection.verdict.ours or plain.grade is None:
+        return ""
+    row = _row(replace(unit, known=_as_it_came(unit)))
+    return row.case if row else ""
 
 
 def _as_it_came(unit: _Unit) -> Mapping[str, str | frozenset[str]]:
@@ -199,7 +210,7 @@ def _wishes(
             as_grade=None if packaging == "restock" else Grade.OPENED,
         )
         rows.append(damaged)
-    if defective == "recycle":
+    if defective == "recycle" and weee:
         recycled = Route(
             id="recycle",
             source="003",
@@ -251,8 +262,10 @@ def _not_ours(unit: _Unit, decision: Decision) -> Decision:
     back = row is not None and row.to is Disposition.RETURN_TO_CUSTOMER
     if back and _owes_photo(unit.inspection):
         return _because(decision, Disposition.HOLD, "route.photo_owed", PHOTO_OWED)
-    # What never reached the customer cannot go back there.
-    if row is not None and back and unit.known["reason_group"] != ReasonGroup.UNDELIVERED:
+    # What never reached the customer cannot go back there, and what is not what was sold must not.
+    stays = unit.known["reason_group"] == ReasonGroup.UNDELIVERED
+    stays = stays or any(unit.rules.gate(code).case for code in decision.gates)
+    if row is not None and back and not stays:
         message = msg("the conditions are not met: back to the customer")
         return replace(_because(decision, row.to, f"route.{row.id}", message, row.case), route=row.id)
     message = msg("still the customer's: the seller is asked before anything else is done")
@@ -281,7 +294,7 @@ def _ours(unit: _Unit, decision: Decision) -> Decision:
             grade=f"grade.{decision.grade}",
             ground=row.ground,
         )
-        return replace(_because(decision, Disposition.HOLD, f"route.{row.id}", message), route=row.id)
+        return replace(_because(decision, Disposition.HOLD, f"route.{row.id}", message, row.case), route=row.id)
     left = unproven(unit.rules, unit.inspection)
     if row.to in RESALE and left:
         # A defective one is held by no gate, but sold or given away only where none would be closed.
@@ -326,9 +339,14 @@ def possible_dispositions(rules: Rules, seller: Seller, inspection: Inspection) 
     if inspection.kind is Kind.DANGER or plain.disposition in (Disposition.QUARANTINE, Disposition.FORWARD):
         return ()
     possible = set(CLOSED_TO_OTHERS) - {Disposition.QUARANTINE, Disposition.FORWARD}
+    stated = rules.policy.stated(inspection.line.reason).group if inspection.line else None
+    suspect = any(rules.gate(code).case for code in plain.gates)
+    if _owes_photo(inspection) or stated is ReasonGroup.UNDELIVERED:
+        # The evidence of a dispute first; and what never reached the customer cannot go back there.
+        possible.discard(Disposition.RETURN_TO_CUSTOMER)
     if inspection.kind is Kind.UNIT and inspection.verdict.ours and plain.grade is not None:
         possible |= {Disposition.RETURN_TO_SELLER, Disposition.REFURBISH}
-        if erased(rules, inspection):
+        if erased(rules, inspection) and not suspect and not _owes_photo(inspection):
             possible |= LEAVES_AS_WASTE - RESALE
         looked_at = not inspection.held and not _owes_photo(inspection)
         if looked_at and not plain.gates and not unproven(rules, inspection):
@@ -358,7 +376,8 @@ def _rerouted(unit: _Unit, plain: Decision) -> Decision:
             continue
         if order.disposition in RESALE:
             decision = _priced(unit, decision, None)
-        case = plain.case if order.disposition is Disposition.HOLD else ""
+        # Where the seller is asked about the return itself, another place does not answer it.
+        case = plain.case if order.disposition is Disposition.HOLD or plain.case in ABOUT_THE_RETURN else ""
         message = msg("ordered by a supervisor: {reason}", reason=order.reason)
         decision = replace(_because(decision, order.disposition, "route.ordered", message, case), route="")
         if order.disposition is Disposition.RETURN_TO_SELLER and not erased(unit.rules, unit.inspection):

@@ -295,7 +295,12 @@ def step(bench: Bench, inspection: Inspection, given: Input, *, by: str, at: dat
 
 def _told(inspection: Inspection) -> tuple[object, ...]:
     """What the text that says why tells of; an edited one holds as long as that."""
-    return inspection.findings, inspection.chosen, inspection.overrides
+    tried = tuple(
+        (answer.id, answer.mark, answer.value)
+        for answer in inspection.answers
+        if answer.id.startswith(("test.", "wipe."))
+    )
+    return inspection.findings, inspection.chosen, inspection.overrides, tried
 
 
 def _applied(act: _Act, given: Input) -> Step:
@@ -438,6 +443,9 @@ def _option(act: _Act, n: int) -> Step:
     if question.id == "hazard" and option.finding:
         return _became(_Act(act.bench, act.found(answered, option.finding), act.by, act.at), Kind.DANGER)
     as_new = question.when == "apparel" and n == 1 and act.bench.seller.apparel_as_new
+    if as_new:
+        # The seller's rule stands over the floor that the answer has elsewhere.
+        answered = act.answered(answered, inspection.page, Mark.PASS)
     if option.grade is Grade.NEW or as_new:
         return _grade_pressed(_Act(act.bench, answered, act.by, act.at), 1)
     if option.finding:
@@ -702,7 +710,7 @@ def _overridden(act: _Act, grade: Grade, reason: str, role: Role) -> Step:
         return Step(inspection, msg("another grade needs a reason"))
     if computed is None:
         return Step(inspection, msg("nothing is suggested yet: press the grade itself"))
-    if grade is Grade.NEW and inspection.chosen is not Grade.NEW:
+    if grade is Grade.NEW and opened(act.bench.rules, inspection):
         return Step(inspection, msg("it was opened before: not new any more"))
     if grade.rank < computed.rank and role is not Role.SUPERVISOR:
         return Step(
@@ -770,7 +778,8 @@ def _finish(act: _Act) -> Step:
     inspection = act.before
     undone = undone_page(act.bench, inspection)
     if undone:
-        return Step(_go(inspection, undone, act.at), not_done_yet(undone))
+        again = inspection.but(answers=_asked_again(inspection.answers, undone))
+        return Step(_go(again, undone, act.at), not_done_yet(undone))
     wants = still_wanted(act.bench, inspection)
     if wants:
         return Step(inspection, wants[0])
@@ -875,7 +884,7 @@ def rerouted(
 ) -> Inspection:
     """The next revision of a finished unit, with a supervisor's order; `decide` honours it where nothing forbids it.
 
-    ``over`` is what is decided without the order: it stands as long as that does.
+    ``over`` is where it goes before the order, by earlier ones, too: the order stands as long as that does.
     """
     order = Rerouting(disposition=disposition, over=over, reason=reason, by=by, at=at)
     return unit.but(revision=unit.revision + 1, rerouted=(*unit.rerouted, order))

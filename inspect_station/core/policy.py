@@ -114,6 +114,8 @@ class Exclusion(Match):
     def _only_what_may_be_refused_is_accepted(self) -> Self:
         if self.seller and self.after_days is not None:
             raise ValueError(f"exclusion {self.id}: a seller's rule may only lengthen, so it has no after_days")
+        if self.seller and self.fields <= {"seller"} and not self.needs:
+            raise ValueError(f"exclusion {self.id}: a seller's row names the goods it is about")
         if self.effect == "hard" and self.accepted_by:
             raise ValueError(f"exclusion {self.id}: a seller cannot accept what is not returnable")
         return self
@@ -250,7 +252,8 @@ def _allows(own: Exclusion, site: Exclusion) -> bool:
     """Whether a seller may refuse by ``own`` what the site's row lets it refuse: the same goods, or fewer of them."""
     fewer = all(getattr(own, field) and set(getattr(own, field)) <= set(getattr(site, field)) for field in site.fields)
     needs = not site.needs or (bool(own.needs) and set(own.needs) <= set(site.needs))
-    return not site.seller and fewer and needs and (own.unless_defect or not site.unless_defect)
+    always = not site.seller and site.after_days is None
+    return always and fewer and needs and (own.unless_defect or not site.unless_defect)
 
 
 def _no_stricter(own: Policy, row: Policy) -> bool:
@@ -329,6 +332,16 @@ def sent_on(line: Line, received_on: date) -> tuple[str, date]:
     if line.requested_on and line.requested_on <= received_on:
         return "requested", line.requested_on
     return "received", received_on
+
+
+def believed(line: Line, received_on: date) -> Line:
+    """The line without what cannot be: nothing is posted, and no defect is told, after the parcel has arrived."""
+    late = {
+        name: None
+        for name in ("postmarked_on", "defect_reported_on")
+        if (on := getattr(line, name)) is not None and on > received_on
+    }
+    return line.but(**late) if late else line
 
 
 def held_days(line: Line, received_on: date) -> int | None:

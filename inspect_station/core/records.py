@@ -171,7 +171,7 @@ class Seller(Record):
     destroy_ground: str = ""
     """Why defective goods are destroyed; without a ground none are (seed 003, ours)."""
     returns_norm: dict[int, int] = {}
-    """Days → most units that one customer sends back within them before a supervisor looks (seed 001)."""
+    """Days → most RMAs of one customer that come back within them before a supervisor looks (seed 001)."""
 
 
 class Accessory(Record):

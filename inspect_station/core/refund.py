@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from inspect_station.core.policy import held_days
-from inspect_station.core.records import Disposition, Inspection, Kind, Money, Outcome, Reason
+from inspect_station.core.records import Disposition, Inspection, Kind, Money, Outcome, Reason, ReasonGroup
 from inspect_station.core.rows import winner
 from inspect_station.core.rules import RefundRule, Rules
 from inspect_station.message import msg
@@ -50,26 +50,39 @@ def advise(
     refused = inspection.verdict.outcome is Outcome.INELIGIBLE and to is Disposition.RETURN_TO_CUSTOMER
     if inspection.kind is Kind.UNIT and not inspection.verdict.ours and refused:
         return Refund("refuse", percent=0, reasons=(_because("conditions_not_met"),))
-    if inspection.kind is not Kind.UNIT or not inspection.verdict.ours:
+    ours = inspection.kind is Kind.UNIT and inspection.verdict.ours
+    # Nobody keeps both the article and the money, and nobody pays for what nobody has looked at.
+    if not ours or to is Disposition.RETURN_TO_CUSTOMER or not traits["grade"]:
         return Refund(reasons=(_because("asked"),))
-    if to is Disposition.RETURN_TO_CUSTOMER:
-        return Refund(reasons=(_because("asked"),))  # nobody keeps both
     row = _row(rules, inspection, traits)
     set_by_seller = row.percent < 100
     if case in ABOUT_THE_RETURN and not (case == "heavy_damage" and set_by_seller):
         return Refund(reasons=(_because("asked"),))
     lost = missing_shares(inspection)
-    unclear = inspection.verdict.possible_defect or "reason" in inspection.verdict.ask
-    if unclear and (lost or set_by_seller):
-        return Refund(reasons=(_because("asked_defect"),))
+    less = bool(lost) or set_by_seller or not (row.shipping or inspection.fulfilment == "fba")
+    if less and _not_the_customers_doing(inspection, traits):
+        return Refund(reasons=(_because("asked_less"),))
     if _unvalued(inspection):
         return Refund(reasons=(_because("asked_part"),))
-    percent = row.percent * (100 - min(sum(lost.values()), 100)) // 100
-    if not percent and row.percent:
+    came_back = 100 - min(sum(lost.values()), 100)
+    if not came_back:
         return Refund(reasons=(_because("asked"),))  # nothing is refused that no seller has refused
-    advice = "full" if percent == 100 else "partial" if percent else "refuse"
+    percent = half_up(row.percent, came_back)
+    advice = "full" if not _keeps_some(row, lost) else "partial" if row.percent else "refuse"
     reasons = tuple(_reasons(row, inspection, lost))
-    return Refund(advice, _amount(inspection, row, percent), row.means if percent else "", percent, reasons)
+    return Refund(advice, _amount(inspection, row, came_back), row.means if row.percent else "", percent, reasons)
+
+
+def _keeps_some(row: RefundRule, lost: Mapping[str, int]) -> bool:
+    """Whether a part of what was paid for the goods is kept."""
+    return row.percent < 100 or bool(lost)
+
+
+def _not_the_customers_doing(inspection: Inspection, traits: Mapping[str, str | frozenset[str]]) -> bool:
+    """Whether less than all must be asked for: it may be a defect, never arrived, or was at our bench since it came."""
+    unclear = inspection.verdict.possible_defect or "reason" in inspection.verdict.ask
+    never_had = traits["reason_group"] == ReasonGroup.UNDELIVERED
+    return unclear or never_had or bool(inspection.earlier_grades)
 
 
 def missing_shares(inspection: Inspection) -> Mapping[str, int]:
@@ -89,20 +102,25 @@ def _unvalued(inspection: Inspection) -> bool:
 def _row(rules: Rules, inspection: Inspection, traits: Mapping[str, str | frozenset[str]]) -> RefundRule:
     held = held_days(inspection.line, inspection.received_on) if inspection.line and inspection.received_on else None
     rows = [row for row in rules.refunds if not row.held_over or (held is not None and held > row.held_over)]
-    # Of rows that differ in nothing else the longer time counts: the first of equals wins.
-    row = winner(sorted(rows, key=lambda row: -row.held_over), traits)
+    # The first of equals wins: the longer time, and of two findings that were both made the higher percentage.
+    row = winner(sorted(rows, key=lambda row: (-row.held_over, -row.percent)), traits)
     assert row is not None, "Rules has a refund row without any condition"
     return row
 
 
-def _amount(inspection: Inspection, row: RefundRule, percent: int) -> Money | None:
+def _amount(inspection: Inspection, row: RefundRule, came_back: int) -> Money | None:
     """The unit's part of what was paid for the line, rounded down, so that all units together never exceed it."""
     line = inspection.line
     if line is None or line.paid is None:
         return None
-    minor = half_up(line.paid.minor // line.quantity, percent)
+    minor = (line.paid.minor // line.quantity * came_back * row.percent + 5_000) // 10_000
     shipped = line.shipping_paid
-    if shipped is not None and _pays_shipping(row, inspection) and percent and shipped.currency == line.paid.currency:
+    if (
+        shipped is not None
+        and _pays_shipping(row, inspection)
+        and row.percent
+        and shipped.currency == line.paid.currency
+    ):
         minor += shipped.minor // line.quantity
     return Money(minor=minor, currency=line.paid.currency)
 
@@ -134,7 +152,7 @@ _BECAUSE = {
     "conditions_not_met": msg("the conditions are not met"),
     "asked": msg("the seller is asked before anything is paid back"),
     "asked_part": msg("a part of the kit is missing, and its share of the value is not known: the seller is asked"),
-    "asked_defect": msg("less than all for a possible defect: the seller is asked"),
+    "asked_less": msg("less than all, though it may not be the customer's doing: the seller is asked"),
 }
 
 

@@ -286,6 +286,10 @@ class Route(Match):
             raise ValueError(f"route {self.id}: destroying needs a ground")
         if others and self.to is Disposition.HOLD and not self.case:
             raise ValueError(f"route {self.id}: what is held and not ours needs a case: the seller is asked")
+        if Outcome.ELIGIBLE in self.outcome and self.to is Disposition.RETURN_TO_CUSTOMER:
+            raise ValueError(f"route {self.id}: what is accepted does not go back to the customer")
+        if self.to is Disposition.RETURN_TO_CUSTOMER and self.case:
+            raise ValueError(f"route {self.id}: it is sent back or asked about, not both")
         if Outcome.CONSULT in others and self.to is not Disposition.HOLD:
             raise ValueError(f"route {self.id}: where a person decides it is held: to = 'hold'")
         self._sells_what_may_be_sold()
@@ -346,6 +350,11 @@ class RefundRule(Match):
     def _only_a_seller_pays_less(self) -> Self:
         if self.percent < 100 and not self.seller:
             raise ValueError(f"refund {self.id}: only a seller may set less than 100 per cent")
+        worse = (self.grade and Grade.NEW not in self.grade) or self.finding or self.held_over
+        if self.percent < 100 and not worse:
+            raise ValueError(f"refund {self.id}: less than all needs a grade below new, a finding, or held_over")
+        if not self.shipping and not self.seller and self.fulfilment != ("fba",):
+            raise ValueError(f"refund {self.id}: without shipping only under FBA, or as a seller has set it")
         return self
 
     @property
@@ -485,11 +494,15 @@ class Rules(Rule):
         for what in ("percent", "round_to"):
             for one_, other_ in ties([row for row in self.discounts if getattr(row, what) is not None]):
                 yield f"discounts: '{one_.id}' and '{other_.id}' match one unit equally well; add a row for both"
-        for refund, rival in ties(self.refunds):
-            alike = all(getattr(refund, field) == getattr(rival, field) for field in refund.matched)
-            if not alike or refund.held_over == rival.held_over:
-                yield f"refunds: '{refund.id}' and '{rival.id}' match one return equally well; add a row for both"
-        if not any(not row.fields for row in self.refunds):
+        told = set()
+        for days in sorted({0, *(row.held_over for row in self.refunds)}):
+            for refund, rival in ties([row for row in self.refunds if row.held_over <= days]):
+                alike = all(getattr(refund, field) == getattr(rival, field) for field in refund.matched)
+                if alike and refund.held_over != rival.held_over:
+                    continue  # of two times the longer counts
+                told.add(f"refunds: '{refund.id}' and '{rival.id}' match one return equally well; add a row for both")
+        yield from sorted(told)
+        if all(row.conditions for row in self.refunds):
             yield "refunds: one row without any condition must take the returns that no other matches"
 
     def finding(self, code: str) -> FindingRule:

@@ -21,7 +21,7 @@ SHOWN: Mapping[Fact, Message] = {
 
 
 def norm(rules: Rules, seller: Seller) -> Mapping[int, int]:
-    """Days → most units of one customer within them: the seller's own norm as a whole, else the site's."""
+    """Days → most returns of one customer within them: the seller's own norm as a whole, else the site's."""
     return seller.returns_norm or rules.signals.returns_norm
 
 

@@ -127,7 +127,7 @@ PAGES = {
 
 def not_done_yet(page: str) -> Message:
     """What Enter on the finish page says, and where it leads, while a check page is still open."""
-    return msg("not done yet: {page:word}", page=PAGES[page].text)
+    return msg("not done yet: {page:word}", page=PAGES[page.partition(".")[0]].text)
 
 
 def view(bench: Bench, inspection: Inspection) -> View:

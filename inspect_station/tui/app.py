@@ -54,6 +54,8 @@ BEAT = 5.0
 """Seconds between two looks at the desk's numbers."""
 WIDE, PAGE = 120, 78
 """Cells from which photos and answers stand beside the page, and the page's own width then."""
+PARTS = ("training", "page", "over", "shot", "large", "photo", "side", "history", "lamps", "banner", "keys")
+"""Ids of what is painted; at the start and at the end of the program some may be missing."""
 SIDE = 38
 """Cells of the column beside it."""
 SHOT_ROWS = 8
@@ -243,8 +245,8 @@ class StationApp(App[int]):
             self._paint()
 
     def _paint(self) -> None:
-        if self._server is None or not self.query("#page"):
-            return  # not on the screen yet, or not any more: the program ends
+        if self._server is None or not all(self.query(f"#{id}") for id in PARTS):
+            return  # not all on the screen yet, or not any more: the program ends
         self._stale = False
         voice, rules, scene = self.station.voice(), self.station.rules, self.scene
         beside = self.size.width >= WIDE and scene.unit is not None

@@ -100,6 +100,16 @@ MISTAKES |= {
         {"exclusions": [row("x", label="late", effect="hard", after_days=7)]},
         "so it has no after_days",
     ),
+    "an accepted return sent back": (
+        {"routes": [row("r", grade="used", to="return_to_customer")]},
+        "does not go back to the customer",
+    ),
+    "sent back and asked about": (
+        {"routes": [row("r", outcome="ineligible", to="return_to_customer", case="eligibility")]},
+        "not both",
+    ),
+    "less than all for what came back as it was": ({"refunds": [row("f", percent=0)]}, "needs a grade below new"),
+    "every return asked about": ({"exclusions": [row("x", label="all", effect="may_refuse")]}, "names the goods"),
     "a discount that says nothing": ({"discounts": [row("d", grade="used")]}, "needs percent or round_to"),
 }
 
@@ -115,6 +125,21 @@ CONTRADICTIONS = {
     "an exclusion of what the policy takes back": (
         {"exclusions": [row("x", label="toys", category="toys", effect="hard")]},
         "refuses what the policy takes back",
+    ),
+    "an exclusion that the site has only for later": (
+        {"exclusions": [row("x", label="laptops", channel="amazon", device_class="laptop", effect="hard")]},
+        "refuses what the policy takes back",
+    ),
+    "a longer time that covers a tie only later": (
+        {
+            "refunds": [
+                row("a", grade="used", percent=80),
+                row("b", grade="used", reason_group="dissatisfied", held_over=20, percent=70),
+                row("c", reason_group="dissatisfied", grade=["used", "lightly_damaged"], percent=50),
+                row("d", grade="used", channel="amazon", percent=60),
+            ]
+        },
+        "match one return equally well",
     ),
     "two times for different goods that meet": (
         {"refunds": [row("a", grade="used", percent=90), row("b", held_over=10, percent=50)]},
@@ -218,3 +243,53 @@ def test_long_lists_in_rows_cost_no_time(rules):
     rows += [row(f"r{n}", category=f"c{n}", channel="shop", grade="used", fulfilment="fba", sold_as="new",
                  reason_group="defect", to="hold") for n in range(6)]  # fmt: skip
     assert under(rules, [playbook(routes=rows)]).routes
+
+
+LESS = row("worn", grade="lightly_damaged", percent=60)
+WORN = {"pressed": "lightly_damaged", "findings": ["scratch"]}
+FULL_OR_ASK = {
+    "a photo is owed where the seller is asked": (
+        {"pressed": "heavily_damaged", "findings": ["crack"], "owed": ["damage"]},
+        "ask",
+    ),
+    "not cleaned yet, and the seller is asked": (
+        {"pressed": "heavily_damaged", "findings": ["crack"], "failed": ["finish.clean"]},
+        "ask",
+    ),
+    "never delivered, and scratched": (WORN | {"reason": "UNDELIVERED"}, "ask"),
+    "scratched by who did not want it": (WORN, "partial"),
+}
+
+
+@pytest.mark.parametrize(("seen", "advice"), FULL_OR_ASK.values(), ids=FULL_OR_ASK)
+def test_the_place_hides_no_question_and_nobody_pays_for_what_was_never_theirs(rules, seen, advice):
+    both = under(rules, [playbook(refunds=[LESS])])
+    assert decided(both, Seller.model_validate(LUMO), **seen).refund == advice
+
+
+def test_shipping_is_not_kept_from_a_possible_defect_without_asking(rules):
+    both = under(rules, [playbook(refunds=[row("f", channel="amazon", shipping=False)])])
+    lumo = Seller.model_validate(LUMO)
+    paid = {"shipping_paid": 5_90, "opened": True}
+    assert decided(both, lumo, **paid).refund_amount == 100_00
+    assert decided(both, lumo, **paid, reason="DEFECTIVE").refund == "ask"
+
+
+def test_a_share_and_a_percentage_are_rounded_once(rules):
+    kit = {"components": ["Body", "Lens"], "shares": {"Body": 85, "Lens": 15}, "missing": ["Lens"]}
+    both = under(rules, [playbook(refunds=[row("worn", grade="lightly_damaged", percent=85)])])
+    done = decided(both, Seller.model_validate(LUMO), **kit, pressed="lightly_damaged", paid=10_000_00)
+    assert done.refund_amount == 7_225_00
+
+
+def test_coarse_rounding_gives_nothing_away_and_no_waste_rule_no_recycling(rules):
+    coarse = rules.model_copy(
+        update={"discounts": (Discount(id="c", source="ours", channel=("amazon",), round_to=1000),)}
+    )
+    lumo = Seller.model_validate(LUMO)
+    assert decided(coarse, lumo, pressed="used", price=4_90).price == 4_90
+    bare = rules.model_copy(update={"weee": ()})
+    recycling = Seller.model_validate(LUMO | {"defective": "recycle"})
+    broken = {"pressed": "defective", "findings": ["does_not_work"], "category": "electronics"}
+    assert decided(bare, recycling, **broken).disposition == "return_to_seller"
+    assert decided(rules, recycling, **broken).disposition == "recycle"
