@@ -33,6 +33,7 @@ report_app = typer.Typer(help="Reports of the graded units.")
 db_app = typer.Typer(help="The store: upgrade, back up, verify.")
 hub_app = typer.Typer(help="The hub that collects all stations.")
 sheet_app = typer.Typer(help="Sheets to print and scan from.")
+template_app = typer.Typer(help="Label templates: start one of your own, measure them.")
 playbook_app = typer.Typer(help="Sellers' own rules: try them, let them count, look at them.")
 app.add_typer(config_app, name="config")
 app.add_typer(import_app, name="import")
@@ -40,6 +41,7 @@ app.add_typer(report_app, name="report")
 app.add_typer(db_app, name="db")
 app.add_typer(hub_app, name="hub")
 app.add_typer(sheet_app, name="sheet")
+app.add_typer(template_app, name="template")
 app.add_typer(playbook_app, name="playbook")
 
 ConfigPath = Annotated[
@@ -359,7 +361,9 @@ def _date(option: str, text: str) -> date:
 @app.command()
 def label(
     lpn: str,
-    kind: Annotated[str, typer.Option("--kind", help="Another kind than the unit's own.")] = "",
+    kind: Annotated[
+        str, typer.Option("--kind", help="Another kind than the unit's own: relabel, putaway, property…")
+    ] = "",
     format: Annotated[str, typer.Option("--format", help="pdf, zpl or png.")] = "pdf",
     output: Out = None,
     config: ConfigPath = None,
@@ -370,6 +374,79 @@ def label(
     with _station(loaded) as station:
         data = station.draw_label(lpn, kind, cast(Any, format))
     _write(data, output)
+
+
+@template_app.command("new")
+def template_new(
+    name: str,
+    source: Annotated[str, typer.Option("--from", help="The template it starts as; else the one of its name.")] = "",
+    config: ConfigPath = None,
+) -> None:
+    """Start a template of the site's own as a copy; it stands over the shipped one of the same name."""
+    import re
+
+    from inspect_station import label as labels
+    from inspect_station.errors import NotFound
+    from inspect_station.resources import resource
+
+    folder = _load(config).station.labels
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+        raise _usage(msg("{name}: a template's name has small letters, digits, - and _", name=name))
+    known = labels.files(resource("labels"), folder)
+    kind = source or (name if name in known else "hold")
+    if kind not in known:
+        raise NotFound(msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(known)))
+    target = folder / f"{name}.toml"
+    if target.exists():
+        raise StationError(
+            msg("{file} is there already", file=str(target)),
+            msg("edit it, or choose another name; nothing was changed"),
+        )
+    text = known[kind].read_bytes()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StationError(
+            msg("{file} cannot be written: {reason}", file=str(target), reason=error.strerror or str(error)),
+            msg("set [station] labels to a folder that can be; nothing was changed"),
+        ) from error
+    _write(text, target)
+    _say(msg("edit it, then `inspect-station template check {file}`", file=str(target)))
+
+
+@template_app.command("check")
+def template_check(
+    files: Annotated[list[Path] | None, typer.Argument(help="Default: all that labels are printed by.")] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Name what is wrong with label templates, by file, key and reason; print the sizes of those in order."""
+    from inspect_station import label as labels
+    from inspect_station.resources import resource
+
+    folder = _load(config).station.labels
+    chosen = files or labels.files(resource("labels"), folder).values()
+    in_order = [_try_template(file) for file in chosen]
+    if not all(in_order):
+        raise typer.Exit(Exit.BROKEN)
+
+
+def _try_template(file: Path) -> bool:
+    from inspect_station import label as labels
+    from inspect_station import stickers
+    from inspect_station.errors import ConfigError
+
+    try:
+        template = labels.check(file, stickers.TEST_FIELDS if file.stem == "test" else stickers.FIELDS)
+    except ConfigError as error:
+        _complain(error)
+        return False
+    print(f"{file}: {template.size[0]:g} × {template.size[1]:g} mm")
+    for n, code in enumerate(template.barcode, start=1):
+        modules = ", ".join(f"{labels.module(code, dpi):.3f} mm @ {dpi} dpi" for dpi in (203, 300))
+        print(f"  barcode.{n} {code.kind} {code.field}: {code.width:g} × {code.height:g} mm, {modules}")
+    for n, text in enumerate(template.text, start=1):
+        print(f"  text.{n} {text.field}: {text.width:g} × {text.box.height:.1f} mm, {text.size:g}–{text.min:g} pt")
+    return True
 
 
 # ── Upstream ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -486,8 +563,9 @@ def config_check(
         raise typer.Exit(Exit.BROKEN)
     _say(msg("{file} is in order", file=str(path)) if path else msg("the shipped settings are in order"))
     loaded = _load(config)
+    in_order = [_try_template(file) for file in sorted(loaded.station.labels.glob("*.toml"))]
     files = playbooks.files(loaded.station.playbooks)
-    in_order = [_try_playbook(file, loaded, coverage=coverage) for file in files]
+    in_order += [_try_playbook(file, loaded, coverage=coverage) for file in files]
     if cases is not None:
         in_order.append(_try_table(cases, loaded, coverage=coverage))
     if (loaded.station.data / "store.db").exists():

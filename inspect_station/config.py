@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
 from inspect_station.core.playbook import SellerSettings, too_short
@@ -94,6 +94,10 @@ class StationSettings(Rule):
     """Folder of the store and the photos."""
     playbooks: Path = Path("playbooks")
     """Folder of the sellers' playbooks, which `config check` tries."""
+    labels: Path = Path("labels")
+    """Folder of the site's own label templates, which stand over the shipped ones."""
+    unit_page: Annotated[str, _form(r"https?://\S*\{lpn\}\S*", "an address with {lpn} in it, https://…/{lpn}")] = ""
+    """Address of a unit's page, drawn as a QR code on its clearance label; empty = no QR code."""
     idle_lock_minutes: int = Field(gt=0)
     sound: bool = True
     theme: Literal["auto", "dark", "light"] = "auto"
@@ -188,13 +192,14 @@ class Config(Rule):
     """The site's file; None = the shipped defaults alone."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        problems = tuple(self._problems())
+    def _fits_together(self, info: ValidationInfo) -> Self:
+        problems = tuple(self._problems(Path((info.context or {}).get("home", ""))))
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
-    def _problems(self) -> Iterator[str]:
+    def _problems(self, home: Path) -> Iterator[str]:
+        """What does not fit together. ``home`` is where relative folders start."""
         badges: dict[str, str] = {}
         for operator in self.operators:
             first = badges.setdefault(operator.badge_sha256, operator.code)
@@ -204,7 +209,8 @@ class Config(Rule):
                 yield f"operators.{operator.code}.pin_argon2: a supervisor needs a PIN"
         for printer in self.printers:
             for kind in printer.labels:
-                if not resource("labels").joinpath(f"{kind}.toml").is_file():
+                folders = (resource("labels"), home / self.station.labels.expanduser())
+                if not any(folder.joinpath(f"{kind}.toml").is_file() for folder in folders):
                     yield f"printers.{printer.name}.labels: no label template '{kind}'"
         if self.upstream.enabled and not self.upstream.url:
             yield "upstream.enabled: nothing can be sent without a url"
@@ -236,13 +242,13 @@ def load(path: Path | None = None) -> Config:
     """
     shipped = read(resource(NAME))
     own = read(path) if path is not None else TomlFile(Path(NAME), "", {})
+    home = path.absolute().parent if path else _user_folder("DATA", ".local/share")
     try:
         if next(_misplaced(shipped.data, own.data), None):
-            raise BrokenConfig(_diagnose(shipped, own))
-        config = _validated(merge(shipped.data, own.data))
+            raise BrokenConfig(_diagnose(shipped, own, home))
+        config = _validated(merge(shipped.data, own.data), home)
     except ValidationError:
-        raise BrokenConfig(_diagnose(shipped, own)) from None
-    home = path.absolute().parent if path else _user_folder("DATA", ".local/share")
+        raise BrokenConfig(_diagnose(shipped, own, home)) from None
     return _at_home(config, home).model_copy(update={"path": path})
 
 
@@ -255,11 +261,12 @@ def problems(path: Path | None = None) -> list[Problem]:
     return []
 
 
-def _validated(document: Mapping[str, Any]) -> Config:
+def _validated(document: Mapping[str, Any], home: Path) -> Config:
     """The document as a Config: what is no section of its own belongs to the rules."""
     sections = Config.model_fields.keys() - {"rules", "path"}
     own = {key: value for key, value in document.items() if key in sections}
-    return Config.model_validate({**own, "rules": {k: v for k, v in document.items() if k not in sections}})
+    rules = {k: v for k, v in document.items() if k not in sections}
+    return Config.model_validate({**own, "rules": rules}, context={"home": home})
 
 
 def _at_home(config: Config, home: Path) -> Config:
@@ -271,7 +278,7 @@ def _at_home(config: Config, home: Path) -> Config:
 
     return config.model_copy(
         update={
-            "station": placed(placed(config.station, "data"), "playbooks"),
+            "station": placed(placed(placed(config.station, "data"), "playbooks"), "labels"),
             "camera": placed(config.camera, "folder"),
             "printers": tuple(placed(printer, "folder") for printer in config.printers),
         }
@@ -332,7 +339,7 @@ def _misplaced(base: Any, own: Any, place: Place = ()) -> Iterator[tuple[Place, 
         seen.add(name)
 
 
-def _diagnose(shipped: TomlFile, own: TomlFile) -> list[Problem]:
+def _diagnose(shipped: TomlFile, own: TomlFile, home: Path) -> list[Problem]:
     """Every problem of a file, in its order.
 
     Some checks come only after others have passed, so what is wrong is taken out and the rest is looked at again,
@@ -343,7 +350,7 @@ def _diagnose(shipped: TomlFile, own: TomlFile) -> list[Problem]:
     gone: set[str] = set()
     data = own.data
     while True:
-        wrong = list(_misplaced(shipped.data, data)) or list(_invalid(merge(shipped.data, data), data))
+        wrong = list(_misplaced(shipped.data, data)) or list(_invalid(merge(shipped.data, data), data, home))
         here: set[Place] = set()
         for place, message in sorted(wrong, key=lambda each: len(each[0])):
             if any(place[:depth] in here for depth in range(1, len(place))):
@@ -379,10 +386,10 @@ def _without(data: Any, place: Place) -> Any:
     return dict(kept) if isinstance(data, dict) else [value for _, value in kept]
 
 
-def _invalid(document: Table, own: Table) -> Iterator[tuple[Place, Message]]:
+def _invalid(document: Table, own: Table, home: Path) -> Iterator[tuple[Place, Message]]:
     """What validation says of a document, with the place in it."""
     try:
-        _validated(document)
+        _validated(document, home)
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False):
             yield from _said(error, document, own)

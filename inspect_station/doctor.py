@@ -34,6 +34,7 @@ def examine(config: Config) -> tuple[Check, ...]:
         _disk,
         _scanner,
         _zbar,
+        _letters,
         _camera,
         _printers,
         _upstream,
@@ -159,6 +160,20 @@ def _zbar(config: Config) -> Iterator[Check]:
             None,
             msg("libzbar is missing: pictures are decoded by one engine"),
             msg("sudo apt-get install libzbar0"),
+        )
+
+
+def _letters(config: Config) -> Iterator[Check]:
+    from inspect_station.lettering import joins_arabic
+
+    if joins_arabic():
+        yield Check("letters", True, msg("DejaVu Sans is there: Arabic letters on labels are joined"))
+    else:
+        yield Check(
+            "letters",
+            None,
+            msg("DejaVu Sans is missing: Arabic letters on labels stand apart"),
+            msg("sudo apt-get install fonts-dejavu-core"),
         )
 
 

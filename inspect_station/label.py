@@ -10,7 +10,8 @@ import re
 import threading
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -20,10 +21,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from inspect_station import lettering
 from inspect_station.errors import ConfigError, StationError
+from inspect_station.lettering import Raster
 from inspect_station.message import msg
+from inspect_station.symbols import NoSymbol, SymbolKind, symbol
 
 if TYPE_CHECKING:
+    from reportlab.lib.utils import ImageReader
     from reportlab.pdfgen.canvas import Canvas
 
 Format = Literal["pdf", "zpl", "png"]
@@ -38,10 +43,9 @@ PADDING = 0.8
 """Millimetres left and right of white text in its black box."""
 STEP = 0.5
 """Points by which text shrinks until it fits."""
-QUIET = 10
-"""Modules of white on each side of a Code 128 (ISO/IEC 15417)."""
-MIN_MODULE = 0.19
-"""Millimetres: the narrowest bar that every handheld scanner reads (7.5 mil); ours."""
+
+USUAL: Mapping[SymbolKind, str] = {"code128": "L00000000000/99", "ean13": "4006381333931", "qr": "https://" + "x" * 33}
+"""What a barcode may have to hold: a plate with the number of its print, an EAN, an address."""
 
 # ── Templates ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,9 +122,13 @@ class Text(Part):
 
 
 class Barcode(Part):
-    """A Code 128, centred in its box with its quiet zones."""
+    """A symbol, as large as whole dots allow, centred in its box with its quiet zones."""
 
+    kind: SymbolKind = "code128"
+    """``code128``; ``ean13`` for what tills read: an EAN-13, or the EAN-8 or UPC-A that the number is; ``qr``."""
     field: str = "barcode"
+    optional: bool = False
+    """An empty field draws nothing; otherwise it is a mistake."""
     width: Annotated[float, Field(gt=0, le=1000)]
     """Millimetres, quiet zones included."""
     height: Annotated[float, Field(ge=4, le=1000)]
@@ -178,25 +186,32 @@ class Template(BaseModel):
 
     @property
     def fields(self) -> frozenset[str]:
-        """Names of the values that `render` needs; each may be empty, but for the barcode's."""
-        return frozenset(text.field for text in self.text if text.field) | {code.field for code in self.barcode}
+        """Names of the values that `render` needs; each may be empty, but for the barcodes'."""
+        needed = {code.field for code in self.barcode if not code.optional}
+        return frozenset(text.field for text in self.text if text.field) | needed
 
 
-def templates(folder: Path) -> dict[str, Template]:
-    """The templates in a folder's TOML files, by name; a file's name is its template's.
+def templates(*folders: Path) -> dict[str, Template]:
+    """The templates in the folders' TOML files by name, those of a later folder over those of an earlier one.
 
-    Raises ConfigError with the file and every key that is wrong in it.
+    A file's name is its template's. Raises ConfigError with the file and every key that is wrong in it.
     """
-    files = sorted(folder.glob("*.toml"))
-    if not files:
+    return {name: read(file) for name, file in files(*folders).items()}
+
+
+def files(*folders: Path) -> dict[str, Path]:
+    """The files that `templates` reads, by name. Raises ConfigError where there is none."""
+    found = {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+    if not found:
         raise ConfigError(
-            msg("There are no label templates in {folder}.", folder=str(folder)),
+            msg("There are no label templates in {folder}.", folder=", ".join(map(str, folders))),
             msg("Put the *.toml files of labels/ there, or install the program again."),
         )
-    return {file.stem: _template(file) for file in files}
+    return found
 
 
-def _template(file: Path) -> Template:
+def read(file: Path) -> Template:
+    """One template. Raises ConfigError with every key that is wrong in it."""
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
         return Template.model_validate({**data, "name": file.stem})
@@ -204,7 +219,41 @@ def _template(file: Path) -> Template:
         problem = "; ".join(_problem(each["loc"], each["msg"], each["input"]) for each in error.errors())
     except (OSError, ValueError) as error:
         problem = str(error)
-    raise ConfigError(
+    raise _unusable(file, problem)
+
+
+def check(file: Path, known: Collection[str]) -> Template:
+    """A template that also names no field but those known, and whose barcodes can be scanned at 203 and 300 dpi.
+
+    Raises ConfigError with every key that is wrong in it.
+    """
+    template = read(file)
+    parts: Sequence[tuple[str, Sequence[Text | Barcode]]] = (("text", template.text), ("barcode", template.barcode))
+    problems = [
+        f"{kind}.{n}.field = {part.field!r}: no such field; known are {', '.join(sorted(known))}"
+        for kind, listed in parts
+        for n, part in enumerate(listed, start=1)
+        if part.field and part.field not in known
+    ]
+    for n, barcode in enumerate(template.barcode, start=1):
+        try:
+            module(barcode, 203), module(barcode, 300)
+        except StationError:
+            problems.append(
+                f"barcode.{n}: a scanner could not read a {barcode.kind} in {barcode.width:g} × {barcode.height:g} mm"
+            )
+    if problems:
+        raise _unusable(file, "; ".join(problems))
+    return template
+
+
+def module(barcode: Barcode, dpi: int) -> float:
+    """Millimetres of the narrowest bar with a usual content. Raises StationError where no scanner would read it."""
+    return _bars(barcode, "", USUAL[barcode.kind], dpi).module * MM / dpi
+
+
+def _unusable(file: Path, problem: str) -> ConfigError:
+    return ConfigError(
         msg("The label template {file} cannot be used: {problem}", file=str(file), problem=problem),
         msg("Correct the file; a template that works is beside it, or in labels/ of the program."),
     )
@@ -242,16 +291,28 @@ class _Writing:
 
 
 @dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Letters as dots, in a script that the printer lacks."""
+
+    x: int
+    y: int
+    raster: Raster
+    white: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Bars:
     x: int
     y: int
     module: int
     height: int
+    """Of each row."""
+    kind: SymbolKind
     text: str
-    bits: str
+    rows: tuple[str, ...]
 
 
-_Ink = _Fill | _Writing | _Bars
+_Ink = _Fill | _Writing | _Drawn | _Bars
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +333,8 @@ def _lay_out(template: Template, fields: Mapping[str, str], locale: str, dpi: in
     for line in template.line:
         ink.append(_fill(line.box, dpi))
     for barcode in template.barcode:
-        ink.append(_bars(barcode, template.name, fields[barcode.field], dpi))
+        if fields.get(barcode.field) or not barcode.optional:
+            ink.append(_bars(barcode, template.name, fields[barcode.field], dpi))
     for text in template.text:
         ink.extend(_writing(text, fields, locale, dpi))
     return _Sheet(_dots(template.size[0], dpi), _dots(template.size[1], dpi), tuple(ink))
@@ -289,83 +351,110 @@ def _fill(box: Box, dpi: int) -> _Fill:
 
 
 def _bars(part: Barcode, label: str, text: str, dpi: int) -> _Bars:
-    if not text or not all(" " <= sign <= "~" for sign in text):
+    try:
+        code = symbol(part.kind, text)
+    except NoSymbol as unfit:
         raise StationError(
-            msg("“{text}” cannot be a barcode on the label “{label}”.", text=text, label=label),
-            msg("A barcode needs letters, digits or signs, without accents."),
-        )
-    bits = _code128(text)
-    room = _dots(part.width, dpi)
-    module = room // (len(bits) + 2 * QUIET)
-    if module * MM / dpi < MIN_MODULE:
+            msg("“{text}” cannot be a barcode on the label “{label}”.", text=text, label=label), unfit.hint
+        ) from None
+    left, right = code.quiet
+    across = left + len(code.rows[0]) + right
+    width, height = _dots(part.width, dpi), _dots(part.height, dpi)
+    room = min(width, height) if code.matrix else width
+    module = min(room // across, math.floor(code.widest * dpi / MM))
+    if module * MM / dpi < code.narrowest:
         raise StationError(
             msg("The barcode “{text}” is too long for the label “{label}”.", text=text, label=label),
             msg("Use a wider label: a scanner could not read bars so thin."),
         )
-    x = _dots(part.at[0], dpi) + (room - len(bits) * module) // 2
-    return _Bars(x, _dots(part.at[1], dpi), module, _dots(part.height, dpi), text, bits)
-
-
-def _code128(text: str) -> str:
-    """The modules of a Code 128 in set B, 1 = black.
-
-    All in one set, unlike the library's own choice: ZPL can be told to do the same, so that PDF and ZPL bars agree.
-    """
-    from barcode.charsets import code128 as table
-
-    values = [table.START_CODES["B"], *(table.B[sign] for sign in text)]
-    check = (values[0] + sum(place * value for place, value in enumerate(values[1:], start=1))) % 103
-    bits: str = "".join(table.CODES[value] for value in (*values, check)) + table.STOP + "11"
-    return bits
+    x, y = _dots(part.at[0], dpi) + (width - across * module) // 2 + left * module, _dots(part.at[1], dpi)
+    if not code.matrix:
+        return _Bars(x, y, module, height, part.kind, code.text, code.rows)
+    y += (height - across * module) // 2 + left * module
+    return _Bars(x, y, module, module, part.kind, code.text, code.rows)
 
 
 def _writing(part: Text, fields: Mapping[str, str], locale: str, dpi: int) -> Iterator[_Ink]:
-    value = _printable(fields[part.field]) if part.field else ""
+    value = _clean(fields[part.field]) if part.field else ""
     if part.field and not value.strip():
         return
     caption = part.caption.get(locale.partition("_")[0].partition("-")[0], part.caption.get("en", ""))
-    text = " ".join(word for word in (_printable(caption), value) if word)
+    text = " ".join(word for word in (_clean(caption), value) if word)
+    plain = _printable(text)
+    type = _Type(part.bold, dpi, drawn=plain is None)
     padding = PADDING if part.inverse else 0
-    size, lines = _fit(part, text, (part.width - 2 * padding) * POINT / MM)
+    size, lines = _fit(part, text if plain is None else plain, (part.width - 2 * padding) * POINT / MM, type)
     box = part.box
     if part.inverse:
         yield _fill(box, dpi)
     # Several lines hang from the top; a single one, which may have shrunk, keeps to the middle of its box.
     slack = box.height * POINT / MM - len(lines) * size * LEADING if part.lines == 1 else 0
+    x, width = _dots(box.x + padding, dpi), _dots(box.width - 2 * padding, dpi)
     for n, line in enumerate(lines):
-        foot = box.y + (slack / 2 + (n * LEADING + ASCENT) * size) * MM / POINT
-        yield _Writing(
-            x=_dots(box.x + padding, dpi),
-            baseline=_dots(foot, dpi),
-            width=_dots(box.width - 2 * padding, dpi),
-            text=line,
-            points=size,
-            bold=part.bold,
-            align=part.align,
-            white=part.inverse,
-        )
+        top = box.y + (slack / 2 + n * LEADING * size) * MM / POINT
+        baseline = _dots(top + ASCENT * size * MM / POINT, dpi)
+        if type.drawn:
+            y, foot = _dots(top, dpi), _dots(top + LEADING * size * MM / POINT, dpi)
+            raster = lettering.draw(line, type.dots(size), part.bold, height=foot - y, baseline=baseline - y)
+            free = width - raster.width
+            shift = {"left": 0, "centre": free // 2, "right": free}[part.align]
+            yield _Drawn(x + shift, y, raster, part.inverse)
+        else:
+            yield _Writing(
+                x=x,
+                baseline=baseline,
+                width=width,
+                text=line,
+                points=size,
+                bold=part.bold,
+                align=part.align,
+                white=part.inverse,
+            )
 
 
-def _fit(part: Text, text: str, width: float) -> tuple[float, list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Type:
+    """What a text is set in: our font, or letters drawn as dots."""
+
+    bold: bool
+    dpi: int
+    drawn: bool
+
+    def dots(self, points: float) -> int:
+        return math.floor(points * self.dpi / POINT)
+
+    def width(self, text: str, points: float) -> float:
+        """Points across."""
+        if self.drawn:
+            return lettering.width(text, self.dots(points), self.bold) * POINT / self.dpi
+        return _width(text, self.bold, points)
+
+
+def _fit(part: Text, text: str, width: float, type: _Type) -> tuple[float, list[str]]:
     """The largest size at which the text fits, and its lines; at the smallest it is cut with an ellipsis."""
     size = part.size
     while True:
-        lines = _wrap(text, width, part.bold, size)
-        if len(lines) <= part.lines and all(_width(line, part.bold, size) <= width for line in lines):
+        lines = _wrap(text, width, type, size)
+        if len(lines) <= part.lines and all(type.width(line, size) <= width for line in lines):
             return size, lines
         if size <= part.min:
-            return size, _cut(lines, part.lines, width, part.bold, size)
+            return size, _cut(lines, part.lines, width, type, size)
         size = max(part.min, size - STEP)
 
 
-def _wrap(text: str, width: float, bold: bool, size: float) -> list[str]:
+_WIDE = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
+_WORDS = re.compile(rf"( ?)([{_WIDE}]|[^ {_WIDE}]+)")
+"""A word with the space before it; of Chinese and its like, which have no spaces, every sign is one."""
+
+
+def _wrap(text: str, width: float, type: _Type, size: float) -> list[str]:
     """Lines broken between words and at line ends; a word that is too long has a line of its own."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
-        for word in paragraph.split(" "):
-            longer = f"{line} {word}" if line else word
-            if line and _width(longer, bold, size) > width:
+        for space, word in _WORDS.findall(paragraph):
+            longer = line + space + word if line else word
+            if line and type.width(longer, size) > width:
                 lines.append(line)
                 longer = word
             line = longer
@@ -374,19 +463,18 @@ def _wrap(text: str, width: float, bold: bool, size: float) -> list[str]:
     return lines
 
 
-def _cut(lines: list[str], most: int, width: float, bold: bool, size: float) -> list[str]:
+def _cut(lines: list[str], most: int, width: float, type: _Type, size: float) -> list[str]:
     kept = lines[:most]
     if len(lines) > most:
         kept[-1] += " " + " ".join(lines[most:])
-    return [_ellipsis(line, width, bold, size) for line in kept]
+    return [_ellipsis(line, width, type, size) for line in kept]
 
 
-def _ellipsis(line: str, width: float, bold: bool, size: float) -> str:
-    if _width(line, bold, size) <= width:
+def _ellipsis(line: str, width: float, type: _Type, size: float) -> str:
+    if type.width(line, size) <= width:
         return line
-    while line and _width(line + "…", bold, size) > width:
-        line = line[:-1].rstrip()
-    return line + "…"
+    longest = bisect_right(range(1, len(line)), width, key=lambda end: type.width(line[:end] + "…", size))
+    return line[:longest].rstrip() + "…"
 
 
 # ── Letters ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -397,22 +485,32 @@ _LOOKALIKES = str.maketrans(
 """Signs outside Windows-1252 that have a near relation inside; 202F is the thin space of French prices."""
 
 
-def _printable(text: str) -> str:
-    """The text in letters that both our font and a Zebra's own one have (Windows-1252), line ends kept.
-
-    Other letters lose their accents; what remains becomes a question mark, which a reader notices.
-    """
+def _clean(text: str) -> str:
+    """The text without control and direction signs, its spaces single, its line ends kept."""
     text = "\n".join(re.sub(r"[ \t]+", " ", line) for line in text.strip().splitlines())
-    return "".join(_nearest(sign) for sign in unicodedata.normalize("NFC", text).translate(_LOOKALIKES))
+    kept = (sign for sign in unicodedata.normalize("NFC", text) if sign == "\n" or _shows(sign))
+    return "".join(kept).translate(_LOOKALIKES)
 
 
-def _nearest(sign: str) -> str:
+def _shows(sign: str) -> bool:
+    """Half of a pair that stands for one sign is no text, whatever it came out of."""
+    return unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _printable(text: str) -> str | None:
+    """The text in letters that both our font and a Zebra's own one have (Windows-1252).
+
+    Other Latin letters lose their accents. None where a sign has no relation there: then all of it must be drawn.
+    """
+    nearest = [_nearest(sign) for sign in text]
+    return None if None in nearest else "".join(filter(None, nearest))
+
+
+def _nearest(sign: str) -> str | None:
     if sign in "\n\xa0" or (sign.isprintable() and _in_font(sign)):
         return sign
-    if unicodedata.category(sign) in ("Cc", "Cf"):
-        return ""
     base = "".join(part for part in unicodedata.normalize("NFKD", sign) if not unicodedata.combining(part))
-    return base if base and all(_in_font(part) for part in base) else "?"
+    return base if base and all(_in_font(part) for part in base) else None
 
 
 def _in_font(sign: str) -> bool:
@@ -480,17 +578,31 @@ def _draw(canvas: "Canvas", ink: _Ink, top: float, dot: float) -> None:
     match ink:
         case _Fill(x, y, width, height):
             rectangle(x, y, width, height)
-        case _Bars(x, y, module, height, _, bits):
-            for black, run in groupby(bits):
-                width = module * len(list(run))
-                if black == "1":
-                    rectangle(x, y, width, height)
-                x += width
+        case _Bars(rows=rows, x=x, y=y, module=module, height=height):
+            for n, row in enumerate(rows):
+                left = x
+                for black, run in groupby(row):
+                    width = module * len(list(run))
+                    if black == "1":
+                        rectangle(left, y + n * height, width, height)
+                    left += width
+        case _Drawn(x, y, raster, white):
+            canvas.drawImage(_image(raster, white), x * dot, top - (y + raster.height) * dot,
+                             raster.width * dot, raster.height * dot)  # fmt: skip
         case _Writing():
             canvas.setFont(_font(ink.bold), ink.points)
             room = ink.width * dot - _width(ink.text, ink.bold, ink.points)
             shift = {"left": 0.0, "centre": room / 2, "right": room}[ink.align]
             canvas.drawString(ink.x * dot + shift, top - ink.baseline * dot, ink.text)
+
+
+def _image(raster: Raster, white: bool) -> "ImageReader":
+    """Black on white, or white on black: it fills its box, in which nothing else stands."""
+    from PIL import Image
+    from reportlab.lib.utils import ImageReader
+
+    ink = Image.frombytes("1", (raster.width, raster.height), raster.data)
+    return ImageReader(ink if white else ink.point(lambda dot: 255 - dot))
 
 
 _ONE_PDF = threading.Lock()
@@ -521,13 +633,27 @@ def _command(ink: _Ink, dpi: int) -> str:
     match ink:
         case _Fill(x, y, width, height):
             return f"^FO{x},{y}^GB{width},{height},{min(width, height)}^FS"
-        case _Bars(x, y, module, height, text):
+        case _Bars(x, y, module, height, "code128", text, _):
             # >: starts in set B, and > itself is written >0.
             data = text.replace(">", ">0").translate(_FIELD_DATA)
             return f"^FO{x},{y}^BY{module}^BCN,{height},N,N,N,N^FH^FD>:{data}^FS"
+        case _Bars(x, y, module, height, "ean13", text, _):
+            # The printer counts the check digit itself. A UPC-A is the EAN-13 with a zero before it.
+            command, data = ("^B8N", text) if len(text) == 8 else ("^BEN", text.zfill(13))
+            return f"^FO{x},{y}^BY{module}{command},{height},N,N^FD{data[:-1]}^FS"
+        case _Bars(x, y, module, _, _, _, rows):
+            # As dots: a printer would choose another size and mask than the PDF has, and sets ^BQ ten dots lower.
+            return _dotted(x, y, Raster.of_modules(rows, module))
+        case _Drawn(x, y, raster, white):
+            return _dotted(x, y, raster, reverse=white)
         case _Writing():
             height = math.floor(ink.points * dpi / POINT)
             justified = {"left": "L", "centre": "C", "right": "R"}[ink.align]
             reverse = "^FR" if ink.white else ""
             data = ink.text.translate(_FIELD_DATA)
             return f"^FT{ink.x},{ink.baseline}^A0N,{height}{reverse}^FB{ink.width},1,0,{justified}^FH^FD{data}^FS"
+
+
+def _dotted(x: int, y: int, raster: Raster, *, reverse: bool = False) -> str:
+    total = len(raster.data)
+    return f"^FO{x},{y}{'^FR' * reverse}^GFA,{total},{total},{raster.stride},{raster.data.hex().upper()}^FS"

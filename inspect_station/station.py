@@ -150,7 +150,7 @@ class Station(Reception):
 
     @cached_property
     def _templates(self) -> Mapping[str, Template]:
-        return templates(resource("labels"))
+        return templates(resource("labels"), self.config.station.labels)
 
     def _wake(self) -> None:
         if self._outbox is not None:
@@ -359,6 +359,7 @@ class Station(Reception):
                 print_no=print_no,
                 copy=copy,
                 on=self.today(),
+                page=self.config.station.unit_page,
             ),
             copy_no=copy,
             operator=self.by,
@@ -728,11 +729,13 @@ class Station(Reception):
             )
 
     def draw_label(self, lpn: str, kind: str, format: Format) -> bytes:
-        """The unit's label as a file. Raises NotFound, NotAllowed."""
+        """The unit's label as a file, in the dots of the printer that takes its kind. Raises NotFound, NotAllowed."""
         from inspect_station.label import render
 
         spec = self.label(lpn, kind)
-        return render(self._templates[spec.kind], spec.fields, locale=self.config.station.locale, format=format)
+        takes = (each.dpi for each in self.config.printers if not each.labels or spec.kind in each.labels)
+        template, locale = self._templates[spec.kind], self.config.station.locale
+        return render(template, spec.fields, locale=locale, format=format, dpi=next(takes, 203))
 
     def enrol(self, code: str) -> Message:
         """Enrol at the configured hub by a one-time code. Raises UpstreamError."""
@@ -882,7 +885,10 @@ class Station(Reception):
             return tuple(lines)
 
     def label(self, lpn: str, kind: str = "") -> LabelSpec:
-        """The unit's own label; another kind needs a supervisor, and none says sale where a unit must not be sold."""
+        """The unit's own label, or a slip that it may need besides.
+
+        Another kind needs a supervisor, and none says sale where a unit must not be sold. Raises NotFound, NotAllowed.
+        """
         unit = self.show(lpn)
         own = stickers.kind_of(unit)
         if unit.voided_at is not None:
@@ -893,22 +899,25 @@ class Station(Reception):
             raise NotFound(
                 msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(self._templates))
             )
-        supervisor = self.operator is not None and self.operator.role is Role.SUPERVISOR
-        if kind and kind != own and kind not in ("restock", "clearance") and not supervisor:
-            raise NotAllowed(
-                msg("{lpn} has the label “{own}”: another kind needs a supervisor", lpn=lpn, own=own),
-                msg("leave --kind out to get its own label"),
-            )
-        if kind and kind != own and kind in ("restock", "clearance"):
-            raise NotAllowed(
-                msg(
-                    "{lpn} goes to {place:data}: no {kind} label",
-                    lpn=lpn,
-                    place=f"place.{unit.disposition}",
-                    kind=kind,
-                ),
-                msg("its own label is “{own}”; a gate or the seller's answer comes first", own=own),
-            )
+        hint = msg("leave --kind out to get its own label")
+        if kind in stickers.SLIPS:
+            if reason := stickers.unneeded(unit, kind):
+                raise NotAllowed(reason, hint)
+        elif kind and kind != own:
+            if kind in stickers.UNLESS_ITS_OWN:
+                raise NotAllowed(
+                    msg(
+                        "{lpn} goes to {place:data}: no {kind} label",
+                        lpn=lpn,
+                        place=f"place.{unit.disposition or Disposition.HOLD}",
+                        kind=kind,
+                    ),
+                    msg("its own label is “{own}”; a gate or the seller's answer comes first", own=own),
+                )
+            if self.operator is None or self.operator.role is not Role.SUPERVISOR:
+                raise NotAllowed(
+                    msg("{lpn} has the label “{own}”: another kind needs a supervisor", lpn=lpn, own=own), hint
+                )
         with self.store.read() as reader:
             copy = max(1, reader.copies(unit.lpn, own, queued=True))
             spec = self._label(reader, unit, max(1, reader.next_print_no(unit.lpn) - 1), copy=copy)

@@ -6,10 +6,15 @@ from datetime import date
 from inspect_station.config import Site
 from inspect_station.core import decide
 from inspect_station.core.decide import Decision
+from inspect_station.core.grading import failed_steps
 from inspect_station.core.records import Disposition, Inspection, Kind, Seller
 from inspect_station.core.rules import Rules
-from inspect_station.message import msg
+from inspect_station.message import Message, msg
+from inspect_station.symbols import retail
 from inspect_station.words import Voice
+
+PROPERTY = "customer_property"
+"""The finding that something of a customer's was in it."""
 
 KINDS: Mapping[Disposition, str] = {
     Disposition.RESTOCK: "restock",
@@ -22,13 +27,40 @@ KINDS: Mapping[Disposition, str] = {
     Disposition.RETURN_TO_CUSTOMER: "return",
     Disposition.RETURN_TO_SELLER: "return",
     Disposition.RECYCLE: "return",
-    Disposition.DESTROY: "return",
+    Disposition.DESTROY: "destroy",
 }
+SALE = frozenset({"restock", "clearance"})
+"""Labels that say that a unit is for sale."""
+UNLESS_ITS_OWN = SALE | {"destroy"}
+"""Labels that nobody's order puts on a unit which goes elsewhere."""
+SLIPS = frozenset({"relabel", "putaway", "property"})
+"""What a unit may need besides its own label."""
+FIELDS = frozenset(
+    {"title", "ean", "gtin", "sku", "lpn", "barcode", "copy", "seller", "rma", "grade", "why", "ground", "price"}
+    | {"new_price", "place", "deadline", "date", "address", "page", "property"}
+)
+"""What a template of a unit may name; each may be empty."""
+TEST_FIELDS = frozenset({"printer", "station", "date", "barcode"})
+"""What the test label's template may name."""
 
 
 def kind_of(unit: Inspection) -> str:
     """The template for where the unit goes."""
     return KINDS[unit.disposition or Disposition.HOLD]
+
+
+def unneeded(unit: Inspection, slip: str) -> Message | None:
+    """Why a unit can have no such slip; None where it can."""
+    if slip == "property":
+        if unit.found(PROPERTY):
+            return None
+        return msg("nothing of a customer's was found in {lpn}: no slip for it", lpn=unit.lpn)
+    if kind_of(unit) not in SALE:
+        place = f"place.{unit.disposition or Disposition.HOLD}"
+        return msg("{lpn} goes to {place:data}: no {kind} label", lpn=unit.lpn, place=place, kind=slip)
+    if slip == "relabel" and not _gtin(unit):
+        return msg("{lpn} has no number that a till reads: no EAN sticker", lpn=unit.lpn)
+    return None
 
 
 def fields(
@@ -41,8 +73,12 @@ def fields(
     print_no: int,
     copy: int,
     on: date,
+    page: str = "",
 ) -> dict[str, str]:
-    """Every field that any template may name; empty where it does not apply."""
+    """Every field that any template may name; empty where it does not apply.
+
+    ``page`` is the address of the unit's page, with ``{lpn}`` in it.
+    """
     disposition = unit.disposition or Disposition.HOLD
     decision = Decision(
         grade=unit.grade, disposition=disposition, reasons=unit.reasons, gates=unit.gates, price=unit.price
@@ -55,6 +91,7 @@ def fields(
     return {
         "title": _title(unit, voice),
         "ean": unit.product.ean if unit.product else unit.scanned,
+        "gtin": _gtin(unit),
         "sku": unit.product.sku if unit.product else "",
         "lpn": unit.lpn,
         **copied(voice, unit.lpn, print_no, copy),
@@ -62,6 +99,7 @@ def fields(
         "rma": unit.rma,
         "grade": voice.say(rules.grades[unit.grade].text) if unit.grade else "",
         "why": why if disposition in (Disposition.CLEARANCE, Disposition.RESTOCK) else reason,
+        "ground": _ground(unit, seller) if disposition is Disposition.DESTROY else "",
         "price": voice.money(unit.price) if unit.price else "",
         "new_price": voice.say(msg("new price {price:money}", price=str(unit.list_price)))
         if unit.list_price and unit.price
@@ -74,6 +112,8 @@ def fields(
         else "",
         "date": voice.long_day(on),
         "address": "\n".join(site.address) if site else "",
+        "page": page.replace("{lpn}", unit.lpn),
+        "property": _property(unit, rules, voice),
     }
 
 
@@ -88,6 +128,25 @@ def preview(fields: Mapping[str, str]) -> tuple[str, ...]:
     code = "  ".join(filter(None, (fields.get("barcode"), fields.get("copy"))))
     shown = (fields.get("title"), fields.get("grade"), priced, fields.get("why"), fields.get("place"), code)
     return tuple(line for line in shown if line)
+
+
+def _gtin(unit: Inspection) -> str:
+    return retail(unit.product.gtin) if unit.product else ""
+
+
+def _ground(unit: Inspection, seller: Seller) -> str:
+    """Why it may be destroyed: what the supervisor gave as the reason, else the seller's standing ground."""
+    ordered = (each.reason for each in reversed(unit.rerouted) if each.disposition is Disposition.DESTROY)
+    return next(ordered, "") or seller.destroy_ground
+
+
+def _property(unit: Inspection, rules: Rules, voice: Voice) -> str:
+    """What the customer left in it: as noted, else the rows at which it was found, else that there is something."""
+    if not unit.found(PROPERTY):
+        return ""
+    noted = [{"en": finding.note} for finding in unit.findings if finding.code == PROPERTY and finding.note]
+    rows = [step.label for _, step in failed_steps(rules, unit) if step.finding == PROPERTY]
+    return voice.join([*noted, *rows] or [rules.finding(PROPERTY).label])
 
 
 def _title(unit: Inspection, voice: Voice) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from inspect_station.demo import build
 from inspect_station.demo.build import Demo
+from inspect_station.resources import resource
 
 
 def run(*words: str, cwd: Path | None = None, check: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -228,6 +229,62 @@ def test_a_label_is_written_to_a_file(demo, lpn, tmp_path, format, start):
 def test_a_kind_of_label_that_there_is_not_is_refused_with_those_there_are(demo, lpn):
     refused = run("label", lpn, "--kind", "poster", "--config", demo.config, check=3)
     assert all(word in refused.stderr for word in ("poster", "clearance", "restock", "hold"))
+
+
+def test_a_slip_is_written_where_it_makes_sense_and_refused_elsewhere(demo, lpn, tmp_path):
+    target = tmp_path / "slip.pdf"
+    run("label", lpn, "--kind", "relabel", "-o", str(target), "--config", demo.config)
+    assert target.read_bytes().startswith(b"%PDF")
+    refused = run("label", lpn, "--kind", "property", "--config", demo.config, check=2)
+    assert lpn in refused.stderr and "nothing of a customer's" in refused.stderr
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A site's own settings, with nothing in them."""
+    file = tmp_path / "station.toml"
+    file.write_text("")
+    return file
+
+
+def test_a_template_of_ones_own_starts_as_a_copy_and_is_measured(site):
+    run("template", "new", "clearance", "--config", str(site))
+    own = site.parent / "labels" / "clearance.toml"
+    assert own.read_bytes() == resource("labels").joinpath("clearance.toml").read_bytes()
+    measured = run("template", "check", "--config", str(site)).stdout
+    assert f"{own}: 62 × 40 mm" in measured
+    assert "barcode.1 qr page: 14 × 14 mm, 0.375 mm @ 203 dpi" in measured
+    assert str(resource("labels") / "clearance.toml") not in measured, "ours stands over it"
+    assert str(resource("labels") / "hold.toml") in measured
+    again = run("template", "new", "clearance", "--config", str(site), check=1)
+    assert str(own) in again.stderr and "there already" in again.stderr
+
+
+def test_a_printer_may_be_chosen_for_a_template_of_ones_own(site):
+    run("template", "new", "gift", "--from", "restock", "--config", str(site))
+    site.write_text('[[printers]]\nname = "labels"\nlabels = ["gift", "clearance"]\n')
+    run("config", "check", "--config", str(site))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(("gift", "--from", "poster"), 3, "poster", id="from one that there is not"),
+        pytest.param(("../gift",), 2, "../gift", id="outside the folder"),
+    ],
+)
+def test_a_template_that_cannot_be_started_is_refused(site, words, code, said):
+    assert said in run("template", "new", *words, "--config", str(site), check=code).stderr
+    assert not (site.parent / "labels").exists()
+
+
+def test_a_bad_template_is_named_with_its_key_by_both_checks(site):
+    run("template", "new", "relabel", "--config", str(site))
+    file = site.parent / "labels" / "relabel.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace('"gtin"', '"gtni"'), encoding="utf-8")
+    for verb in ("template", "config"):
+        bad = run(verb, "check", "--config", str(site), check=4)
+        assert str(file) in bad.stderr and "text.2.field = 'gtni'" in bad.stderr
 
 
 @pytest.mark.parametrize("format", ["text", "csv", "json"])

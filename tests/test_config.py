@@ -579,6 +579,13 @@ MISTAKES: dict[str, tuple[str, int, str, str, str]] = {  # text of the file, lin
         '["posters"]',
         "'posters'",
     ),
+    "page without the plate": (
+        '[station]\nunit_page = "https://returns.example/"\n',
+        2,
+        "station.unit_page",
+        '"https://returns.example/"',
+        "{lpn}",
+    ),
     "new entry without its label": ('\n[[gates]]\ncode = "x"\nroute = "hold"\n', 2, "gates.x.label", "", "is missing"),
     "entry without a name": ('[[findings]]\nlabel = "dent"\n', 1, "findings.1.code", "", "is missing"),
     "entry twice": (

@@ -13,12 +13,13 @@ from io import BytesIO
 from pathlib import Path
 from threading import Event, Timer
 
+import pypdfium2
 import pytest
 import zxingcpp
 from PIL import Image
 from stdnum import ean
 
-from inspect_station import config, printing
+from inspect_station import config, printing, stickers
 from inspect_station.camera import FolderCamera
 from inspect_station.core import decide
 from inspect_station.core import inspection as life
@@ -300,7 +301,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from threading import Timer
-from inspect_station import config
+from inspect_station import config, stickers
 from inspect_station.camera import FolderCamera
 from inspect_station.core import inspection as life
 from inspect_station.station import Arrived, open_station
@@ -971,6 +972,121 @@ def test_no_restock_label_for_a_unit_that_must_not_be_sold(station):
         with pytest.raises(NotAllowed):
             station.draw_label(unit.lpn, kind, "pdf")
     assert station.draw_label(unit.lpn, "", "pdf").startswith(b"%PDF")
+
+
+def codes_on(png: bytes) -> list[str]:
+    """What a second program reads off a label."""
+    return sorted(each.text for each in zxingcpp.read_barcodes(Image.open(BytesIO(png))))
+
+
+def words_on(pdf: bytes) -> str:
+    with pypdfium2.PdfDocument(pdf) as document:
+        return " ".join(document[0].get_textpage().get_text_bounded().split())
+
+
+def test_a_unit_for_sale_gets_an_ean_sticker_with_nothing_of_ours_on_it(station):
+    unit = opened_lamp(station)
+    assert codes_on(station.draw_label(unit.lpn, "relabel", "png")) == [LAMP]
+    words = words_on(station.draw_label(unit.lpn, "relabel", "pdf"))
+    assert LAMP in words and "lamp" in words.lower()
+    assert unit.lpn not in words and unit.rma not in words
+
+
+@pytest.mark.parametrize("make", ["sealed", "opened"])
+def test_a_unit_for_sale_gets_a_put_away_slip(station, make):
+    if make == "opened":
+        unit = opened_lamp(station)
+    else:
+        announce(station, "ML-40001", (LAMP, 1))
+        unit = sealed(station, "ML-40001", LAMP)
+    assert codes_on(station.draw_label(unit.lpn, "putaway", "png")) == [unit.lpn], "no print of its own label"
+    words = words_on(station.draw_label(unit.lpn, "putaway", "pdf"))
+    assert station.rules.places[unit.disposition]["en"] in words and LAMP in words
+
+
+def card_left(station: Station) -> Inspection:
+    announce(station, "ML-40001", (LAMP, 1))
+    found = life.Found("customer_property", "SIM card in the tray")
+    return with_photos(station, opened(station, "ML-40001", LAMP), life.Digit(2), found)
+
+
+def test_what_a_customer_left_gets_a_slip_that_says_what_it_is_and_whose(station):
+    unit = card_left(station)
+    assert codes_on(station.draw_label(unit.lpn, "property", "png")) == [unit.lpn]
+    words = words_on(station.draw_label(unit.lpn, "property", "pdf"))
+    assert all(each in words for each in ("SIM card in the tray", unit.lpn, "ML-40001", "Maison Lumo"))
+
+
+def test_a_card_found_at_a_row_of_the_wipe_is_named_by_its_row(station):
+    announce(station, "NT-40001", (PHONE, 1))
+    unit = opened(station, "NT-40001", PHONE)
+    tests = (life.Serial(IMEI), life.AllPass(), life.Typed("87"), life.Digit(3), life.AllPass())
+    at_wipe = press(station, unit, *tests).inspection
+    assert at_wipe.page == "wipe"
+    left = press(station, replace(unit, inspection=at_wipe), life.Digit(1)).inspection
+    assert "SIM out" in words_on(station.draw_label(left.lpn, "property", "pdf")), "also before it is finished"
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "why"),
+    [
+        pytest.param("hazard", "relabel", "quarantine", id="no sticker on a hazard"),
+        pytest.param("late_lamp", "relabel", "hold", id="no sticker on what is the customer's"),
+        pytest.param("broken_lamp", "putaway", "hold", id="nothing is put away that waits"),
+        pytest.param("opened_lamp", "property", "nothing of a customer's", id="no slip for nothing"),
+    ],
+)
+@pytest.mark.parametrize("by", ["operator", "supervisor"])
+def test_a_slip_that_makes_no_sense_is_refused_whoever_asks(station, template, make, kind, why, by):
+    unit = globals()[make](station)
+    if by == "supervisor":
+        supervise(station, template)
+    with pytest.raises(NotAllowed, match=why):
+        station.draw_label(unit.lpn, kind, "pdf")
+
+
+def test_what_is_destroyed_bears_the_ground_and_nothing_else_a_destroy_label(station, template):
+    unit = opened_lamp(station)
+    supervise(station, template)
+    with pytest.raises(NotAllowed):
+        station.draw_label(unit.lpn, "destroy", "pdf")
+    station.clock.at += timedelta(hours=2)
+    assert isinstance(station.reroute(unit.lpn, Disposition.DESTROY, "recall 17 of the maker"), Known)
+    words = words_on(station.draw_label(unit.lpn, "", "pdf"))
+    assert "DESTROY" in words and "recall 17 of the maker" in words
+
+
+@pytest.mark.parametrize("page", ["", "https://returns.example/u/{lpn}"])
+def test_a_clearance_label_leads_to_the_units_page_where_there_is_one(station, page):
+    changed = station.config.station.model_copy(update={"unit_page": page})
+    station.config = station.config.model_copy(update={"station": changed})
+    unit = opened_lamp(station)
+    expected = [f"{unit.lpn}/1", *([f"https://returns.example/u/{unit.lpn}"] if page else [])]
+    assert codes_on(station.draw_label(unit.lpn, "", "png")) == sorted(expected)
+
+
+def test_a_label_in_a_file_has_the_dots_of_the_printer_that_would_print_it(station):
+    (printer,) = station.config.printers
+    fine = printer.model_copy(update={"name": "fine", "labels": ("relabel",), "dpi": 300})
+    station.config = station.config.model_copy(update={"printers": (fine, printer)})
+    unit = opened_lamp(station)
+    sizes = [Image.open(BytesIO(station.draw_label(unit.lpn, kind, "png"))).size for kind in ("relabel", "")]
+    assert sizes == [(733, 473), (496, 320)]
+
+
+def test_a_units_fields_are_those_that_templates_may_name(station):
+    assert set(station.label(opened_lamp(station).lpn).fields) == stickers.FIELDS
+
+
+def test_a_sites_own_template_stands_over_the_shipped_one(station, tmp_path):
+    (tmp_path / "labels").mkdir()
+    own = '[[text]]\nfield = "lpn"\nat = [2, 2]\nwidth = 50\nsize = 9\ncaption = { en = "OURS" }\n'
+    (tmp_path / "labels" / "clearance.toml").write_text(own)
+    changed = station.config.station.model_copy(update={"labels": tmp_path / "labels"})
+    station.config = station.config.model_copy(update={"station": changed})
+    station.__dict__.pop("_templates", None)  # read once, when a station is opened
+    unit = opened_lamp(station)
+    assert words_on(station.draw_label(unit.lpn, "", "pdf")) == f"OURS {unit.lpn}"
 
 
 def test_an_unknown_plate_or_rma_is_not_found(station):
