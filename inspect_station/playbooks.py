@@ -13,8 +13,7 @@ from inspect_station.core.playbook import Playbook, SellerSettings, under, versi
 from inspect_station.core.records import Seller
 from inspect_station.core.rows import Rule
 from inspect_station.core.rules import Rules
-from inspect_station.errors import ConfigError
-from inspect_station.message import Message, msg, msgn
+from inspect_station.message import Message, msg
 from inspect_station.tomlfile import (
     BrokenConfig,
     Problem,
@@ -30,21 +29,12 @@ from inspect_station.tomlfile import (
 )
 
 
-class BrokenPlaybook(ConfigError):
-    """A playbook cannot be used; ``problems`` has every reason."""
+class BrokenPlaybook(BrokenConfig):
+    """A playbook, or a table of cases, cannot be used; ``problems`` has every reason."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(
-            msgn(
-                "{file} cannot be used:\n{problems}",
-                "{file} cannot be used, {n} problems:\n{problems}",
-                n=len(self.problems),
-                file=str(self.problems[0].file),
-                problems="\n".join(str(problem) for problem in self.problems),
-            ),
-            msg("nothing was changed; correct the file, then `inspect-station playbook check` looks again"),
-        )
+        again = msg("nothing was changed; correct the file, then `inspect-station playbook check` looks again")
+        super().__init__(problems, again)
 
 
 @dataclass(frozen=True)

@@ -61,21 +61,22 @@ class Problem:
         return self.line_text(str(self.message))
 
 
-class BrokenConfig(ConfigError):
-    """station.toml cannot be used; ``problems`` has every reason, in the order of the file."""
+CHECK_AGAIN = msg("nothing was started; correct the file, then `inspect-station config check` looks again")
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+
+class BrokenConfig(ConfigError):
+    """A file cannot be used; ``problems`` has every reason, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem], hint: Message = CHECK_AGAIN) -> None:
         self.problems = tuple(problems)
-        super().__init__(
-            msgn(
-                "{file} cannot be used:\n{problems}",
-                "{file} cannot be used, {n} problems:\n{problems}",
-                n=len(self.problems),
-                file=str(self.problems[0].file),
-                problems="\n".join(str(problem) for problem in self.problems),
-            ),
-            msg("nothing was started; correct the file, then `inspect-station config check` looks again"),
+        said = msgn(
+            "{file} cannot be used:\n{problems}",
+            "{file} cannot be used, {n} problems:\n{problems}",
+            n=len(self.problems),
+            file=str(self.problems[0].file),
+            problems="\n".join(str(problem) for problem in self.problems),
         )
+        super().__init__(said, hint)
 
 
 def name_of(entry: Any) -> str:

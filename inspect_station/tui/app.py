@@ -182,6 +182,10 @@ class StationApp(App[int]):
         self._after: deque[Callable[[], Coroutine[Any, Any, None]]] = deque()
         """What waits until nothing can be taken back."""
         self._kept: Inspection | None = None
+        self._news: Banner | None = None
+        """What the printer's state has to say once nothing more urgent stands there."""
+        self._told: Banner | None = None
+        """What it said last: its own news may take that place."""
         self._looking = False
         self._touched = now()
         self._stale = False
@@ -579,9 +583,14 @@ class StationApp(App[int]):
             banner = Banner("look", now.said, now.problem or msg("F4 asks before it prints"))
         elif now.problem is not None and now.problem != (before.problem if before else None):
             banner = Banner("look", now.problem, msg("labels wait in their order and are tried again; go on working"))
-        if banner is not None:
-            self._show(self.scene.but(banner=banner))
-            self._sound(banner)
+        mended = now.problem is None and not now.not_out
+        self._news = None if mended else banner or self._news
+        shown = self.scene.banner
+        # Why the last scan was refused stays; the printer's news come with the next look, when that was seen.
+        if self._news is not None and (shown is None or shown is self._told or shown.tone not in ("look", "bad")):
+            self._told, self._news = self._news, None
+            self._show(self.scene.but(banner=self._told))
+            self._sound(self._told)
 
     def _complain(self, error: BaseException) -> None:
         if isinstance(error, StationError):
