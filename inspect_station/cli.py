@@ -390,7 +390,7 @@ def template_new(
     from inspect_station.resources import resource
 
     folder = _load(config).station.labels
-    if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name):
         raise _usage(msg("{name}: a template's name has small letters, digits, - and _", name=name))
     known = labels.files(resource("labels"), folder)
     kind = source or (name if name in known else "hold")

@@ -217,7 +217,7 @@ def read(file: Path) -> Template:
         return Template.model_validate({**data, "name": file.stem})
     except ValidationError as error:
         problem = "; ".join(_problem(each["loc"], each["msg"], each["input"]) for each in error.errors())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # TOML may be nested deeper than Python counts
         problem = str(error)
     raise _unusable(file, problem)
 

@@ -427,8 +427,8 @@ _STOPPED = 5
 """State of a printer that does nothing (RFC 8011 §5.4.11)."""
 _BUSY = {0x0502, 0x0505, 0x0507, 0x050B}
 """service-unavailable, temporary-error, busy, too-many-jobs: no job was made, and asking again may help."""
-_FAILED = {0x0500, 0x0504}
-"""internal-error, device-error: something broke while the printer had the job."""
+_FAILED = {0x0500, 0x0504, 0x0508}
+"""internal-error, device-error, job-canceled: something broke in, or stopped, a job that the printer had."""
 _NO_SUCH_JOB = 0x0406
 
 REASONS: Mapping[str, Trouble] = {

@@ -367,8 +367,9 @@ class Station(Reception):
         )
 
     def _again(self, writer: Writer, unit: Inspection, *, why: str = "", scan_back: bool = False) -> LabelSpec:
-        """One more label of a unit whose earlier ones may be out, or still come out."""
-        copy = writer.copies(unit.lpn, stickers.kind_of(unit), queued=True) + 1
+        """One more label of a unit. What of the earlier ones is not out yet does not come after it any more."""
+        writer.cancel_unprinted(unit.lpn)
+        copy = writer.copies(unit.lpn, stickers.kind_of(unit)) + 1
         spec = self._label(writer, unit, writer.next_print_no(unit.lpn), copy=copy, why=why)
         spec = replace(spec, scan_back=scan_back)
         writer.queue_label(spec)
@@ -610,7 +611,7 @@ class Station(Reception):
             unit = writer.inspection(lpn) if lpn else writer.last_finished()
             if unit is None or unit.voided_at is not None:
                 return msg("nothing to print: no finished unit")
-            copy = writer.copies(unit.lpn, stickers.kind_of(unit), queued=True) + 1
+            copy = writer.copies(unit.lpn, stickers.kind_of(unit)) + 1
             if copy > 1 and not why.strip():
                 return ReasonNeeded(unit.lpn, copy)
             spec = self._again(writer, unit, why=why.strip())
@@ -640,10 +641,13 @@ class Station(Reception):
         all, its number tells that it is void."""
         with self.store.write() as writer:
             job = writer.label(id)
-            if job is None or not writer.move_label(id, "printed" if came_out else "cancelled"):
+            sent = job is not None and job.printer  # what never left the queue cannot be on the box: an earlier one is
+            if job is None or not writer.move_label(id, "printed" if came_out and sent else "cancelled"):
                 return msg("this label is settled already")
             unit = writer.inspection(job.lpn)
             if came_out:
+                if not sent:
+                    return msg("label of {lpn}: not needed", lpn=job.lpn)
                 return msg("label of {lpn}: printed", lpn=job.lpn)
             back = self.config.station.scan_back != "never"
             voice = self.voice(self.config.station.locale)
@@ -653,7 +657,7 @@ class Station(Reception):
             else:
                 # The slip of a unit that is still graded: as it was, under a new number.
                 number = writer.next_print_no(job.lpn)
-                copy = writer.copies(job.lpn, job.kind, queued=True) + 1
+                copy = writer.copies(job.lpn, job.kind) + 1
                 fields = {**job.fields, **stickers.copied(voice, job.lpn, number, copy)}
                 spec = LabelSpec(job.lpn, job.inspection, job.kind, number, fields, copy, self.by, why)
                 writer.queue_label(spec)

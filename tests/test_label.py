@@ -456,6 +456,7 @@ def test_the_kinds_of_label():
             ["text.1.width", "barcode.1.height"],
             id="two mistakes are both named",
         ),
+        pytest.param("size = " + "[" * 5000 + "]" * 5000, ["recursion"], id="nested without end"),
     ],
 )
 def test_a_bad_template_names_the_file_the_key_and_the_reason(tmp_path, toml, parts):

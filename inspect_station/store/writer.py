@@ -274,8 +274,12 @@ class Writer(Reader):
         return bool(out)
 
     def _cancel_labels(self, lpn: str) -> None:
-        """Also one that is being printed: if it turns out not to have come out, it stays so. None is to be scanned."""
+        """The unit is in another state now. None of its labels is to be scanned."""
         self._do(f"UPDATE label SET scan_back = '' WHERE {OF_PLATE} AND scan_back = 'wanted'", lpn)
+        self.cancel_unprinted(lpn)
+
+    def cancel_unprinted(self, lpn: str) -> None:
+        """Cancel a unit's labels that are not out; one that is being printed too: if it fails, it stays cancelled."""
         self._do(
             f"UPDATE label SET state = 'cancelled' WHERE {OF_PLATE} AND state IN ('queued', 'printing', 'parked')", lpn
         )
@@ -480,7 +484,8 @@ class Writer(Reader):
                 UPDATE label SET state = ?1, reason = ?2,
                     printer = CASE WHEN ?1 = 'queued' THEN '' ELSE coalesce(nullif(?3, ''), printer) END,
                     printed_at = CASE WHEN ?1 = 'printed' THEN ?4 ELSE printed_at END, confirmed = ?6,
-                    scan_back = CASE WHEN ?7 AND scan_back = '' THEN 'wanted' ELSE scan_back END
+                    scan_back =
+                        CASE WHEN ?7 AND scan_back = '' AND state <> 'cancelled' THEN 'wanted' ELSE scan_back END
                 WHERE id = ?5 AND state IN ({", ".join(f"'{each}'" for each in came_from)})
                 """,
                 state,

@@ -679,13 +679,16 @@ def test_a_label_that_surely_did_not_come_out_is_offered_and_is_no_copy(rig: Rig
 def test_a_reprint_asks_why_and_says_the_number_that_stands_on_it(rig: Rig) -> None:
     rig.scan("ML-4001", CODES["lamp"])
     lpn = rig.inspection.lpn
-    rig.press("1 F3")
+    rig.press("1")
+    assert rig.station.outbox.print_once()
+    rig.press("F3")
     asked = rig.scene.over
     assert isinstance(asked, Choose)
     assert str(asked.title) == f"Label of {lpn} again, copy 2: why?"
     rig.press("2")
     assert rig.scene.banner is not None
     assert str(rig.scene.banner.title) == f"label of {lpn} queued, copy 2"
+    assert rig.station.outbox.print_once()
     rig.press("F3 4")
     rig.write("wet")
     rig.press("Enter")
