@@ -38,7 +38,9 @@ from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
 from inspect_station.message import Message, msg, msgn
-from inspect_station.outbox import Outbox, Press, connect, enrol, why
+from inspect_station.outbox import Outbox
+from inspect_station.outbox.prints import Press
+from inspect_station.outbox.sync import connect, enrol, why
 from inspect_station.outcomes import (
     Arrived,
     Desk,
@@ -671,11 +673,11 @@ class Station(Reception):
         printer = self.outbox.states().printer
         said = msg("printing is held: put the new roll in") if printer.held else msg("labels are printed as they come")
         names = tuple(each.name for each in self.config.printers)
-        return Roll(said, printer.held, self.outbox.to_come(), names)
+        return Roll(said, printer.held, self.outbox.prints.to_come(), names)
 
     def hold_printing(self) -> Roll:
         """The roll is changed: nothing is printed until `resume_printing`; labels wait in their order."""
-        self.outbox.hold()
+        self.outbox.prints.hold()
         return self.roll()
 
     def resume_printing(self) -> Message:
@@ -744,13 +746,13 @@ class Station(Reception):
     def enrol(self, code: str) -> Message:
         """Enrol at the configured hub by a one-time code. Raises UpstreamError."""
         said = enrol(self.store, self.config.upstream, code)
-        self.outbox.upstream = connect(self.store, self.config.upstream)
+        self.outbox.sync.upstream = connect(self.store, self.config.upstream)
         return said
 
     def sync(self) -> Synced:
         """Send and fetch now."""
-        pushed = self.outbox.push_once()
-        pulled = self.outbox.pull_once()
+        pushed = self.outbox.sync.push_once()
+        pulled = self.outbox.sync.pull_once()
         return Synced(pushed.sent, pushed.waiting, pushed.parked, pulled.fetched, pushed.problem or pulled.problem)
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────

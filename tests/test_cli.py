@@ -44,7 +44,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         step = station.step(unit.bench, unit.inspection, life.Digit(3))
         taken = station.photograph(unit.bench, step.inspection).step
         station.finish(unit.bench, station.step(unit.bench, taken.inspection, life.Accept()).inspection)
-        assert station.outbox.print_once()
+        assert station.outbox.prints.print_once()
     return made
 
 

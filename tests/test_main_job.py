@@ -242,7 +242,7 @@ async def _played(station: Station, made: Demo) -> list[Inspection]:
                 await hands.scan(scan)
             for key in parcel.keys:
                 await hands.press(key)
-            while station.outbox.print_once():
+            while station.outbox.prints.print_once():
                 pass  # as the printing thread does behind the screens
             with station.store.read() as reader:
                 units = list(reversed(reader.last_units(1000)))

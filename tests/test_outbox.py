@@ -28,7 +28,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from inspect_station import outbox as module
+from inspect_station import outbox as outboxes
 from inspect_station.config import LabelPrinter, UpstreamSettings
 from inspect_station.core import wire
 from inspect_station.core.records import Disposition, Grade, Inspection, Line, Product, Rma
@@ -37,7 +37,9 @@ from inspect_station.hub import Hub, add_station, intake, load
 from inspect_station.hub.app import create_app
 from inspect_station.label import Template
 from inspect_station.message import Message, msg
-from inspect_station.outbox import STRIKES, STRIKES_ALONE, Next, Outbox, Pace, Press, States, connect, enrol, why
+from inspect_station.outbox import Outbox, States, prints, sync
+from inspect_station.outbox.prints import Press
+from inspect_station.outbox.sync import STRIKES, STRIKES_ALONE, Next, Pace, Pulled, Pushed, connect, enrol, why
 from inspect_station.printing import State
 from inspect_station.store import EventSpec, LabelSpec, Store
 from inspect_station.upstream import Credentials, Upstream, _Reply
@@ -268,13 +270,13 @@ def test_all_that_was_finished_is_at_the_hub_once_and_what_it_announces_comes_do
     plates = [_finish(store, f"R-{n}") for n in range(7)]
     with Hub.open(tmp_path / "hub", clock=clock) as hub, _serving(create_app(hub)) as url:
         outbox = _enrolled(store, hub, url, clock, batch=3)
-        assert outbox.push_once().sent == 7
-        assert outbox.push_once().sent == 0
+        assert outbox.sync.push_once().sent == 7
+        assert outbox.sync.push_once().sent == 0
 
         rma = Rma(seller="lumo", number="R-100", lines=(Line(no=1, gtin=LAMP.gtin, quantity=2),))
         load(hub, [LAMP, rma])
-        assert outbox.pull_once().fetched == 2
-        assert outbox.pull_once().fetched == 0
+        assert outbox.sync.pull_once().fetched == 2
+        assert outbox.sync.pull_once().fetched == 0
         with store.read() as reader:
             assert reader.rma("lumo", "R-100") == rma
             assert reader.product("lumo", LAMP.gtin) == LAMP
@@ -282,7 +284,7 @@ def test_all_that_was_finished_is_at_the_hub_once_and_what_it_announces_comes_do
     # The hub is started again, at the same address.
     with Hub.open(tmp_path / "hub", clock=clock) as hub, _serving(create_app(hub), int(url.rpartition(":")[2])):
         plates.append(_finish(store, "R-8"))
-        assert outbox.push_once().sent == 1
+        assert outbox.sync.push_once().sent == 1
         assert _at_hub(hub) == _here(store)
         for id, sha256, line in _at_hub(hub):
             assert hashlib.sha256(line.encode()).hexdigest() == sha256, id
@@ -297,14 +299,14 @@ def test_a_withdrawn_rma_is_closed_and_a_changed_one_is_taken_over(
     with web(create_app(hub)) as url:
         outbox = _enrolled(store, hub, url, clock)
         load(hub, [rma])
-        outbox.pull_once()
+        outbox.sync.pull_once()
         load(hub, [rma.but(order="O-7")])
-        outbox.pull_once()
+        outbox.sync.pull_once()
         with store.read() as reader:
             assert reader.rma("lumo", "R-1") == rma.but(order="O-7")
         with hub.write() as ledger:
             ledger.withdraw_rma("main", "lumo", "R-1")
-        outbox.pull_once()
+        outbox.sync.pull_once()
         with store.read() as reader:
             assert reader.rma("lumo", "R-1") == rma.but(order="O-7", closed=True)
 
@@ -333,10 +335,10 @@ def test_two_docks_on_one_line_both_arrive_and_the_second_hears_of_it(
                 finished_at=NOON,
             )
             writer.finish(unit, EventSpec("inspection.finished", unit.model_dump(mode="json"), "bo", NOON))
-        _enrolled(store, hub, url, clock).push_once()
+        _enrolled(store, hub, url, clock).sync.push_once()
         enrol(second, _settings(url), add_station(hub.store.folder, "DOCK-2"))
         there = _outbox(second, connect(second, _settings(url)), clock)
-        assert there.push_once() == module.Pushed(sent=1, waiting=0, parked=1)
+        assert there.sync.push_once() == Pushed(sent=1, waiting=0, parked=1)
         with second.read() as reader:
             (event,) = reader.parked_events()
         assert (event.state, event.code) == ("conflict", "line_conflict")
@@ -356,19 +358,19 @@ def test_a_hub_that_was_restored_to_yesterday_gets_everything_again(tmp_path: Pa
     with Hub.open(tmp_path / "hub", clock=clock) as hub, _serving(create_app(hub)) as url:
         outbox = _enrolled(store, hub, url, clock, batch=2)
         _finish(store, "R-1")
-        outbox.push_once()
+        outbox.sync.push_once()
         _copy(hub.store.file, tmp_path / "yesterday.db")
         for n in range(2, 7):
             _finish(store, f"R-{n}")
-        assert outbox.push_once().sent == 5
+        assert outbox.sync.push_once().sent == 5
         load(hub, [LAMP])
-        outbox.pull_once()
+        outbox.sync.pull_once()
     clock.now += timedelta(hours=1)
     (tmp_path / "yesterday.db").replace(tmp_path / "hub" / "store.db")
     with Hub.open(tmp_path / "hub", clock=clock) as hub, _serving(create_app(hub), int(url.rpartition(":")[2])):
         load(hub, [LAMP.but(title="Oak desk lamp, dimmable")])
-        assert outbox.pull_once().fetched == 1
-        assert outbox.push_once().sent == 5
+        assert outbox.sync.pull_once().fetched == 1
+        assert outbox.sync.push_once().sent == 5
         assert _at_hub(hub) == _here(store)
         with store.read() as reader:
             assert reader.products(LAMP.gtin)[0].title == "Oak desk lamp, dimmable"
@@ -382,12 +384,12 @@ def test_a_revoked_token_stops_the_sending_and_enrolling_again_drains_it(
         with hub.write() as ledger:
             ledger._do("DELETE FROM hub_token")
         _finish(store)
-        pushed = outbox.push_once()
+        pushed = outbox.sync.push_once()
         assert (pushed.sent, pushed.waiting) == (0, 1)
         assert pushed.problem is not None
         assert "enrol it again" in pushed.problem.text
         outbox = _enrolled(store, hub, url, clock)
-        assert outbox.push_once().sent == 1
+        assert outbox.sync.push_once().sent == 1
 
 
 # ── Through a network that fails ─────────────────────────────────────────────────────────────────────────────────────
@@ -480,14 +482,14 @@ def test_whatever_the_network_does_each_fact_arrives_once(
         for n in range(4):
             _finish(store, f"R-{n}")
         fault.mode = mode
-        with outbox._syncing:
-            batch = outbox._batch()
-            assert outbox.upstream is not None
-            outbox._send(outbox.upstream, batch)
+        with outbox.sync._working:
+            batch = outbox.sync._batch()
+            assert outbox.sync.upstream is not None
+            outbox.sync._send(outbox.sync.upstream, batch)
         with store.read() as reader:
             assert reader.waiting().events == 4 - confirmed
         fault.mode = ""
-        assert outbox.push_once().sent == 4 - confirmed
+        assert outbox.sync.push_once().sent == 4 - confirmed
         assert _at_hub(hub) == _here(store)
         assert set(_states(store)) <= {"accepted", "duplicate"}
 
@@ -501,7 +503,7 @@ def test_an_event_that_breaks_the_hub_is_set_aside_and_tried_again_later(
         plates = [_finish(store, f"R-{n}") for n in range(12)]
         fault.poison = plates[5].encode()
         for _ in range(40):
-            if outbox.push_once().problem is None:
+            if outbox.sync.push_once().problem is None:
                 break
         assert _states(store) == {"accepted": 11, "suspect": 1}
         with store.read() as reader:
@@ -511,17 +513,17 @@ def test_an_event_that_breaks_the_hub_is_set_aside_and_tried_again_later(
 
         before = fault.seen
         _finish(store, "R-12")
-        assert outbox.push_once() == module.Pushed(sent=1, waiting=0, parked=1)
+        assert outbox.sync.push_once() == Pushed(sent=1, waiting=0, parked=1)
         assert fault.seen == before + 1, "it is left alone for an hour"
         clock.now += timedelta(minutes=61)
         _finish(store, "R-13")
         before = fault.seen
-        assert outbox.push_once().sent == 1
+        assert outbox.sync.push_once().sent == 1
         assert fault.seen == before + 2, "it is tried alone, after the others"
         assert _states(store) == {"accepted": 13, "suspect": 1}
         fault.poison = b"\0"
         clock.now += timedelta(minutes=61)
-        assert outbox.push_once().sent == 1
+        assert outbox.sync.push_once().sent == 1
         assert _at_hub(hub) == _here(store)
 
 
@@ -534,7 +536,7 @@ def test_no_event_is_blamed_for_a_hub_that_is_not_well(store: Store, clock: Cloc
         _finish(store, f"R-{n}")
     outbox = _outbox(store, Broken(_settings("http://hub"), Credentials("http://hub", "s", "t"), "e"), clock)
     for _ in range(40):
-        assert outbox.push_once().problem is not None
+        assert outbox.sync.push_once().problem is not None
     assert _states(store) == {"sent": 3} or _states(store) == {"sent": 1, "pending": 2}
 
 
@@ -629,7 +631,7 @@ class Motion(RuleBasedStateMachine):
     @rule()
     def the_request_is_lost(self) -> None:
         self.upstream.lost = True
-        self.outbox.push_once()
+        self.outbox.sync.push_once()
         self.upstream.lost = False
 
     @rule(at=st.floats(0, 1))
@@ -650,7 +652,7 @@ class Motion(RuleBasedStateMachine):
 
     def _push(self, spoil: Callable[[bytes], bytes | None]) -> None:
         self.upstream.spoil = spoil
-        self.outbox.push_once()
+        self.outbox.sync.push_once()
 
     @rule()
     def an_hour_passes(self) -> None:
@@ -758,7 +760,7 @@ def test_a_change_that_cannot_be_read_is_passed_over_and_the_next_is_taken(
     store: Store, clock: Clock, bad: Any
 ) -> None:
     outbox = _outbox(store, Announcing(bad, _change({**RMA, "number": "R-2"})), clock)
-    assert outbox.pull_once() == module.Pulled(fetched=1)
+    assert outbox.sync.pull_once() == Pulled(fetched=1)
     with store.read() as reader:
         assert reader.rma("lumo", "R-1") is None
         assert reader.rma("lumo", "R-2") is not None
@@ -766,8 +768,8 @@ def test_a_change_that_cannot_be_read_is_passed_over_and_the_next_is_taken(
 
 
 def test_an_older_version_does_not_overwrite_a_newer_one(store: Store, clock: Clock) -> None:
-    _outbox(store, Announcing(_change({**RMA, "order": "new"}, version=2)), clock).pull_once()
-    assert _outbox(store, Announcing(_change({**RMA, "order": "old"}, version=1)), clock).pull_once().fetched == 0
+    _outbox(store, Announcing(_change({**RMA, "order": "new"}, version=2)), clock).sync.pull_once()
+    assert _outbox(store, Announcing(_change({**RMA, "order": "old"}, version=1)), clock).sync.pull_once().fetched == 0
     with store.read() as reader:
         rma = reader.rma("lumo", "R-1")
     assert rma is not None
@@ -775,7 +777,7 @@ def test_an_older_version_does_not_overwrite_a_newer_one(store: Store, clock: Cl
 
 
 def test_what_the_hub_announces_is_fit_for_a_screen(store: Store, clock: Clock) -> None:
-    _outbox(store, Announcing(_change({**RMA, "order": "\x1b]0;pwned\x07A\u202eB"})), clock).pull_once()
+    _outbox(store, Announcing(_change({**RMA, "order": "\x1b]0;pwned\x07A\u202eB"})), clock).sync.pull_once()
     with store.read() as reader:
         rma = reader.rma("lumo", "R-1")
     assert rma is not None
@@ -783,9 +785,9 @@ def test_what_the_hub_announces_is_fit_for_a_screen(store: Store, clock: Clock) 
 
 
 def test_pages_without_end_end(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_PAGES", 5)
+    monkeypatch.setattr(sync, "MOST_PAGES", 5)
     upstream = Announcing(more=True)
-    _outbox(store, upstream, clock).pull_once()
+    _outbox(store, upstream, clock).sync.pull_once()
     assert upstream.asked == 5
 
 
@@ -828,7 +830,7 @@ class Paper:
 
 def _print_all(outbox: Outbox) -> int:
     printed = 0
-    while outbox.print_once():
+    while outbox.prints.print_once():
         printed += 1
         assert printed < 50
     return printed
@@ -902,7 +904,7 @@ def test_a_label_whose_unit_was_undone_while_it_was_printing_never_comes_out_lat
     paper = Slow("labels", GONE)
     press = Press(paper)
     outbox = _outbox(store, None, clock, press)
-    assert outbox.print_once()
+    assert outbox.prints.print_once()
     assert _labels(store) == ["cancelled", "queued"]
     press.again_at = 0
     _print_all(outbox)
@@ -991,17 +993,17 @@ def test_a_label_that_cannot_be_drawn_is_parked_and_the_next_comes_out(store: St
 def test_nothing_is_printed_while_the_roll_is_changed(store: Store, clock: Clock) -> None:
     _finish(store, label="restock")
     outbox = _outbox(store, None, clock, Press(Paper("labels")))
-    outbox.hold()
-    assert not outbox.print_once()
+    outbox.prints.hold()
+    assert not outbox.prints.print_once()
     assert outbox.states().printer.held
     outbox.resume()
-    assert outbox.print_once()
+    assert outbox.prints.print_once()
 
 
 def test_a_label_without_a_printer_waits(store: Store, clock: Clock) -> None:
     _finish(store, label="restock")
     outbox = _outbox(store, None, clock)
-    assert not outbox.print_once()
+    assert not outbox.prints.print_once()
     assert _labels(store) == ["queued"]
 
 
@@ -1099,12 +1101,12 @@ def test_what_waited_for_a_change_of_the_roll_is_printed_in_order_when_a_person_
 ) -> None:
     paper = Paper("labels")
     outbox = _outbox(store, None, clock, Press(paper))
-    outbox.hold()
+    outbox.prints.hold()
     plates = []
     for _ in range(3):
         plates.append(_finish(store, label="restock"))
         clock.now += timedelta(minutes=1)
-        assert not outbox.print_once()
+        assert not outbox.prints.print_once()
     assert _said(outbox) == "printing is held, 3 labels wait: F6 goes on"
     assert outbox.states().printer.not_out == "", "no box need be set aside"
     outbox.resume()
@@ -1125,10 +1127,10 @@ def test_labels_that_were_late_over_an_empty_roll_come_out_in_order_when_a_perso
     press.again_at = 0
     _print_all(outbox)
     assert _labels(store) == ["parked", "parked"]
-    outbox.hold()
+    outbox.prints.hold()
     plates.append(_finish(store, label="restock"))
     clock.now += timedelta(minutes=2)
-    assert outbox.to_come() == 3
+    assert outbox.prints.to_come() == 3
     outbox.resume()
     _print_all(outbox)
     assert paper.jobs == [f"{plate}-restock-1" for plate in plates]
@@ -1141,8 +1143,8 @@ def test_going_on_prints_nothing_that_may_be_out_already(store: Store, clock: Cl
     paper = Paper("labels", UNKNOWN)
     outbox = _outbox(store, None, clock, Press(paper))
     _print_all(outbox)
-    outbox.hold()
-    assert outbox.to_come() == 0
+    outbox.prints.hold()
+    assert outbox.prints.to_come() == 0
     outbox.resume()
     _print_all(outbox)
     assert paper.jobs == []
@@ -1167,8 +1169,8 @@ def test_a_clock_that_is_set_does_not_bring_a_late_label_back(store: Store, cloc
 def test_while_it_runs_a_late_label_is_told_by_itself_and_the_printer_asked_until_it_is_back(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "OUT_S", 0.1)
-    monkeypatch.setattr(module, "LONGEST_STALL_S", 0.05)
+    monkeypatch.setattr(prints, "OUT_S", 0.1)
+    monkeypatch.setattr(prints, "LONGEST_STALL_S", 0.05)
     clock_now = datetime.now
     monkeypatch.setattr(clock.__class__, "__call__", lambda self: clock_now(UTC))
     paper = Paper("labels", *[GONE] * 100)
@@ -1190,7 +1192,7 @@ def test_while_it_runs_a_late_label_is_told_by_itself_and_the_printer_asked_unti
 def test_a_label_that_nobody_prints_is_told_while_its_printer_is_still_silent(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "OUT_S", 0.05)
+    monkeypatch.setattr(prints, "OUT_S", 0.05)
     told: list[States] = []
     over = threading.Event()
 
@@ -1297,7 +1299,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from inspect_station.config import LabelPrinter, UpstreamSettings
 from inspect_station.label import templates
-from inspect_station.outbox import Outbox, Press
+from inspect_station.outbox import Outbox
+from inspect_station.outbox.prints import Press
 from inspect_station.resources import resource
 from inspect_station.store import Store
 
@@ -1413,13 +1416,13 @@ def test_who_wakes_it_while_it_works_is_not_forgotten(
     outbox = _outbox(store, None, clock)
     rounds: list[int] = []
 
-    def push_once() -> module.Pushed:
+    def push_once() -> Pushed:
         rounds.append(1)
         if len(rounds) == 1:
             outbox.wake()
-        return module.Pushed(0, 0, 0)
+        return Pushed(0, 0, 0)
 
-    monkeypatch.setattr(outbox, "push_once", push_once)
+    monkeypatch.setattr(outbox.sync, "push_once", push_once)
     outbox.start()
     _until(lambda: len(rounds) == 2)
 
@@ -1439,7 +1442,7 @@ def test_a_label_that_was_being_printed_when_the_station_died_is_parked(store: S
 def test_a_printer_that_is_back_is_shown_as_ready_although_nothing_waits(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONGEST_STALL_S", 0.01)
+    monkeypatch.setattr(prints, "LONGEST_STALL_S", 0.01)
     paper = Paper("labels")
     press = Press(paper)
     press.failed(GONE.title)
@@ -1450,9 +1453,9 @@ def test_a_printer_that_is_back_is_shown_as_ready_although_nothing_waits(
 
 
 def test_no_failure_ends_a_thread(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TIMER_S", 0.01)
+    monkeypatch.setattr(outboxes, "TIMER_S", 0.01)
     outbox = _outbox(store, None, clock, Press(Paper("labels")))
-    monkeypatch.setattr(outbox, "push_once", lambda: 1 / 0)
+    monkeypatch.setattr(outbox.sync, "push_once", lambda: 1 / 0)
     outbox.start()
     _until(lambda: "ZeroDivisionError" in str(outbox.states().hub.said))
     assert all(thread.is_alive() for thread in outbox._threads)
@@ -1517,20 +1520,20 @@ def test_a_station_that_moves_to_another_hub_offers_it_everything(
     for n in range(3):
         _finish(store, f"R-{n}")
     with _serving(create_app(hub)) as url:
-        _enrolled(store, hub, url, clock).push_once()
+        _enrolled(store, hub, url, clock).sync.push_once()
     with Hub.open(tmp_path / "new", clock=clock) as new, _serving(create_app(new)) as url:
         assert connect(store, _settings(url)) is None, "the token of the one is not shown to the other"
         outbox = _enrolled(store, new, url, clock)
         _finish(store, "R-3")
-        outbox.push_once()
-        outbox.push_once()
+        outbox.sync.push_once()
+        outbox.sync.push_once()
         assert _at_hub(new) == _here(store)
 
 
 def test_a_station_that_another_process_enrols_sends_without_being_started_anew(
     store: Store, hub: Hub, clock: Clock, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "TIMER_S", 0.05)
+    monkeypatch.setattr(outboxes, "TIMER_S", 0.05)
     with web(create_app(hub)) as url:
         outbox = _outbox(store, None, clock, settings=_settings(url))
         outbox.start()
@@ -1557,8 +1560,8 @@ def test_a_station_that_is_enrolled_again_uses_its_new_token(store: Store, hub: 
 def test_a_station_without_a_hub_keeps_everything(store: Store, clock: Clock) -> None:
     _finish(store)
     outbox = _outbox(store, connect(store, _settings("http://hub")), clock)
-    assert outbox.push_once() == module.Pushed(sent=0, waiting=1, parked=0)
-    assert outbox.pull_once() == module.Pulled(fetched=0)
+    assert outbox.sync.push_once() == Pushed(sent=0, waiting=1, parked=0)
+    assert outbox.sync.pull_once() == Pulled(fetched=0)
     assert not outbox.states().hub.enrolled
 
 

@@ -360,7 +360,7 @@ def test_undo_returns_the_last_unit_as_a_draft_and_erases_nothing(station):
 def test_undo_after_printing_says_that_the_label_is_void(station):
     announce(station, "ML-40001", (LAMP, 1))
     sealed(station, "ML-40001", LAMP)
-    assert station.outbox.print_once()
+    assert station.outbox.prints.print_once()
     undone = station.undo()
     assert isinstance(undone, Opened) and undone.said is not None
     assert "destroy" in text(undone.said)
@@ -871,7 +871,7 @@ def test_with_the_printer_gone_the_label_waits_and_the_lamp_says_why(station):
     station.config = station.config.model_copy(update={"printers": (printer,)})
     announce(station, "ML-40001", (LAMP, 1))
     unit = sealed(station, "ML-40001", LAMP)
-    station.outbox.print_once()
+    station.outbox.prints.print_once()
     assert station.labels_of(unit.lpn)[0]["state"] == "queued"
     assert not station.outbox.states().printer.ready
 
@@ -881,8 +881,8 @@ def test_an_unknown_print_outcome_is_parked_and_never_repeated_by_itself(station
     station.config = station.config.model_copy(update={"printers": (printer,)})
     announce(station, "ML-40001", (LAMP, 1))
     unit = sealed(station, "ML-40001", LAMP)
-    station.outbox.print_once()
-    station.outbox.print_once()
+    station.outbox.prints.print_once()
+    station.outbox.prints.print_once()
     assert station.labels_of(unit.lpn)[0]["state"] == "parked"
     assert station.desk().labels_parked == 1
 
@@ -1113,14 +1113,14 @@ def test_a_roll_change_holds_the_queue_and_a_test_label_tries_the_roll(station):
     announce(station, "ML-40001", (LAMP, 1))
     assert station.hold_printing().held
     unit = sealed(station, "ML-40001", LAMP)
-    assert not station.outbox.print_once()
+    assert not station.outbox.prints.print_once()
     with_printer(station, labels=("restock",))
     tried = station.test_label("labels")
     assert (tried.held, tried.waiting, tried.problems) == (True, 1, ())
     printed = [file.name for file in Path(str(station.config.printers[0].folder)).iterdir()]
     assert printed == ["test-labels.pdf"]
     station.resume_printing()
-    assert station.outbox.print_once()
+    assert station.outbox.prints.print_once()
     assert station.labels_of(unit.lpn)[0]["state"] == "printed"
 
 
@@ -1157,7 +1157,7 @@ def labels(station: Station, lpn: str) -> list[tuple[object, ...]]:
 
 
 def print_all(station: Station) -> None:
-    while station.outbox.print_once():
+    while station.outbox.prints.print_once():
         pass
 
 
@@ -1961,7 +1961,7 @@ def test_what_goes_to_clearance_is_priced_as_its_grade_says(station, template):
 
 def test_what_was_printed_is_void_when_a_unit_goes_elsewhere(station, template):
     unit = opened_lamp(station)
-    assert station.outbox.print_once()
+    assert station.outbox.prints.print_once()
     supervise(station, template)
     known = station.reroute(unit.lpn, Disposition.DONATE, "because")
     assert isinstance(known, Known) and "Destroy its old label" in text(known.said)

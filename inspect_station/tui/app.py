@@ -23,7 +23,8 @@ from inspect_station.core.records import Inspection
 from inspect_station.core.wedge import Doubled, Out, Press, Retract, Scanned, Wedge
 from inspect_station.errors import Exit, StationError
 from inspect_station.message import Message, msg
-from inspect_station.outbox import PrinterState, States
+from inspect_station.outbox import States
+from inspect_station.outbox.prints import PrinterState
 from inspect_station.outcomes import Desk
 from inspect_station.station import Station
 from inspect_station.tui import desk, overlay, parcel, unit

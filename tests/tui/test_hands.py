@@ -680,7 +680,7 @@ def test_a_reprint_asks_why_and_says_the_number_that_stands_on_it(rig: Rig) -> N
     rig.scan("ML-4001", CODES["lamp"])
     lpn = rig.inspection.lpn
     rig.press("1")
-    assert rig.station.outbox.print_once()
+    assert rig.station.outbox.prints.print_once()
     rig.press("F3")
     asked = rig.scene.over
     assert isinstance(asked, Choose)
@@ -688,7 +688,7 @@ def test_a_reprint_asks_why_and_says_the_number_that_stands_on_it(rig: Rig) -> N
     rig.press("2")
     assert rig.scene.banner is not None
     assert str(rig.scene.banner.title) == f"label of {lpn} queued, copy 2"
-    assert rig.station.outbox.print_once()
+    assert rig.station.outbox.prints.print_once()
     rig.press("F3 4")
     rig.write("wet")
     rig.press("Enter")
@@ -729,7 +729,7 @@ def test_the_roll_is_changed_from_the_desk(rig: Rig) -> None:
     assert rig.station.outbox.states().printer.held, "another test label, then left held"
     rig.press("F6 1 Enter")
     assert not rig.station.outbox.states().printer.held
-    assert rig.station.outbox.print_once()
+    assert rig.station.outbox.prints.print_once()
 
 
 def test_quitting_needs_f9_and_enter(rig: Rig) -> None:

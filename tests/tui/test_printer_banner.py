@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from inspect_station.message import msg
-from inspect_station.outbox import PrinterState
+from inspect_station.outbox.prints import PrinterState
 from inspect_station.tui.scene import Banner
 from tests.tui.conftest import Dock, Operator
 

@@ -282,7 +282,7 @@ async def labels_in_doubt(operator: Operator, look: Look) -> None:
     await operator.press("v")
     await look("the label, large")
     await operator.press("Esc", "2")
-    while station.outbox.print_once():
+    while station.outbox.prints.print_once():
         pass
     await operator.press("Esc")
     await look("to be scanned on its box")
