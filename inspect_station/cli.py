@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from inspect_station.config import Config
     from inspect_station.core.records import Operator
     from inspect_station.station import Station
+    from inspect_station.tomlfile import Problem
     from inspect_station.words import Voice
 
 app = typer.Typer(
@@ -433,12 +434,13 @@ def template_check(
 def _try_template(file: Path) -> bool:
     from inspect_station import label as labels
     from inspect_station import stickers
-    from inspect_station.errors import ConfigError
+    from inspect_station.tomlfile import BrokenConfig
 
     try:
         template = labels.check(file, stickers.TEST_FIELDS if file.stem == "test" else stickers.FIELDS)
-    except ConfigError as error:
-        _complain(error)
+    except BrokenConfig as broken:
+        for problem in broken.problems:
+            _told(problem)
         return False
     print(f"{file}: {template.size[0]:g} × {template.size[1]:g} mm")
     for n, code in enumerate(template.barcode, start=1):
@@ -553,6 +555,7 @@ def config_check(
     """Name every problem of station.toml at once, with file, line, key and value; then try every seller's playbook."""
     from inspect_station import config as configuration
     from inspect_station import playbooks
+    from inspect_station.label import page_problems
 
     path = configuration.find(config)
     problems = configuration.problems(path)
@@ -564,6 +567,8 @@ def config_check(
     _say(msg("{file} is in order", file=str(path)) if path else msg("the shipped settings are in order"))
     loaded = _load(config)
     in_order = [_try_template(file) for file in sorted(loaded.station.labels.glob("*.toml"))]
+    if all(in_order):
+        in_order += [_told(problem) for problem in page_problems(loaded)]
     files = playbooks.files(loaded.station.playbooks)
     in_order += [_try_playbook(file, loaded, coverage=coverage) for file in files]
     if cases is not None:
@@ -574,6 +579,12 @@ def config_check(
             in_order += [_in_force(station, seller) for seller in sorted(station.rulebook.trouble)]
     if not all(in_order):
         raise typer.Exit(Exit.BROKEN)
+
+
+def _told(problem: "Problem") -> bool:
+    """Print what is wrong, in its line; never in order."""
+    print(problem.line_text(_voice().say(problem.message)))
+    return False
 
 
 def _try_table(file: Path, loaded: "Config", *, coverage: bool) -> bool:

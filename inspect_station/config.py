@@ -261,6 +261,12 @@ def problems(path: Path | None = None) -> list[Problem]:
     return []
 
 
+def problem_at(path: Path | None, place: Place, message: Message) -> Problem:
+    """A problem that only somebody further up can see, where it stands in the site's file or the shipped one."""
+    own = read(path) if path is not None else TomlFile(Path(NAME), "", {})
+    return _problem(read(resource(NAME)), own, place, message)
+
+
 def _validated(document: Mapping[str, Any], home: Path) -> Config:
     """The document as a Config: what is no section of its own belongs to the rules."""
     sections = Config.model_fields.keys() - {"rules", "path"}
