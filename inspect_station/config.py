@@ -137,6 +137,10 @@ class LabelPrinter(PrinterSettings):
     labels: tuple[str, ...] = ()
     """Kinds of labels (names of templates) that it takes; empty = all."""
 
+    def takes(self, kind: str) -> bool:
+        """Whether it prints this kind of label."""
+        return not self.labels or kind in self.labels
+
 
 class UpstreamSettings(Rule):
     """The hub and the pace of sending."""

@@ -28,7 +28,7 @@ from inspect_station.errors import ConfigError, StationError
 from inspect_station.lettering import ASCENT, LEADING, Raster
 from inspect_station.message import Message, msg
 from inspect_station.resources import resource
-from inspect_station.symbols import QR_MOST, NoSymbol, SymbolKind, symbol
+from inspect_station.symbols import QR_MOST, NoSymbol, SymbolKind, pairs, symbol
 from inspect_station.tomlfile import BrokenConfig, Problem, TomlFile
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def check(file: Path, known: Collection[str]) -> Template:
         except StationError as error:
             problems.append(_problem(opened, ("text", n, "width"), error.title))
     if problems:
-        raise BrokenConfig(problems, MEND)
+        raise BrokenConfig(sorted(problems, key=lambda each: each.line), MEND)
     return template
 
 
@@ -744,9 +744,11 @@ def _command(ink: _Ink, dpi: int) -> str:
         case _Fill(x, y, width, height):
             return f"^FO{x},{y}^GB{width},{height},{min(width, height)}^FS"
         case _Bars(x, y, module, height, "code128", text, _):
-            # >: starts in set B, and > itself is written >0.
-            data = text.replace(">", ">0").translate(_FIELD_DATA)
-            return f"^FO{x},{y}^BY{module}^BCN,{height},N,N,N,N^FH^FD>:{data}^FS"
+            # >: starts in set B, >5 goes on in set C, and > itself is written >0.
+            single = len(text) - pairs(text)
+            data = text[:single].replace(">", ">0").translate(_FIELD_DATA)
+            paired = f">5{text[single:]}" if pairs(text) else ""
+            return f"^FO{x},{y}^BY{module}^BCN,{height},N,N,N,N^FH^FD>:{data}{paired}^FS"
         case _Bars(x, y, module, height, "ean13", text, _):
             # The printer counts the check digit itself. A UPC-A is the EAN-13 with a zero before it.
             command, data = ("^B8N", text) if len(text) == 8 else ("^BEN", text.zfill(13))

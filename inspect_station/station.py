@@ -775,7 +775,7 @@ class Station(Reception):
         others: dict[str, list[str]] = {}
         for name, template in self._templates.items():
             size_ = f"{template.size[0]:g}x{template.size[1]:g}"
-            if (not settings.labels or name in settings.labels) and settings.media != size_:
+            if settings.takes(name) and settings.media != size_:
                 others.setdefault(size_, []).append(name)
         for size_, names in others.items():
             yield msg(
@@ -791,7 +791,7 @@ class Station(Reception):
         from inspect_station.label import render
 
         spec = self.label(lpn, kind)
-        takes = (each.dpi for each in self.config.printers if not each.labels or spec.kind in each.labels)
+        takes = (each.dpi for each in self.config.printers if each.takes(spec.kind))
         template, locale = self._templates[spec.kind], self.config.station.locale
         return render(template, spec.fields, locale=locale, format=format, dpi=next(takes, 203))
 

@@ -114,7 +114,7 @@ def fields(
     on: date,
     page: str = "",
 ) -> dict[str, str]:
-    """Every field that any template may name; empty where it does not apply.
+    """Every field that any template may name; empty where it does not apply. Only an address has lines of its own.
 
     ``page`` is the address of the unit's page, with ``{lpn}`` in it.
     """
@@ -127,9 +127,9 @@ def fields(
     )
     why = voice.join(decide.why(rules, unit, decision))
     site = next((site for site in sites if site.code == unit.site), None)
-    return {
+    filled = {
         "title": _title(unit, voice),
-        "ean": unit.product.ean if unit.product else unit.scanned,
+        "ean": _gtin(unit) or (unit.product.ean if unit.product else unit.scanned),
         "gtin": _gtin(unit),
         "sku": unit.product.sku if unit.product else "",
         "lpn": unit.lpn,
@@ -150,10 +150,11 @@ def fields(
         if unit.case and unit.case.due_at
         else "",
         "date": voice.long_day(on),
-        "address": "\n".join(site.address) if site else "",
         "page": page.replace("{lpn}", unit.lpn),
         "property": _property(unit, rules, voice),
     }
+    lines = {"address": "\n".join(site.address) if site else ""}
+    return {field: " ".join(value.splitlines()) for field, value in filled.items()} | lines
 
 
 def copied(voice: Voice, lpn: str, print_no: int, copy: int) -> dict[str, str]:

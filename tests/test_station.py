@@ -1169,6 +1169,26 @@ def test_an_undone_unit_takes_its_slips_with_it(station):
     assert text(station.reprint(unit.lpn, kind="relabel")) == "nothing to print: no finished unit"
 
 
+def test_only_an_address_has_lines_and_an_ean_is_what_a_till_reads(station):
+    unit = opened_lamp(station)
+    product = unit.product.but(title="Oak\r\nlamp\u2028tall", gtin_as_given=f"0{LAMP}")
+    with station.store.read() as reader:
+        seller = station.seller(reader, unit.seller)
+    fields = stickers.fields(
+        unit.but(product=product, site="LYON"),
+        voice=station.voice("en"),
+        rules=station.rules,
+        seller=seller,
+        sites=[config.Site(code="LYON", name="Lyon", address=("Hall 2", "69000 LYON"))],
+        print_no=1,
+        copy=1,
+        on=station.today(),
+    )
+    assert fields["title"] == "Oak lamp tall"
+    assert fields["ean"] == fields["gtin"] == LAMP
+    assert fields["address"] == "Hall 2\n69000 LYON"
+
+
 def test_a_units_fields_are_those_that_templates_may_name(station):
     assert set(station.label(opened_lamp(station).lpn).fields) == stickers.FIELDS
 
