@@ -176,8 +176,8 @@ def _labels(config: Config) -> Iterator[Check]:
         yield Check(
             "templates",
             False,
-            msg("{key}: {problem}", key=problem.key, problem=str(problem.message)),
-            msg("shorten the address, or give its barcode more room: `inspect-station template new clearance`"),
+            problem.message,
+            msg("shorten [station] unit_page, or give it more room: `inspect-station template new clearance`"),
         )
     if not problems:
         yield Check("templates", True, msg("the label templates can be used"))

@@ -193,7 +193,7 @@ class Said:
 class SupervisorNeeded(Said):
     """Nothing changed, for only a supervisor may do it: with badge and PIN it is done in the supervisor's name."""
 
-    then: Callable[[Operator], "Seen | Message"]
+    then: Callable[[Operator], "Seen | Message | ReasonNeeded"]
     """Does it, once a supervisor has vouched for it."""
 
 

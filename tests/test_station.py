@@ -1171,6 +1171,7 @@ def test_an_undone_unit_takes_its_slips_with_it(station):
 
 def test_only_an_address_has_lines_and_an_ean_is_what_a_till_reads(station):
     unit = opened_lamp(station)
+    assert unit.product is not None
     product = unit.product.but(title="Oak\r\nlamp\u2028tall", gtin_as_given=f"0{LAMP}")
     with station.store.read() as reader:
         seller = station.seller(reader, unit.seller)

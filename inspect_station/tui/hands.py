@@ -267,6 +267,8 @@ class Hands:
                 return Turn(clear.but(over=Ask(result.said, self._accepting(result))))
             case Several():
                 return Turn(clear.but(over=self._lines(result)))
+            case ReasonNeeded():
+                return self._why_again(clear, result)
             case Question(said, answers):
                 entries = tuple(Entry(answer.label, answer.then, detail=answer.detail) for answer in answers)
                 return Turn(clear.but(over=Choose(said, entries, self._do)))
@@ -609,7 +611,7 @@ class Hands:
         def pick(now: Scene, kind: str | None) -> Turn:
             if kind is None:
                 return Turn(now.but(over=Choose(title, others, pick, (note,))))
-            return self._do(now, lambda: self.station.reprint(result.lpn, kind=kind), self._reprinted)
+            return self._do(now, lambda: self.station.reprint(result.lpn, kind=kind))
 
         title = msg("Which label of {lpn}?", lpn=result.lpn)
         note = msg("its own label stays valid beside it")
@@ -621,14 +623,12 @@ class Hands:
         )
         return Turn(scene.but(over=Choose(title, entries, pick), banner=None))
 
-    def _reprinted(self, scene: Scene, result: Message | ReasonNeeded | Said) -> Turn:
+    def _why_again(self, scene: Scene, result: ReasonNeeded) -> Turn:
         """Another copy needs a reason: one of the usual, or typed. So does a label that is not the unit's own."""
-        if not isinstance(result, ReasonNeeded):
-            return self.arrive(scene, result)
         title = msg("Label of {lpn} again, copy {n}: why?", lpn=result.lpn, n=result.copy)
 
         def print_it(now: Scene, why: str) -> Turn:
-            return self._do(now, lambda: self.station.reprint(result.lpn, why, result.kind), self._reprinted)
+            return self._do(now, lambda: self.station.reprint(result.lpn, why, result.kind))
 
         if result.copy == 1:
             return Turn(scene.but(over=Type(msg("Why does {lpn} get this label?", lpn=result.lpn), print_it)))
