@@ -157,7 +157,7 @@ def _face(letter: str, bold: bool) -> tuple[_Face, str]:
     bare = JOINERS.sub("", letter)
     if len(bare) == 1 and bare not in _forms() and _own_has(bare):
         return "own", bare
-    font = next((font for font in fonts(bold) if _has(font, letter)), None)
+    font = next((font for font in fonts(bold) if _has(font, letter) and _can_draw(font, letter)), None)
     if font is not None:
         return font, letter
     for relation in (bare, unicodedata.normalize("NFKD", bare)):
@@ -169,6 +169,15 @@ def _face(letter: str, bold: bool) -> tuple[_Face, str]:
 
 def _has(font: Font, letter: str) -> bool:
     return all(map(font.has, JOINERS.sub("", letter)))
+
+
+def _can_draw(font: Font, letter: str) -> bool:
+    """A file may say that it has a letter, and be broken."""
+    try:
+        _font(font.path, STRIKE).getlength(letter)
+    except OSError:
+        return False
+    return True
 
 
 @cache

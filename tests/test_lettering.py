@@ -170,6 +170,13 @@ def test_a_file_that_is_no_font_is_passed_over(machine, content):
     assert fonts(bold=False) == ()
 
 
+def test_a_font_that_cannot_be_opened_is_passed_over_when_its_letter_is_drawn(fresh, machine):
+    font_of(0xE000, machine, "SomeSans.ttf")
+    assert fonts(bold=False)[0].has("\ue000")
+    box = draw("\ue000", 40, False, height=48, baseline=38)
+    assert box == draw("\ue001", 40, False, height=48, baseline=38) and black(box) > 60
+
+
 @pytest.mark.parametrize("raqm", [True, False], ids=["with Raqm", "without Raqm"])
 @pytest.mark.parametrize("bold", [False, True])
 @pytest.mark.parametrize(
