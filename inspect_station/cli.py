@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from inspect_station.config import Config
     from inspect_station.core.records import Operator
     from inspect_station.station import Station
+    from inspect_station.tomlfile import Problem
     from inspect_station.words import Voice
 
 app = typer.Typer(
@@ -386,6 +387,7 @@ def template_new(
     import re
 
     from inspect_station import label as labels
+    from inspect_station import stickers
     from inspect_station.errors import NotFound
     from inspect_station.resources import resource
 
@@ -396,6 +398,9 @@ def template_new(
     kind = source or (name if name in known else "hold")
     if kind not in known:
         raise NotFound(msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(known)))
+    if stickers.NO_UNITS.get(kind) != stickers.NO_UNITS.get(name):
+        odd = kind if kind in stickers.NO_UNITS else name
+        raise _usage(msg("{odd} is no label of a unit: its fields are others, start it from itself", odd=odd))
     target = folder / f"{name}.toml"
     if target.exists():
         raise StationError(
@@ -433,12 +438,15 @@ def template_check(
 def _try_template(file: Path) -> bool:
     from inspect_station import label as labels
     from inspect_station import stickers
-    from inspect_station.errors import ConfigError
+    from inspect_station.tomlfile import BrokenConfig
 
     try:
-        template = labels.check(file, stickers.TEST_FIELDS if file.stem == "test" else stickers.FIELDS)
-    except ConfigError as error:
-        _complain(error)
+        template = labels.check(file, stickers.NO_UNITS.get(file.stem, stickers.FIELDS))
+    except BrokenConfig as broken:
+        for problem in broken.problems:
+            _told(problem)
+        n = len(broken.problems)
+        _say(msgn("{n} problem in {file}", "{n} problems in {file}", n=n, file=str(file)))
         return False
     print(f"{file}: {template.size[0]:g} × {template.size[1]:g} mm")
     for n, code in enumerate(template.barcode, start=1):
@@ -553,6 +561,7 @@ def config_check(
     """Name every problem of station.toml at once, with file, line, key and value; then try every seller's playbook."""
     from inspect_station import config as configuration
     from inspect_station import playbooks
+    from inspect_station.label import page_problems
 
     path = configuration.find(config)
     problems = configuration.problems(path)
@@ -564,6 +573,8 @@ def config_check(
     _say(msg("{file} is in order", file=str(path)) if path else msg("the shipped settings are in order"))
     loaded = _load(config)
     in_order = [_try_template(file) for file in sorted(loaded.station.labels.glob("*.toml"))]
+    if all(in_order):
+        in_order += [_told(problem) for problem in page_problems(loaded)]
     files = playbooks.files(loaded.station.playbooks)
     in_order += [_try_playbook(file, loaded, coverage=coverage) for file in files]
     if cases is not None:
@@ -574,6 +585,12 @@ def config_check(
             in_order += [_in_force(station, seller) for seller in sorted(station.rulebook.trouble)]
     if not all(in_order):
         raise typer.Exit(Exit.BROKEN)
+
+
+def _told(problem: "Problem") -> bool:
+    """Print what is wrong, in its line; never in order."""
+    print(problem.line_text(_voice().say(problem.message)))
+    return False
 
 
 def _try_table(file: Path, loaded: "Config", *, coverage: bool) -> bool:
@@ -798,14 +815,59 @@ def sheet_commands(
 def sheet_badges(
     count: Annotated[int, typer.Option("--count", help="How many new badges.")] = 1,
     output: Annotated[Path, typer.Option("-o", "--output", help="PDF to write.")] = Path("badges.pdf"),
+    config: ConfigPath = None,
 ) -> None:
     """New random badges as PDF; the line for station.toml of each is printed."""
     from inspect_station.badges import issue
 
-    issued = issue(count)
+    issued = issue(count, _load(config).scanner.badge_prefix)
     _write(issued.pdf, output)
     for hashed in issued.hashes:
         print(f'badge_sha256 = "{hashed}"')
+
+
+@sheet_app.command("badge")
+def sheet_badge(
+    name: Annotated[str, typer.Argument(help="Whose it is, as it stands on it.")],
+    printer: Annotated[str, typer.Option("--printer", help="Print it at once, on this one of [[printers]].")] = "",
+    format: Annotated[str, typer.Option("--format", help="pdf, zpl or png, of the file.")] = "pdf",
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("badge.pdf"),
+    config: ConfigPath = None,
+) -> None:
+    """One new badge as a label for the label printer; its lines for station.toml are printed. Its code is kept nowhere
+    else."""
+    from inspect_station.badges import fingerprint, new_badge
+    from inspect_station.label import render, templates
+    from inspect_station.printing import printer as device
+    from inspect_station.resources import resource
+
+    loaded = _load(config)
+    _choice("--format", format, ("pdf", "zpl", "png"))
+    if printer:
+        _choice("--printer", printer, [each.name for each in loaded.printers])
+    takes = [each for each in loaded.printers if each.name == printer or (not printer and each.takes("badge"))]
+    voice, code = _voice(), new_badge(loaded.scanner.badge_prefix)
+    fields = {
+        "name": name,
+        "station": loaded.station.name,
+        "date": voice.long_day(datetime.now(voice.zone).date()),
+        "barcode": code,
+    }
+    badge = templates(resource("labels"), loaded.station.labels)["badge"]
+    drawn = render(
+        badge,
+        fields,
+        locale=loaded.station.locale,
+        format=takes[0].format if printer else cast(Any, format),
+        dpi=takes[0].dpi if takes else 203,
+    )
+    if printer:
+        device(takes[0]).send(drawn, job="badge")
+        _say(msg("badge sent to {printer}", printer=printer))
+    else:
+        _write(drawn, output)
+    print(f"name = {json.dumps(name, ensure_ascii=False)}")
+    print(f'badge_sha256 = "{fingerprint(code)}"')
 
 
 @sheet_app.command("pin")

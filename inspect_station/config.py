@@ -137,6 +137,10 @@ class LabelPrinter(PrinterSettings):
     labels: tuple[str, ...] = ()
     """Kinds of labels (names of templates) that it takes; empty = all."""
 
+    def takes(self, kind: str) -> bool:
+        """Whether it prints this kind of label."""
+        return not self.labels or kind in self.labels
+
 
 class UpstreamSettings(Rule):
     """The hub and the pace of sending."""
@@ -259,6 +263,12 @@ def problems(path: Path | None = None) -> list[Problem]:
     except BrokenConfig as broken:
         return list(broken.problems)
     return []
+
+
+def problem_at(path: Path | None, place: Place, message: Message) -> Problem:
+    """A problem that only somebody further up can see, where it stands in the site's file or the shipped one."""
+    own = read(path) if path is not None else TomlFile(Path(NAME), "", {})
+    return _problem(read(resource(NAME)), own, place, message)
 
 
 def _validated(document: Mapping[str, Any], home: Path) -> Config:

@@ -34,6 +34,7 @@ def examine(config: Config) -> tuple[Check, ...]:
         _disk,
         _scanner,
         _zbar,
+        _labels,
         _letters,
         _camera,
         _printers,
@@ -163,17 +164,43 @@ def _zbar(config: Config) -> Iterator[Check]:
         )
 
 
-def _letters(config: Config) -> Iterator[Check]:
-    from inspect_station.lettering import joins_arabic
+def _labels(config: Config) -> Iterator[Check]:
+    from inspect_station.label import page_problems
 
-    if joins_arabic():
-        yield Check("letters", True, msg("DejaVu Sans is there: Arabic letters on labels are joined"))
-    else:
+    try:
+        problems = list(page_problems(config))
+    except StationError as error:
+        yield Check("templates", False, error.title, error.hint)
+        return
+    for problem in problems:
+        yield Check(
+            "templates",
+            False,
+            problem.message,
+            msg("shorten [station] unit_page, or give it more room: `inspect-station template new clearance`"),
+        )
+    if not problems:
+        yield Check("templates", True, msg("the label templates can be used"))
+
+
+def _letters(config: Config) -> Iterator[Check]:
+    from inspect_station.lettering import lacking, shapes
+
+    if missing := lacking():
         yield Check(
             "letters",
             None,
-            msg("DejaVu Sans is missing: Arabic letters on labels stand apart"),
-            msg("sudo apt-get install fonts-dejavu-core"),
+            msg("no font has all letters of {scripts}: on labels a box stands for each", scripts=", ".join(missing)),
+            msg("sudo apt-get install {packages}", packages=" ".join(sorted(set(missing.values())))),
+        )
+    else:
+        yield Check("letters", True, msg("the fonts have what labels in other scripts need"))
+    if not shapes():
+        yield Check(
+            "shaping",
+            None,
+            msg("libfribidi is missing: on labels the letters of Indian scripts stand unjoined"),
+            msg("sudo apt-get install libfribidi0"),
         )
 
 

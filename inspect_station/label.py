@@ -5,27 +5,31 @@ break their lines at the same places, and bars are whole dots wide in both. A te
 when it is read, so that no text can ever run into a barcode.
 """
 
+import json
 import math
 import re
 import threading
-import tomllib
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from itertools import combinations, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from inspect_station import lettering
+from inspect_station import lettering, tomlfile
+from inspect_station.config import Config, problem_at
 from inspect_station.errors import ConfigError, StationError
-from inspect_station.lettering import Raster
-from inspect_station.message import msg
-from inspect_station.symbols import NoSymbol, SymbolKind, symbol
+from inspect_station.lettering import ASCENT, LEADING, Raster
+from inspect_station.message import Message, msg
+from inspect_station.resources import resource
+from inspect_station.symbols import QR_MOST, NoSymbol, SymbolKind, pairs, symbol
+from inspect_station.tomlfile import BrokenConfig, Problem, TomlFile
 
 if TYPE_CHECKING:
     from reportlab.lib.utils import ImageReader
@@ -35,23 +39,25 @@ Format = Literal["pdf", "zpl", "png"]
 
 MM = 25.4
 POINT = 72
-LEADING = 1.2
-"""Height of a line, in sizes of its type: Vera's ascenders and descenders need 1.17."""
-ASCENT = 0.94
-"""From the top of a line to the foot of its letters, in sizes."""
 PADDING = 0.8
 """Millimetres left and right of white text in its black box."""
 STEP = 0.5
 """Points by which text shrinks until it fits."""
 
-USUAL: Mapping[SymbolKind, str] = {"code128": "L00000000000/99", "ean13": "4006381333931", "qr": "https://" + "x" * 33}
+LEAST = 2
+"""A text has room for so many sizes of its smallest type: a letter and an ellipsis."""
+DPI = (203, 300)
+"""Print heads that every template must suit."""
+
+PLATE = "L0000000000"
+USUAL: Mapping[SymbolKind, str] = {"code128": f"{PLATE}/999", "ean13": "4006381333931", "qr": "https://" + "x" * 72}
 """What a barcode may have to hold: a plate with the number of its print, an EAN, an address."""
 
 # ── Templates ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _has_english(words: dict[str, str]) -> dict[str, str]:
-    if words and "en" not in words:
+    if words and not words.get("en", "").strip():
         raise ValueError("needs an English text, en")
     return words
 
@@ -112,8 +118,16 @@ class Text(Part):
         if not self.field and not self.caption:
             raise ValueError("needs a field or a caption")
         if self.min > self.size:
-            raise ValueError(f"min is larger than size, {self.size:g}")
+            raise ValueError(f"min: is larger than size, {self.size:g}")
+        least = LEAST * self.min * MM / POINT + 2 * self.padding
+        if self.width < least:
+            raise ValueError(f"width: letters of {self.min:g} points and an ellipsis need {least:.1f} mm")
         return self
+
+    @property
+    def padding(self) -> float:
+        """Millimetres left and right of its letters."""
+        return PADDING if self.inverse else 0
 
     @property
     def box(self) -> Box:
@@ -126,7 +140,7 @@ class Barcode(Part):
 
     kind: SymbolKind = "code128"
     """``code128``; ``ean13`` for what tills read: an EAN-13, or the EAN-8 or UPC-A that the number is; ``qr``."""
-    field: str = "barcode"
+    field: Annotated[str, Field(min_length=1)] = "barcode"
     optional: bool = False
     """An empty field draws nothing; otherwise it is a mistake."""
     width: Annotated[float, Field(gt=0, le=1000)]
@@ -173,15 +187,17 @@ class Template(BaseModel):
         )
         boxes = [(f"{kind}.{n}", part.box) for kind, parts in kinds for n, part in enumerate(parts, start=1)]
         width, height = self.size
-        for key, box in boxes:
-            if box.x + box.width > width or box.y + box.height > height:
-                raise ValueError(
-                    f"{key} ends at {box.x + box.width:.1f} × {box.y + box.height:.1f} mm, "
-                    f"outside the label of {width:g} × {height:g} mm"
-                )
-        for (key, box), (other, taken) in combinations(boxes, 2):
-            if box.meets(taken):
-                raise ValueError(f"{key} and {other} overlap")
+        problems = [
+            f"{key}: ends at {box.x + box.width:.1f} × {box.y + box.height:.1f} mm, "
+            f"outside the label of {width:g} × {height:g} mm"
+            for key, box in boxes
+            if box.x + box.width > width or box.y + box.height > height
+        ]
+        problems += [
+            f"{key}: overlaps {other}" for (key, box), (other, taken) in combinations(boxes, 2) if box.meets(taken)
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @property
@@ -194,7 +210,7 @@ class Template(BaseModel):
 def templates(*folders: Path) -> dict[str, Template]:
     """The templates in the folders' TOML files by name, those of a later folder over those of an earlier one.
 
-    A file's name is its template's. Raises ConfigError with the file and every key that is wrong in it.
+    A file's name is its template's. Raises BrokenConfig with the file and every key that is wrong in it.
     """
     return {name: read(file) for name, file in files(*folders).items()}
 
@@ -211,39 +227,46 @@ def files(*folders: Path) -> dict[str, Path]:
 
 
 def read(file: Path) -> Template:
-    """One template. Raises ConfigError with every key that is wrong in it."""
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-        return Template.model_validate({**data, "name": file.stem})
-    except ValidationError as error:
-        problem = "; ".join(_problem(each["loc"], each["msg"], each["input"]) for each in error.errors())
-    except (OSError, ValueError, RecursionError) as error:  # TOML may be nested deeper than Python counts
-        problem = str(error)
-    raise _unusable(file, problem)
+    """One template. Raises BrokenConfig with every key that is wrong in it."""
+    return _valid(_opened(file))
 
 
 def check(file: Path, known: Collection[str]) -> Template:
-    """A template that also names no field but those known, and whose barcodes can be scanned at 203 and 300 dpi.
+    """A template that also names no field but those known, and whose barcodes can be scanned at 203 and 300 dpi, with
+    room for what they say in letters.
 
-    Raises ConfigError with every key that is wrong in it.
+    Raises BrokenConfig with every key that is wrong in it.
     """
-    template = read(file)
+    opened = _opened(file)
+    template = _valid(opened)
     parts: Sequence[tuple[str, Sequence[Text | Barcode]]] = (("text", template.text), ("barcode", template.barcode))
     problems = [
-        f"{kind}.{n}.field = {part.field!r}: no such field; known are {', '.join(sorted(known))}"
+        _problem(opened, (kind, n, "field"), msg("no such field; known are {known}", known=", ".join(sorted(known))))
         for kind, listed in parts
         for n, part in enumerate(listed, start=1)
         if part.field and part.field not in known
     ]
     for n, barcode in enumerate(template.barcode, start=1):
         try:
-            module(barcode, 203), module(barcode, 300)
+            for dpi in DPI:
+                module(barcode, dpi)
         except StationError:
-            problems.append(
-                f"barcode.{n}: a scanner could not read a {barcode.kind} in {barcode.width:g} × {barcode.height:g} mm"
+            said = msg(
+                "a scanner could not read a {kind} in {width} × {height} mm",
+                kind=barcode.kind,
+                width=f"{barcode.width:g}",
+                height=f"{barcode.height:g}",
             )
+            problems.append(_problem(opened, ("barcode", n), said))
+    codes = {barcode.field: USUAL[barcode.kind] for barcode in template.barcode if barcode.kind != "qr"}
+    for n, text in enumerate(template.text, start=1):
+        try:
+            if text.field in codes:
+                list(_writing(text, codes[text.field], "en", DPI[0], whole=True))
+        except StationError as error:
+            problems.append(_problem(opened, ("text", n, "width"), error.title))
     if problems:
-        raise _unusable(file, "; ".join(problems))
+        raise BrokenConfig(sorted(problems, key=lambda each: each.line), MEND)
     return template
 
 
@@ -252,19 +275,86 @@ def module(barcode: Barcode, dpi: int) -> float:
     return _bars(barcode, "", USUAL[barcode.kind], dpi).module * MM / dpi
 
 
-def _unusable(file: Path, problem: str) -> ConfigError:
-    return ConfigError(
-        msg("The label template {file} cannot be used: {problem}", file=str(file), problem=problem),
-        msg("Correct the file; a template that works is beside it, or in labels/ of the program."),
-    )
+def longest(barcode: Barcode, dpis: Collection[int] = DPI) -> int:
+    """How many bytes a QR code has room for, so that a telephone can read it off any of these print heads."""
+
+    def too_long(size: int) -> bool:
+        try:
+            for dpi in dpis:
+                _bars(barcode, "", "x" * size, dpi)
+        except StationError:
+            return True
+        return False
+
+    return bisect_left(range(1, QR_MOST + 1), True, key=too_long)
 
 
-def _problem(place: Sequence[str | int], text: str, value: Any) -> str:
-    """One mistake: the key (entries of a list counted from 1, as in the file), the value, the reason."""
-    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in place)
-    text = text.removeprefix("Value error, ")
-    shown = "" if isinstance(value, dict | list | tuple) else f" = {value!r}"
-    return f"{key}{shown}: {text}" if key else text
+def page_problems(config: Config) -> Iterator[Problem]:
+    """Where `[station] unit_page` is longer than a label has room for: every such label would be refused when it is
+    printed. Raises BrokenConfig where a template cannot be used."""
+    page = config.station.unit_page.replace("{lpn}", PLATE)
+    dpis = {*DPI, *(printer.dpi for printer in config.printers)}
+    for name, file in files(resource("labels"), config.station.labels).items():
+        for barcode in read(file).barcode:
+            if barcode.field == "page" and len(page.encode()) > (most := longest(barcode, dpis)):
+                said = msg(
+                    "{size} bytes with a plate in it: the barcode of the label “{label}” ({file}) has room for {most}",
+                    size=len(page.encode()),
+                    label=name,
+                    file=str(file),
+                    most=most,
+                )
+                yield problem_at(config.path, ("station", "unit_page"), said)
+
+
+MEND = msg("Correct the file; a template that works is beside it, or in labels/ of the program.")
+
+
+def _opened(file: Path) -> TomlFile:
+    try:
+        return tomlfile.read(file)
+    except BrokenConfig as broken:
+        raise BrokenConfig(broken.problems, MEND) from None
+
+
+def _valid(file: TomlFile) -> Template:
+    """The template in a file, whose values are of exactly the kind that their key asks for."""
+    problems = []
+    if "name" in file.data:
+        problems.append(_problem(file, ("name",), msg("unknown key: a template is called as its file is")))
+    try:
+        # As JSON, in which a list is a list: a number in quotes is none, true is no number.
+        text = json.dumps({**file.data, "name": file.path.stem}, default=lambda date: [str(date)])
+        template = Template.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            problems += _said(file, each)
+    if problems:
+        raise BrokenConfig(sorted(problems, key=lambda each: each.line), MEND)
+    return template
+
+
+def _said(file: TomlFile, error: ErrorDetails) -> Iterator[Problem]:
+    """One mistake, or several that only the whole shows (``key: what``), where it stands."""
+    place = tomlfile.place_of(file.data, error["loc"])
+    if error["type"] == "value_error":
+        for sentence in str(error["ctx"]["error"]).split("; "):
+            below, _, what = sentence.rpartition(": ")
+            path = (int(part) if part.isdecimal() else part for part in below.split(".") if part)
+            yield _problem(file, (*place, *path), msg("{what}", what=what))
+    elif error["type"] == "tuple_type" and isinstance(error["input"], dict):
+        said = msg("must be written [[{key}]]: there may be several", key=str(error["loc"][-1]))
+        yield _problem(file, place, said)
+    else:
+        known = [key for key in tomlfile.keys_at(Template, error["loc"]) if key != "name"]
+        yield _problem(file, place, tomlfile.message_of(error, known))
+
+
+def _problem(file: TomlFile, place: tomlfile.Place, said: Message) -> Problem:
+    line = file.lines.get(tomlfile.reach(file.data, place), 0)
+    value = tomlfile.at(file.data, place)
+    shown = "" if isinstance(value, dict | list) else tomlfile.shown(place, value)
+    return Problem(file.path, line, ".".join(map(str, place)), shown, said)
 
 
 # ── Layout, in dots of the print head ────────────────────────────────────────────────────────────────────────────────
@@ -292,7 +382,7 @@ class _Writing:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """Letters as dots, in a script that the printer lacks."""
+    """Letters as dots, for the printer lacks some of them."""
 
     x: int
     y: int
@@ -330,13 +420,21 @@ def _lay_out(template: Template, fields: Mapping[str, str], locale: str, dpi: in
             msg("Give it a value, which may be empty, or take it out of the template."),
         )
     ink: list[_Ink] = []
+    codes: dict[str, str] = {}
     for line in template.line:
         ink.append(_fill(line.box, dpi))
     for barcode in template.barcode:
         if fields.get(barcode.field) or not barcode.optional:
-            ink.append(_bars(barcode, template.name, fields[barcode.field], dpi))
+            bars = _bars(barcode, template.name, fields[barcode.field], dpi)
+            ink.append(bars)
+            if bars.kind != "qr":
+                codes[barcode.field] = bars.text
     for text in template.text:
-        ink.extend(_writing(text, fields, locale, dpi))
+        # In letters a code is what its bars say, sign by sign, whatever form the field has.
+        whole = text.field in codes
+        value = codes[text.field] if whole else _clean(fields[text.field]) if text.field else ""
+        if value.strip() or not text.field:
+            ink.extend(_writing(text, value, locale, dpi, whole=whole))
     return _Sheet(_dots(template.size[0], dpi), _dots(template.size[1], dpi), tuple(ink))
 
 
@@ -345,9 +443,10 @@ def _dots(millimetres: float, dpi: int) -> int:
 
 
 def _fill(box: Box, dpi: int) -> _Fill:
-    """At least one dot, however thin."""
+    """From edge to edge, as what stands in it is counted, too; at least one dot, however thin."""
     x, y = _dots(box.x, dpi), _dots(box.y, dpi)
-    return _Fill(x, y, max(1, _dots(box.width, dpi)), max(1, _dots(box.height, dpi)))
+    right, foot = _dots(box.x + box.width, dpi), _dots(box.y + box.height, dpi)
+    return _Fill(x, y, max(1, right - x), max(1, foot - y))
 
 
 def _bars(part: Barcode, label: str, text: str, dpi: int) -> _Bars:
@@ -374,22 +473,22 @@ def _bars(part: Barcode, label: str, text: str, dpi: int) -> _Bars:
     return _Bars(x, y, module, module, part.kind, code.text, code.rows)
 
 
-def _writing(part: Text, fields: Mapping[str, str], locale: str, dpi: int) -> Iterator[_Ink]:
-    value = _clean(fields[part.field]) if part.field else ""
-    if part.field and not value.strip():
-        return
+def _writing(part: Text, value: str, locale: str, dpi: int, *, whole: bool = False) -> Iterator[_Ink]:
+    """A caption with its value, which is cut where it has no room, or refused where it must stand there ``whole``."""
     caption = part.caption.get(locale.partition("_")[0].partition("-")[0], part.caption.get("en", ""))
     text = " ".join(word for word in (_clean(caption), value) if word)
     plain = _printable(text)
     type = _Type(part.bold, dpi, drawn=plain is None)
-    padding = PADDING if part.inverse else 0
-    size, lines = _fit(part, text if plain is None else plain, (part.width - 2 * padding) * POINT / MM, type)
+    size, lines = _fit(
+        part, text if plain is None else plain, (part.width - 2 * part.padding) * POINT / MM, type, whole
+    )
     box = part.box
     if part.inverse:
         yield _fill(box, dpi)
     # Several lines hang from the top; a single one, which may have shrunk, keeps to the middle of its box.
     slack = box.height * POINT / MM - len(lines) * size * LEADING if part.lines == 1 else 0
-    x, width = _dots(box.x + padding, dpi), _dots(box.width - 2 * padding, dpi)
+    x = _dots(box.x + part.padding, dpi)
+    width = _dots(box.x + box.width - part.padding, dpi) - x
     for n, line in enumerate(lines):
         top = box.y + (slack / 2 + n * LEADING * size) * MM / POINT
         baseline = _dots(top + ASCENT * size * MM / POINT, dpi)
@@ -430,21 +529,41 @@ class _Type:
         return _width(text, self.bold, points)
 
 
-def _fit(part: Text, text: str, width: float, type: _Type) -> tuple[float, list[str]]:
-    """The largest size at which the text fits, and its lines; at the smallest it is cut with an ellipsis."""
+def _fit(part: Text, text: str, width: float, type: _Type, whole: bool) -> tuple[float, list[str]]:
+    """The largest size at which the text fits, and its lines. At the smallest it is cut with an ellipsis, or refused
+    where the ``whole`` of it must stand in one line."""
+    text = text if whole else _folded(text, part.lines)
     size = part.size
     while True:
-        lines = _wrap(text, width, type, size)
+        lines = [text] if whole else _wrap(text, width, type, size)
         if len(lines) <= part.lines and all(type.width(line, size) <= width for line in lines):
             return size, lines
         if size <= part.min:
-            return size, _cut(lines, part.lines, width, type, size)
+            break
         size = max(part.min, size - STEP)
+    if whole:
+        raise StationError(
+            msg("“{text}” has no room in letters: they would not say what the bars say", text=text),
+            msg("Give this text more width in its template, or a smaller min."),
+        )
+    return size, _cut(lines, part.lines, width, type, size)
+
+
+def _folded(text: str, most: int) -> str:
+    """The text with no more line ends of its own than there is room for: of its lines, the shortest neighbours join."""
+    lines = text.split("\n")
+    while len(lines) > most:
+        n = min(range(len(lines) - 1), key=lambda n: len(lines[n]) + len(lines[n + 1]))
+        lines[n : n + 2] = [f"{lines[n]} {lines[n + 1]}"]
+    return "\n".join(lines)
 
 
 _WIDE = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
-_WORDS = re.compile(rf"( ?)([{_WIDE}]|[^ {_WIDE}]+)")
-"""A word with the space before it; of Chinese and its like, which have no spaces, every sign is one."""
+_THAI = r"\u0e01-\u0eff"
+_SYLLABLE = r"[\u0e40-\u0e44\u0ec0-\u0ec4]?[\u0e01-\u0eff][\u0e30-\u0e3a\u0e45-\u0e4e\u0eb0-\u0ebc\u0ec6-\u0ece]*"
+_WORDS = re.compile(rf"( ?)([{_WIDE}]|{_SYLLABLE}|[^ {_WIDE}{_THAI}]+)")
+"""A word with the space before it; of Chinese and its like, which have no spaces, every sign is one; of Thai and Lao,
+every consonant with its vowels."""
 
 
 def _wrap(text: str, width: float, type: _Type, size: float) -> list[str]:
@@ -479,17 +598,17 @@ def _ellipsis(line: str, width: float, type: _Type, size: float) -> str:
 
 # ── Letters ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_LOOKALIKES = str.maketrans(
-    {"\u202f": "\xa0", "\u2010": "-", "\u2011": "-", "\u2212": "-", "Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "ı": "i"}
-)
-"""Signs outside Windows-1252 that have a near relation inside; 202F is the thin space of French prices."""
+_LOOKALIKES = str.maketrans({"\u202f": "\xa0", "\u2010": "-", "\u2011": "-", "\u2212": "-"})
+"""Signs outside Windows-1252 that look like one inside; 202F is the thin space of French prices."""
+
+
+_SPACES = re.compile(r"[ \t\u1680\u2000-\u200a\u205f\u3000]+")
 
 
 def _clean(text: str) -> str:
     """The text without control and direction signs, its spaces single, its line ends kept."""
-    text = "\n".join(re.sub(r"[ \t]+", " ", line) for line in text.strip().splitlines())
-    kept = (sign for sign in unicodedata.normalize("NFC", text) if sign == "\n" or _shows(sign))
-    return "".join(kept).translate(_LOOKALIKES)
+    text = "\n".join(_SPACES.sub(" ", line) for line in text.strip().splitlines())
+    return "".join(sign for sign in unicodedata.normalize("NFC", text) if sign in "\n\u200c\u200d" or _shows(sign))
 
 
 def _shows(sign: str) -> bool:
@@ -498,24 +617,15 @@ def _shows(sign: str) -> bool:
 
 
 def _printable(text: str) -> str | None:
-    """The text in letters that both our font and a Zebra's own one have (Windows-1252).
-
-    Other Latin letters lose their accents. None where a sign has no relation there: then all of it must be drawn.
-    """
-    nearest = [_nearest(sign) for sign in text]
-    return None if None in nearest else "".join(filter(None, nearest))
-
-
-def _nearest(sign: str) -> str | None:
-    if sign in "\n\xa0" or (sign.isprintable() and _in_font(sign)):
-        return sign
-    base = "".join(part for part in unicodedata.normalize("NFKD", sign) if not unicodedata.combining(part))
-    return base if base and all(_in_font(part) for part in base) else None
+    """The text in letters that both our font and a Zebra's own one have (Windows-1252); None where all of it must be
+    drawn. So must a backslash: in a text with an alignment a Zebra takes it, and what follows, for a command (^FB)."""
+    alike = lettering.JOINERS.sub("", text).translate(_LOOKALIKES)
+    return alike if all(sign in "\n\xa0" or (sign != "\\" and _in_font(sign)) for sign in alike) else None
 
 
 def _in_font(sign: str) -> bool:
     try:
-        return bool(sign.encode("cp1252"))
+        return sign.isprintable() and bool(sign.encode("cp1252"))
     except UnicodeEncodeError:
         return False
 
@@ -634,9 +744,11 @@ def _command(ink: _Ink, dpi: int) -> str:
         case _Fill(x, y, width, height):
             return f"^FO{x},{y}^GB{width},{height},{min(width, height)}^FS"
         case _Bars(x, y, module, height, "code128", text, _):
-            # >: starts in set B, and > itself is written >0.
-            data = text.replace(">", ">0").translate(_FIELD_DATA)
-            return f"^FO{x},{y}^BY{module}^BCN,{height},N,N,N,N^FH^FD>:{data}^FS"
+            # >: starts in set B, >5 goes on in set C, and > itself is written >0.
+            single = len(text) - pairs(text)
+            data = text[:single].replace(">", ">0").translate(_FIELD_DATA)
+            paired = f">5{text[single:]}" if pairs(text) else ""
+            return f"^FO{x},{y}^BY{module}^BCN,{height},N,N,N,N^FH^FD>:{data}{paired}^FS"
         case _Bars(x, y, module, height, "ean13", text, _):
             # The printer counts the check digit itself. A UPC-A is the EAN-13 with a zero before it.
             command, data = ("^B8N", text) if len(text) == 8 else ("^BEN", text.zfill(13))

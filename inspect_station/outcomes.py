@@ -116,11 +116,23 @@ class LabelSeen:
 
 @dataclass(frozen=True)
 class ReasonNeeded:
-    """The unit has had its label already: why another one?"""
+    """The unit has had this label already, or it is none of its own: why does it get it?"""
 
     lpn: str
     copy: int
     """The number that the new one will bear."""
+    kind: str = ""
+    """Of a slip or another label than its own."""
+
+
+@dataclass(frozen=True)
+class Printable:
+    """What can be printed of a unit: its own label, slips beside it, and what only a supervisor gives it."""
+
+    lpn: str
+    own: str
+    slips: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -181,7 +193,7 @@ class Said:
 class SupervisorNeeded(Said):
     """Nothing changed, for only a supervisor may do it: with badge and PIN it is done in the supervisor's name."""
 
-    then: Callable[[Operator], "Seen | Message"]
+    then: Callable[[Operator], "Seen | Message | ReasonNeeded"]
     """Does it, once a supervisor has vouched for it."""
 
 

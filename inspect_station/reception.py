@@ -115,8 +115,7 @@ class Reception(Dock, ABC):
     def _label_seen(self, lpn: str, print_no: int) -> LabelSeen | Said | None:
         """What the number on a label tells: that it is void, or on the box for which somebody waited. None: nothing."""
         with self.store.read() as reader:
-            # Other stickers of the unit do not bear its plate.
-            jobs = {job.print_no: job for job in reader.labels_of(lpn) if job.fields.get("barcode") == job.code}
+            jobs = {job.print_no: job for job in reader.labels_of(lpn) if not job.slip}
             unit = reader.inspection(lpn)
             open_ = reader.draft(lpn) is not None
         job = jobs.get(print_no)

@@ -51,6 +51,7 @@ from inspect_station.outcomes import (
     Opened,
     Pending,
     Photographed,
+    Printable,
     ReasonNeeded,
     Roll,
     Said,
@@ -368,8 +369,18 @@ class Station(Reception):
             why=why,
         )
 
+    def _beside(self, writer: Writer, unit: Inspection, kind: str, *, why: str, by: str = "") -> LabelSpec:
+        """A slip, or a label of another kind than the unit's own, which stays valid. One of its kind that is not out
+        yet does not come after it any more."""
+        writer.cancel_unprinted(unit.lpn, kind)
+        copy = writer.copies(unit.lpn, kind) + 1
+        spec = self._label(writer, unit, writer.next_print_no(unit.lpn), copy=copy, why=why)
+        spec = replace(_as_slip(spec, kind), operator=by or self.by)
+        writer.queue_label(spec)
+        return spec
+
     def _again(self, writer: Writer, unit: Inspection, *, why: str = "", scan_back: bool = False) -> LabelSpec:
-        """One more label of a unit. What of the earlier ones is not out yet does not come after it any more."""
+        """One more of a unit's own labels. What of the earlier ones is not out yet does not come after it any more."""
         writer.cancel_unprinted(unit.lpn)
         copy = writer.copies(unit.lpn, stickers.kind_of(unit)) + 1
         spec = self._label(writer, unit, writer.next_print_no(unit.lpn), copy=copy, why=why)
@@ -606,17 +617,57 @@ class Station(Reception):
             return Said(title, msg("{gate:data}: closed to resale, for everybody", gate=f"gate.{unit.gates[0]}"))
         return Said(title, msg("its grade, an owed photo or data not erased forbid it: F12 lists what is possible"))
 
-    def reprint(self, lpn: str = "", why: str = "") -> Message | ReasonNeeded:
-        """F3: the label of this, or the last finished, unit once more. A copy needs a reason, which is kept with who
-        asked for it; the labels before it are void."""
+    def printable(self, lpn: str = "") -> Printable | Message:
+        """F3: what can be printed of this, or the last finished, unit."""
+        with self.store.read() as reader:
+            unit = self._with_label(reader, lpn)
+        if unit is None:
+            return NOTHING_TO_PRINT
+        own = stickers.kind_of(unit)
+        allowed = [kind for kind in self._templates if kind != own and stickers.refused(unit, kind) is None]
+        slips = tuple(kind for kind in stickers.SLIPS if kind in allowed)
+        others = tuple(kind for kind in allowed if kind not in stickers.SLIPS and kind not in stickers.NO_UNITS)
+        return Printable(unit.lpn, own, slips, others)
+
+    @staticmethod
+    def _with_label(reader: Reader, lpn: str) -> Inspection | None:
+        unit = reader.inspection(lpn) if lpn else reader.last_finished()
+        return None if unit is None or unit.voided_at is not None else unit
+
+    def reprint(
+        self, lpn: str = "", why: str = "", kind: str = "", *, by: Operator | None = None
+    ) -> Message | ReasonNeeded | Said:
+        """F3: the label of this, or the last finished, unit once more, or a slip beside it (`printable`).
+
+        A copy needs a reason, which is kept with who asked for it; the unit's own labels before it are void. A label
+        of another kind than its own needs a reason and a supervisor: ``by``, else whoever works.
+        """
+        by = by or self.operator
         with self.store.write() as writer:
-            unit = writer.inspection(lpn) if lpn else writer.last_finished()
-            if unit is None or unit.voided_at is not None:
-                return msg("nothing to print: no finished unit")
-            copy = writer.copies(unit.lpn, stickers.kind_of(unit)) + 1
-            if copy > 1 and not why.strip():
-                return ReasonNeeded(unit.lpn, copy)
-            spec = self._again(writer, unit, why=why.strip())
+            unit = self._with_label(writer, lpn)
+            if unit is None:
+                return NOTHING_TO_PRINT
+            own = stickers.kind_of(unit)
+            kind = kind or own
+            refused = stickers.refused(unit, kind)
+            if refused is not None or kind not in self._templates or kind in stickers.NO_UNITS:
+                return Said(refused or msg("no label template {kind}", kind=kind), msg("F3 lists what can be printed"))
+            copy = writer.copies(unit.lpn, kind) + 1
+            another = kind != own and kind not in stickers.SLIPS
+            if (copy > 1 or another) and not why.strip():
+                return ReasonNeeded(unit.lpn, copy, "" if kind == own else kind)
+            if another and not _supervises(by):
+                return SupervisorNeeded(
+                    msg("only a supervisor gives {lpn} another label than its own", lpn=unit.lpn),
+                    msg("scan a supervisor's badge; Esc leaves everything as it was"),
+                    lambda supervisor: self.reprint(lpn, why, kind, by=supervisor),
+                )
+            if kind == own:
+                spec = self._again(writer, unit, why=why.strip())
+            else:
+                first = stickers.SLIPS.get(kind)
+                reason = why.strip() or (self.voice(self.config.station.locale).say(first) if first else "")
+                spec = self._beside(writer, unit, kind, why=reason, by=by.code if by else "")
         self._wake()
         return _queued(spec)
 
@@ -655,7 +706,10 @@ class Station(Reception):
             voice = self.voice(self.config.station.locale)
             why = voice.say(job.reason) if job.reason else ""
             if unit is not None and unit.id == job.inspection and unit.voided_at is None:
-                spec = self._again(writer, unit, why=why, scan_back=back)
+                if job.slip:
+                    spec = self._beside(writer, unit, job.kind, why=why)
+                else:
+                    spec = self._again(writer, unit, why=why, scan_back=back)
             else:
                 # The slip of a unit that is still graded: as it was, under a new number.
                 number = writer.next_print_no(job.lpn)
@@ -723,7 +777,7 @@ class Station(Reception):
         others: dict[str, list[str]] = {}
         for name, template in self._templates.items():
             size_ = f"{template.size[0]:g}x{template.size[1]:g}"
-            if (not settings.labels or name in settings.labels) and settings.media != size_:
+            if settings.takes(name) and settings.media != size_:
                 others.setdefault(size_, []).append(name)
         for size_, names in others.items():
             yield msg(
@@ -739,7 +793,7 @@ class Station(Reception):
         from inspect_station.label import render
 
         spec = self.label(lpn, kind)
-        takes = (each.dpi for each in self.config.printers if not each.labels or spec.kind in each.labels)
+        takes = (each.dpi for each in self.config.printers if each.takes(spec.kind))
         template, locale = self._templates[spec.kind], self.config.station.locale
         return render(template, spec.fields, locale=locale, format=format, dpi=next(takes, 203))
 
@@ -906,28 +960,17 @@ class Station(Reception):
                 msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(self._templates))
             )
         hint = msg("leave --kind out to get its own label")
-        if kind in stickers.SLIPS:
-            if reason := stickers.unneeded(unit, kind):
-                raise NotAllowed(reason, hint)
-        elif kind and kind != own:
-            if kind in stickers.UNLESS_ITS_OWN:
-                raise NotAllowed(
-                    msg(
-                        "{lpn} goes to {place:data}: no {kind} label",
-                        lpn=lpn,
-                        place=f"place.{unit.disposition or Disposition.HOLD}",
-                        kind=kind,
-                    ),
-                    msg("its own label is “{own}”; a gate or the seller's answer comes first", own=own),
-                )
-            if self.operator is None or self.operator.role is not Role.SUPERVISOR:
-                raise NotAllowed(
-                    msg("{lpn} has the label “{own}”: another kind needs a supervisor", lpn=lpn, own=own), hint
-                )
+        if reason := stickers.refused(unit, kind):
+            raise NotAllowed(reason, hint)
+        if kind and kind != own and kind not in stickers.SLIPS and not _supervises(self.operator):
+            raise NotAllowed(
+                msg("{lpn} has the label “{own}”: another kind needs a supervisor", lpn=lpn, own=own), hint
+            )
         with self.store.read() as reader:
             copy = max(1, reader.copies(unit.lpn, own, queued=True))
-            spec = self._label(reader, unit, max(1, reader.next_print_no(unit.lpn) - 1), copy=copy)
-        return replace(spec, kind=kind or own)
+            number = max((job.print_no for job in reader.labels_of(unit.lpn) if not job.slip), default=1)
+            spec = self._label(reader, unit, number, copy=copy)
+        return spec if kind in ("", own) else _as_slip(spec, kind)
 
     # ── Lists in, reports out ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1046,6 +1089,14 @@ def _doubtful(job: LabelJob) -> Waiting:
 def _to_scan(job: LabelJob) -> Waiting:
     """A box that is done when its new label has been scanned on it."""
     return Waiting(lpn=job.lpn, sign="▲", text=msg("scan its new label, /{n}, on the box", n=job.print_no))
+
+
+NOTHING_TO_PRINT = msg("nothing to print: no finished unit")
+
+
+def _as_slip(spec: LabelSpec, kind: str) -> LabelSpec:
+    """A unit's label as one of another kind. Its bars bear the plate alone: it is no print of the unit's own label."""
+    return replace(spec, kind=kind, fields={**spec.fields, "barcode": spec.lpn})
 
 
 def _queued(spec: LabelSpec) -> Message:

@@ -33,8 +33,25 @@ SALE = frozenset({"restock", "clearance"})
 """Labels that say that a unit is for sale."""
 UNLESS_ITS_OWN = SALE | {"destroy"}
 """Labels that nobody's order puts on a unit which goes elsewhere."""
-SLIPS = frozenset({"relabel", "putaway", "property"})
-"""What a unit may need besides its own label."""
+SLIPS: Mapping[str, Message] = {
+    "relabel": msg("the EAN on the packaging is damaged"),
+    "putaway": msg("takes it to its shelf"),
+    "property": msg("on the bag with what a customer left in it"),
+}
+"""What a unit may need besides its own label, and what for."""
+CALLED: Mapping[str, Message] = {
+    "restock": msg("restock label"),
+    "clearance": msg("clearance label"),
+    "hold": msg("hold slip"),
+    "quarantine": msg("quarantine label"),
+    "forward": msg("forwarding slip"),
+    "return": msg("return label"),
+    "destroy": msg("destruction label"),
+    "relabel": msg("EAN sticker"),
+    "putaway": msg("put-away slip"),
+    "property": msg("found-property slip"),
+}
+"""What people call the kinds of labels that are shipped."""
 FIELDS = frozenset(
     {"title", "ean", "gtin", "sku", "lpn", "barcode", "copy", "seller", "rma", "grade", "why", "ground", "price"}
     | {"new_price", "place", "deadline", "date", "address", "page", "property"}
@@ -42,6 +59,10 @@ FIELDS = frozenset(
 """What a template of a unit may name; each may be empty."""
 TEST_FIELDS = frozenset({"printer", "station", "date", "barcode"})
 """What the test label's template may name."""
+BADGE_FIELDS = frozenset({"name", "station", "date", "barcode"})
+"""What a badge's template may name."""
+NO_UNITS: Mapping[str, frozenset[str]] = {"test": TEST_FIELDS, "badge": BADGE_FIELDS}
+"""Labels that are no unit's, with what their templates may name."""
 
 
 def kind_of(unit: Inspection) -> str:
@@ -49,18 +70,36 @@ def kind_of(unit: Inspection) -> str:
     return KINDS[unit.disposition or Disposition.HOLD]
 
 
-def unneeded(unit: Inspection, slip: str) -> Message | None:
-    """Why a unit can have no such slip; None where it can."""
+def called(kind: str) -> Message:
+    """What people call a kind of label; a site's own by the name of its template."""
+    return CALLED.get(kind) or msg("label “{kind}”", kind=kind)
+
+
+def refused(unit: Inspection, kind: str) -> Message | None:
+    """Why nobody gets this kind of label for a unit; None where it can be had, by a supervisor at least."""
+    if kind in SLIPS:
+        return _unneeded(unit, kind)
+    if kind in UNLESS_ITS_OWN and kind != kind_of(unit):
+        return _elsewhere(unit, kind)
+    return None
+
+
+def _unneeded(unit: Inspection, slip: str) -> Message | None:
+    """None where it can have such a slip."""
     if slip == "property":
         if unit.found(PROPERTY):
             return None
         return msg("nothing of a customer's was found in {lpn}: no slip for it", lpn=unit.lpn)
     if kind_of(unit) not in SALE:
-        place = f"place.{unit.disposition or Disposition.HOLD}"
-        return msg("{lpn} goes to {place:data}: no {kind} label", lpn=unit.lpn, place=place, kind=slip)
+        return _elsewhere(unit, slip)
     if slip == "relabel" and not _gtin(unit):
         return msg("{lpn} has no number that a till reads: no EAN sticker", lpn=unit.lpn)
     return None
+
+
+def _elsewhere(unit: Inspection, kind: str) -> Message:
+    place = f"place.{unit.disposition or Disposition.HOLD}"
+    return msg("{lpn} goes to {place:data}: no {kind} label", lpn=unit.lpn, place=place, kind=kind)
 
 
 def fields(
@@ -75,7 +114,7 @@ def fields(
     on: date,
     page: str = "",
 ) -> dict[str, str]:
-    """Every field that any template may name; empty where it does not apply.
+    """Every field that any template may name; empty where it does not apply. Only an address has lines of its own.
 
     ``page`` is the address of the unit's page, with ``{lpn}`` in it.
     """
@@ -88,9 +127,9 @@ def fields(
     )
     why = voice.join(decide.why(rules, unit, decision))
     site = next((site for site in sites if site.code == unit.site), None)
-    return {
+    filled = {
         "title": _title(unit, voice),
-        "ean": unit.product.ean if unit.product else unit.scanned,
+        "ean": _gtin(unit) or (unit.product.ean if unit.product else unit.scanned),
         "gtin": _gtin(unit),
         "sku": unit.product.sku if unit.product else "",
         "lpn": unit.lpn,
@@ -111,10 +150,11 @@ def fields(
         if unit.case and unit.case.due_at
         else "",
         "date": voice.long_day(on),
-        "address": "\n".join(site.address) if site else "",
         "page": page.replace("{lpn}", unit.lpn),
         "property": _property(unit, rules, voice),
     }
+    lines = {"address": "\n".join(site.address) if site else ""}
+    return {field: " ".join(value.splitlines()) for field, value in filled.items()} | lines
 
 
 def copied(voice: Voice, lpn: str, print_no: int, copy: int) -> dict[str, str]:

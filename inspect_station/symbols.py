@@ -65,13 +65,23 @@ def retail(gtin: str) -> str:
     return ""
 
 
+def pairs(text: str) -> int:
+    """How many digits at the end of a Code 128 stand in pairs (set C); fewer than six gain nothing."""
+    digits = len(text) - len(text.rstrip("0123456789"))
+    return digits - digits % 2 if digits >= 6 else 0
+
+
 def _code128(text: str) -> Symbol:
-    """All in set B, unlike the library's own choice: ZPL can be told to do the same, so that PDF and ZPL bars agree."""
+    """In set B up to its `pairs`, unlike the library's own choice: ZPL can be told to do the same, so that PDF and ZPL
+    bars agree."""
     from barcode.charsets import code128 as table
 
     if not text or not all(" " <= sign <= "~" for sign in text):
         raise NoSymbol(msg("A barcode needs letters, digits or signs, without accents."))
-    values = [table.START_CODES["B"], *(table.B[sign] for sign in text)]
+    single, paired = text[: len(text) - pairs(text)], text[len(text) - pairs(text) :]
+    values = [table.START_CODES["B"], *(table.B[sign] for sign in single)]
+    if paired:
+        values += [table.B["TO_C"], *(int(paired[n : n + 2]) for n in range(0, len(paired), 2))]
     check = (values[0] + sum(place * value for place, value in enumerate(values[1:], start=1))) % 103
     bits: str = "".join(table.CODES[value] for value in (*values, check)) + table.STOP + "11"
     # ISO/IEC 15417: ten modules of white. 7.5 mil is read by every handheld scanner; ours.

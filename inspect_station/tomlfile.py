@@ -162,6 +162,8 @@ def parsed(path: Path, text: str) -> TomlFile:
         if not line:
             raise _broken(path, text.count("\n") + 1, msg("the file ends too early: {what}", what=what)) from None
         raise _broken(path, line, msg("not TOML, column {column}: {what}", column=column, what=what)) from None
+    except RecursionError:
+        raise _broken(path, 0, msg("its lists or tables are nested too deeply")) from None
 
 
 def _broken(path: Path, line: int, message: Message) -> BrokenConfig:

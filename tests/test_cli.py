@@ -1,13 +1,19 @@
 """The command line as a contract: forms, exit codes, and what each verb may load."""
 
 import csv
+import hashlib
 import json
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
+import zplkit
+import zxingcpp
+from PIL import Image
 
 from inspect_station.demo import build
 from inspect_station.demo.build import Demo
@@ -253,7 +259,7 @@ def test_a_template_of_ones_own_starts_as_a_copy_and_is_measured(site):
     assert own.read_bytes() == resource("labels").joinpath("clearance.toml").read_bytes()
     measured = run("template", "check", "--config", str(site)).stdout
     assert f"{own}: 62 × 40 mm" in measured
-    assert "barcode.1 qr page: 14 × 14 mm, 0.375 mm @ 203 dpi" in measured
+    assert "barcode.1 qr page: 17 × 17 mm, 0.375 mm @ 203 dpi" in measured
     assert str(resource("labels") / "clearance.toml") not in measured, "ours stands over it"
     assert str(resource("labels") / "hold.toml") in measured
     again = run("template", "new", "clearance", "--config", str(site), check=1)
@@ -284,7 +290,8 @@ def test_a_bad_template_is_named_with_its_key_by_both_checks(site):
     file.write_text(file.read_text(encoding="utf-8").replace('"gtin"', '"gtni"'), encoding="utf-8")
     for verb in ("template", "config"):
         bad = run(verb, "check", "--config", str(site), check=4)
-        assert str(file) in bad.stderr and "text.2.field = 'gtni'" in bad.stderr
+        assert f'{file}:23: text.2.field = "gtni": no such field' in bad.stdout
+        assert f"2 problems in {file}" in bad.stderr
 
 
 @pytest.mark.parametrize("format", ["text", "csv", "json"])
@@ -394,6 +401,66 @@ def test_badges_are_issued_as_a_sheet_and_hashes(tmp_path):
     out = run("sheet", "badges", "--count", "3", "-o", str(sheet)).stdout
     assert out.count("badge_sha256 = ") == 3
     assert sheet.read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("way", ["pdf", "zpl", "png", "printer"])
+def test_a_badge_is_a_label_and_its_code_stands_nowhere_but_on_it(tmp_path, way):
+    printer = "[[printers]]\nname = 'labels'\nkind = 'file'\nfolder = 'out'\n"
+    scanner = "[scanner]\nbadge_prefix = 'OP:'\n"
+    (tmp_path / "station.toml").write_text(f"[station]\ndata = 'data'\n{scanner}{printer}")
+    file = tmp_path / "badge.out" if way != "printer" else tmp_path / "out" / "badge.pdf"
+    where = ["--printer", "labels"] if way == "printer" else ["--format", way, "-o", str(file)]
+    config = ["--config", str(tmp_path / "station.toml")]
+    out = run("sheet", "badge", "Łucja B.", *where, *config).stdout
+    drawn = file.read_bytes()
+    if way == "zpl":
+        picture = Image.open(BytesIO(zplkit.render(drawn).labels[0].png()))
+    elif way == "png":
+        picture = Image.open(BytesIO(drawn))
+    else:
+        with pypdfium2.PdfDocument(drawn) as document:
+            picture = document[0].render(scale=203 / 72).to_pil()
+    (code,) = (each.text for each in zxingcpp.read_barcodes(picture.convert("L")))
+    assert code.startswith("OP:") and len(code) == len("OP:") + 24
+    assert 'name = "Łucja B."' in out and hashlib.sha256(code.encode()).hexdigest() in out
+    assert code not in out
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("gift", "test"), ("test", "hold"), ("badge", "test"), ("test", "badge"), ("gift", "badge")]
+)
+def test_a_template_of_no_unit_is_no_start_for_another(tmp_path, name, source):
+    (tmp_path / "station.toml").write_text("[station]\ndata = 'data'\n")
+    config = ["--config", str(tmp_path / "station.toml")]
+    assert "is no label of a unit" in run("template", "new", name, "--from", source, *config, check=2).stderr
+    assert not (tmp_path / "labels").exists()
+
+
+@pytest.mark.parametrize(("name", "source"), [("gift", "clearance"), ("test", "test"), ("badge", ""), ("gift", "")])
+def test_a_template_as_it_starts_is_in_order(tmp_path, name, source):
+    (tmp_path / "station.toml").write_text("[station]\ndata = 'data'\n")
+    config = ["--config", str(tmp_path / "station.toml")]
+    run("template", "new", name, *(["--from", source] if source else []), *config)
+    run("config", "check", *config)
+
+
+@pytest.mark.parametrize(("length", "well"), [(213, True), (214, False)])
+def test_an_address_that_has_no_room_on_its_label_is_named_before_anything_is_printed(tmp_path, length, well):
+    file = tmp_path / "station.toml"
+    page = "https://returns.example/u/{lpn}?"
+    page += "x" * (length - len(page.replace("{lpn}", "L7F3K00481C")))
+    file.write_text(f"[station]\ndata = 'data'\nunit_page = '{page}'\n")
+    config = ["--config", str(file)]
+    checked = run("config", "check", *config, check=0 if well else 4)
+    looked = json.loads(run("doctor", "--json", *config, check=None).stdout)["checks"]
+    (templates,) = (each for each in looked if each["name"] == "templates")
+    assert templates["ok"] is well
+    if not well:
+        line = checked.stdout.splitlines()[-1]
+        assert f"{file}:3: station.unit_page = " in line and "https://returns.example" in line
+        assert "214 bytes" in line and "“clearance”" in line and "room for 213" in line
+        assert "213" in templates["found"]
 
 
 LOADED = """

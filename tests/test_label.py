@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -17,9 +18,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inspect_station.errors import ConfigError, StationError
-from inspect_station.label import Template, check, render, templates
+from inspect_station.label import Template, check, read, render, templates
 from inspect_station.resources import resource
-from inspect_station.stickers import FIELDS, TEST_FIELDS
+from inspect_station.stickers import FIELDS, NO_UNITS, SLIPS
+from inspect_station.symbols import symbol
+from inspect_station.tomlfile import BrokenConfig
 
 LABELS = templates(resource("labels"))
 GOLDEN = Path(__file__).parent / "data" / "labels"
@@ -48,6 +51,7 @@ PLAIN = {
     "ground": "counterfeit, seller's order of 3 November",
     "page": "https://returns.example/units/L7F3K00486K",
     "property": "SIM card in the tray",
+    "name": "Ana B.",
 }
 FRENCH = PLAIN | {
     "title": "Cœur d’Été à œillets",
@@ -117,6 +121,21 @@ def test_both_readers_read_the_printed_barcode(name, content, dpi):
 def test_a_label_made_for_203_dpi_can_be_read_off_a_300_dpi_printer():
     pdf = render(LABELS["clearance"], PLAIN, dpi=203)
     assert read_by_both(bitmap(pdf, 300)) == (codes("clearance", PLAIN), codes("clearance", PLAIN))
+
+
+@pytest.mark.parametrize("format", ["pdf", "zpl"])
+@pytest.mark.parametrize(
+    "text", ["BDG-394278679275117692426195", "A123456", "A1234567", "123456", "00>00000000", "A12345"]
+)
+def test_digits_in_pairs_are_read_as_they_were_written(text, format):
+    template = beside_bars("sku", "code128")
+    data = render(template, {"sku": text}, format=format, dpi=300)
+    options = zplkit.Options(dpi=300)
+    picture = (
+        bitmap(data, 300) if format == "pdf" else Image.open(BytesIO(zplkit.render(data, options).labels[0].png()))
+    )
+    assert read_by_both(picture.convert("L")) == ([text], [text])
+    assert len(symbol("code128", "A" + "12" * 6).rows[0]) < len(symbol("code128", "A" + "BC" * 6).rows[0])
 
 
 @pytest.mark.parametrize("dpi", [203, 300])
@@ -242,7 +261,7 @@ def test_the_clearance_label_shows_what_the_article_costs_new_and_never_what_it_
     assert not re.search(r"\bwas\b", text)
 
 
-@pytest.mark.parametrize("name", sorted(LABELS.keys() - {"test", "relabel", "putaway", "property"}))
+@pytest.mark.parametrize("name", sorted(LABELS.keys() - {*NO_UNITS, *SLIPS}))
 def test_a_reprint_says_which_copy_it_is(name):
     assert "copie 2" in words(render(LABELS[name], FRENCH, locale="fr"))
 
@@ -257,12 +276,121 @@ def test_captions_are_in_the_readers_language_else_in_english(locale, banner):
 @pytest.mark.parametrize(
     ("title", "shown"),
     [
-        pytest.param("Łódź, Dvořák", "Lódz, Dvorák", id="letters that printers lack lose their accents"),
+        pytest.param("1\u202f299\xa0€ – A\u2011B \u22125", "1 299 € – A-B -5", id="signs that look like others"),
+        pytest.param("a\u2003b \u3000c", "a b c", id="every space is one"),
         pytest.param("a\tb\x1b]0;x\x07c\u202e", "a b]0;xc", id="control and direction signs are left out"),
     ],
 )
 def test_letters_outside_the_font(title, shown):
-    assert shown in words(render(LABELS["restock"], PLAIN | {"title": title}))
+    assert shown in words(render(LABELS["restock"], PLAIN | {"title": title})).replace("\xa0", " ")
+
+
+@pytest.mark.parametrize("title", ["Łódź", "Dvořák", "Ấm đun", "A\\&B", "x\u0302"])
+def test_what_a_printer_s_font_lacks_or_misreads_is_drawn_as_it_is(title):
+    drawn, plain = (render(LABELS["restock"], PLAIN | {"title": each}, format="zpl") for each in (title, "Lodz"))
+    assert (drawn.count(b"^GFA"), plain.count(b"^GFA")) == (1, 0)
+    marked = [sign for sign in unicodedata.normalize("NFKD", title) if unicodedata.combining(sign)]
+    bare = "".join(sign for sign in unicodedata.normalize("NFKD", title) if sign not in marked)
+    if marked:  # the backslash makes that the other one is drawn, too
+        without = render(LABELS["restock"], PLAIN | {"title": bare + "\\"}, format="zpl")
+        assert drawn != without != render(LABELS["restock"], PLAIN | {"title": title + "\\"}, format="zpl")
+
+
+@pytest.mark.parametrize("text", ["\\&", "a\\\\b", "\\-", "tail\\"])
+def test_no_backslash_reaches_an_aligned_text_of_a_zebra(text):
+    # ^FB takes \\& for the end of a line, also where ^FH wrote it.
+    zpl = render(LABELS["forward"], dict.fromkeys(PLAIN, text) | {"barcode": "L7F3K00486K/1"}, format="zpl")
+    aligned = [part for part in zpl.split(b"^FS") if b"^FB" in part]
+    assert len(aligned) == 2, "the word on top and the bars in letters"
+    assert not any(b"\\" in part or b"_5C" in part for part in aligned)
+
+
+def test_a_line_end_costs_no_size_where_there_is_but_one_line():
+    one, two = (render(LABELS["hold"], PLAIN | {"title": title}) for title in ("Kettle 1.7 l", "Kettle\n1.7 l"))
+    assert bitmap(one, 203).tobytes() == bitmap(two, 203).tobytes()
+
+
+def test_of_too_many_lines_the_shortest_neighbours_join():
+    lines = ["Acme Returns, gate 3", "12 rue de la Paix", "75002 Paris", "France"]
+    text = words(render(LABELS["forward"], PLAIN | {"address": "\n".join([*lines[:1], "hall 7, dock 2", *lines[1:]])}))
+    assert "Acme Returns, gate 3 hall 7, dock 2 12 rue de la Paix 75002 Paris France" in text
+    with pypdfium2.PdfDocument(render(LABELS["forward"], PLAIN | {"address": "\n".join(lines)})) as document:
+        shown = document[0].get_textpage().get_text_bounded().split("\r\n")
+    assert set(lines) <= set(shown)
+
+
+def test_thai_breaks_between_syllables():
+    title = "กาต้มน้ำไฟฟ้าสแตนเลสความจุหนึ่งจุดเจ็ดลิตรพร้อมระบบตัดไฟอัตโนมัติ" * 2
+    assert render(LABELS["restock"], PLAIN | {"title": title}, format="zpl").count(b"^GFA") == 2
+
+
+@pytest.mark.parametrize("dpi", [203, 300])
+@pytest.mark.parametrize("grade", ["Б/у", "Used"])
+def test_letters_in_a_black_box_do_not_reach_out_of_it(grade, dpi):
+    def inked(value: str) -> tuple[int, int, int, int] | None:
+        template = Template.model_validate(
+            {"name": "t", "text": [{"field": "grade", "at": (2, 8.8), "width": 42, "size": 7.5, "inverse": True}]}
+        )
+        zpl = render(template, {"grade": value}, format="zpl", dpi=dpi)
+        picture = Image.open(BytesIO(zplkit.render(zpl, zplkit.Options(dpi=dpi)).labels[0].png())).convert("L")
+        return picture.point(lambda grey: 255 - grey).getbbox()
+
+    assert inked(grade) == inked(".")
+
+
+def beside_bars(field: str, kind: str, text: Mapping[str, object] = {}) -> Template:
+    """Bars, and beneath them their field in letters."""
+    bars = {"kind": kind, "field": field, "at": (0, 2), "width": 62, "height": 20}
+    letters = {"field": field, "at": (2, 24), "width": 58, "size": 10, **text}
+    return Template.model_validate({"name": "t", "barcode": [bars], "text": [letters]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "code"),
+    [
+        pytest.param("ean13", "04006381333931", "4006381333931", id="a GTIN of 14 digits"),
+        pytest.param("ean13", "00000096385074", "96385074", id="an EAN-8 as a GTIN"),
+        pytest.param("code128", "A  B", "A  B", id="two spaces"),
+        pytest.param("code128", " SKU 1^A_B", " SKU 1^A_B", id="a space before it, and signs of ZPL"),
+    ],
+)
+def test_in_letters_a_code_is_what_its_bars_say(kind, value, code):
+    pdf = render(beside_bars("sku", kind), {"sku": value})
+    with pypdfium2.PdfDocument(pdf) as document:
+        assert document[0].get_textpage().get_text_bounded().split() == code.split()
+    assert read_by_both(bitmap(pdf, 300)) == ([code], [code])
+    written = code.replace("_", "_5F").replace("^", "_5E").encode()
+    assert (
+        b"^FH^FD" + written + b"^FS" in render(beside_bars("sku", kind), {"sku": value}, format="zpl").split(b"^FB")[1]
+    )
+
+
+def test_a_code_is_never_cut_in_letters():
+    template = beside_bars("sku", "code128", {"width": 12, "size": 8, "min": 8})
+    with pytest.raises(StationError, match="no room in letters"):
+        render(template, {"sku": "SM-A556B/128"})
+
+
+@pytest.mark.parametrize("dpi", [203, 300])
+@pytest.mark.parametrize("name", sorted(LABELS.keys() - {*NO_UNITS, *SLIPS}))
+def test_the_number_of_a_print_has_four_digits_at_most(name, dpi):
+    pdf = render(LABELS[name], PLAIN | {"barcode": "L7F3K00486K/9999"}, dpi=dpi)
+    assert "L7F3K00486K/9999" in read_by_both(bitmap(pdf, dpi))[0]
+    with pytest.raises(StationError, match="too long for the label"):
+        render(LABELS[name], PLAIN | {"barcode": "L7F3K00486K/10000"}, dpi=dpi)
+
+
+@pytest.mark.parametrize(("size", "module"), [(84, 0.375), (213, 0.25)])
+def test_the_address_of_a_unit_has_large_modules(size, module):
+    page = "https://returns.example/units/".ljust(size, "x")
+    pdf = render(LABELS["clearance"], PLAIN | {"page": page})
+    assert page in read_by_both(bitmap(pdf, 203))[1]
+    with pypdfium2.PdfDocument(pdf) as document:
+        height = document[0].get_height()
+        dots = [each.get_bounds() for each in document[0].get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH])]
+    (qr,) = (part for part in LABELS["clearance"].barcode if part.kind == "qr")
+    rows = [up - low for left, low, _, up in dots if left > qr.at[0] * MM and height - low < (qr.at[1] + 17) * MM]
+    assert min(rows) == pytest.approx(module * MM, rel=0.02)
 
 
 def test_a_caption_without_its_value_is_not_printed():
@@ -431,7 +559,7 @@ BARCODE = "[[barcode]]\nat = [2, 20]\nwidth = 58\nheight = 10\n"
 
 def test_the_kinds_of_label():
     own = {"restock", "clearance", "hold", "return", "destroy", "quarantine", "forward"}
-    assert set(LABELS) == own | {"relabel", "putaway", "property", "test"}
+    assert set(LABELS) == own | {"relabel", "putaway", "property", "test", "badge"}
     assert all(template.size == (62, 40) for template in LABELS.values())
 
 
@@ -450,13 +578,32 @@ def test_the_kinds_of_label():
         pytest.param(TEXT.replace('field = "title"\n', ""), ["text.1", "field or a caption"], id="nothing to say"),
         pytest.param(TEXT + 'caption = { fr = "Neuf" }\n', ["text.1.caption", "English"], id="no English caption"),
         pytest.param("[[tetx]]\n", ["tetx"], id="unknown part"),
-        pytest.param("size = 62 40\n", ["line 1"], id="not TOML"),
+        pytest.param("size = 62 40\n", ["mine.toml:1", "not TOML"], id="not TOML"),
         pytest.param(
             TEXT.replace("width = 30", "width = 0") + BARCODE.replace("height = 10", "height = 1"),
             ["text.1.width", "barcode.1.height"],
             id="two mistakes are both named",
         ),
-        pytest.param("size = " + "[" * 5000 + "]" * 5000, ["recursion"], id="nested without end"),
+        pytest.param("size = " + "[" * 5000 + "]" * 5000, ["nested"], id="nested without end"),
+        pytest.param(TEXT.replace("30", '"30"'), ["mine.toml:4", "text.1.width", "number"], id="a number in quotes"),
+        pytest.param(TEXT.replace("[1, 1]", "[1, true]"), ["text.1.at.2", "number"], id="true is no number"),
+        pytest.param(TEXT + "lines = true\n", ["text.1.lines", "whole number"], id="nor a count"),
+        pytest.param(TEXT + "lines = 1.0\n", ["text.1.lines", "whole number"], id="a fraction is no count"),
+        pytest.param(TEXT + 'bold = "yes"\n', ["text.1.bold", "true or false"], id="a word is not true"),
+        pytest.param(TEXT.replace('"title"', "2026-11-22"), ["text.1.field", "text in quotes"], id="a date is no text"),
+        pytest.param(TEXT.replace("30", "nan"), ["text.1.width"], id="no number at all"),
+        pytest.param('name = "mine"\n' + TEXT, ["mine.toml:1", "name", "unknown key"], id="a name inside the file"),
+        pytest.param(TEXT.replace("[[text]]", "[text]"), ["text", "[[text]]"], id="one bracket too few"),
+        pytest.param(BARCODE + 'field = ""\n', ["barcode.1.field", "empty"], id="bars of nothing"),
+        pytest.param(TEXT + 'caption = { en = " " }\n', ["text.1.caption", "English"], id="an empty caption"),
+        pytest.param(
+            TEXT.replace("width = 30", "width = 1"), ["text.1.width", "ellipsis", "3.5 mm"], id="no room for a letter"
+        ),
+        pytest.param(
+            TEXT.replace("width = 30", "width = 5") + "inverse = true\nmin = 10\n",
+            ["text.1.width", "8.7 mm"],
+            id="nor within its black box",
+        ),
     ],
 )
 def test_a_bad_template_names_the_file_the_key_and_the_reason(tmp_path, toml, parts):
@@ -469,10 +616,11 @@ def test_a_bad_template_names_the_file_the_key_and_the_reason(tmp_path, toml, pa
 @pytest.mark.parametrize(
     ("was", "now", "key"),
     [
-        pytest.param('field = "gtin"', 'field = "gtni"', "text.2.field = 'gtni'", id="no such field"),
+        pytest.param('field = "gtin"', 'field = "gtni"', 'text.2.field = "gtni"', id="no such field"),
         pytest.param("width = 58\nheight = 21", "width = 40\nheight = 21", "barcode.1: ", id="below 80 per cent"),
-        pytest.param("height = 21", "height = 29", "barcode.1 overlap", id="overlap"),
-        pytest.param('kind = "ean13"', 'kind = "ean14"', "barcode.1.kind = 'ean14'", id="no such barcode"),
+        pytest.param("height = 21", "height = 29", "text.2: overlaps barcode.1", id="overlap"),
+        pytest.param("width = 58\nsize = 12", "width = 6\nsize = 12", "text.2.width", id="bars cut in letters"),
+        pytest.param('kind = "ean13"', 'kind = "ean14"', 'barcode.1.kind = "ean14"', id="no such barcode"),
     ],
 )
 def test_a_template_is_checked_for_what_only_printing_would_show(tmp_path, was, now, key):
@@ -489,7 +637,20 @@ def test_a_template_is_checked_for_what_only_printing_would_show(tmp_path, was, 
 
 @pytest.mark.parametrize("name", LABELS)
 def test_a_shipped_template_names_no_field_that_a_unit_has_not(name):
-    check(resource("labels") / f"{name}.toml", TEST_FIELDS if name == "test" else FIELDS)
+    check(resource("labels") / f"{name}.toml", NO_UNITS.get(name, FIELDS))
+
+
+def test_a_template_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "mine.toml").write_text(TEXT, encoding="utf-8-sig")
+    assert templates(tmp_path)["mine"].text[0].field == "title"
+
+
+def test_a_template_has_all_its_mistakes_named_in_the_order_of_the_file(tmp_path):
+    wrong = TEXT.replace("[1, 1]", "[1, 39]") + TEXT.replace("[1, 1]", "[0, 0]") + BARCODE.replace("[2, 20]", "[2, 1]")
+    (tmp_path / "mine.toml").write_text(wrong)
+    with pytest.raises(BrokenConfig) as caught:
+        read(tmp_path / "mine.toml")
+    assert [(each.line, each.key) for each in caught.value.problems] == [(1, "text.1"), (6, "text.2")]
 
 
 def test_a_folder_without_templates_is_named(tmp_path):

@@ -33,9 +33,9 @@ CODES = {
     "shortest": {"lpn": "L7F3K00486K", "barcode": "L7F3K00486K/1", "gtin": "96385074", "page": "https://r.example/L7F3K00486K"},
     "longest": {
         "lpn": "L7F3K00486K",
-        "barcode": "L7F3K00486K/123",
+        "barcode": "L7F3K00486K/9999",
         "gtin": "8806095467443",
-        "page": "https://returns.example/units/L7F3K00486K",
+        "page": "https://returns.example/units/L7F3K00486K?from=clearance&station=DOCK-3&lang=fr",
     },
     "accented": {"lpn": "L7F3K00486K", "barcode": "L7F3K00486K/12", "gtin": "3700471002479", "page": ""},
     "right to left": {
@@ -47,10 +47,14 @@ CODES = {
 }  # fmt: skip
 
 
+NO_UNITS = {"test": {"barcode": "TEST"}, "badge": {"barcode": "BDG-394278679275117692426195"}}
+"""Codes on labels that are no unit's."""
+
+
 def filled(name: str, content: str) -> dict[str, str]:
     """The fields of a label: its codes, and one text everywhere else."""
     template = LABELS[name]
-    codes = CODES[content] | ({"barcode": "TEST"} if name == "test" else {})
+    codes = CODES[content] | NO_UNITS.get(name, {})
     return {field: codes.get(field, TEXTS[content]) for field in template.fields | {"page"}}
 
 

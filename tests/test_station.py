@@ -40,6 +40,7 @@ from inspect_station.outcomes import (
     Offer,
     Opened,
     PinNeeded,
+    Printable,
     Proposed,
     Question,
     ReasonNeeded,
@@ -1072,6 +1073,121 @@ def test_a_label_in_a_file_has_the_dots_of_the_printer_that_would_print_it(stati
     unit = opened_lamp(station)
     sizes = [Image.open(BytesIO(station.draw_label(unit.lpn, kind, "png"))).size for kind in ("relabel", "")]
     assert sizes == [(733, 473), (496, 320)]
+
+
+def prints_of(station: Station, lpn: str) -> list[tuple[str, int, str]]:
+    with station.store.read() as reader:
+        return [(job.kind, job.print_no, job.state) for job in reader.labels_of(lpn)]
+
+
+def test_what_can_be_printed_of_a_unit(station, template):
+    unit = opened_lamp(station)
+    assert station.printable() == Printable(
+        unit.lpn, "clearance", ("relabel", "putaway"), ("forward", "hold", "quarantine", "return")
+    )
+
+
+def test_what_a_customer_left_can_get_its_slip_by_key(station):
+    seen = station.printable(card_left(station).lpn)
+    assert isinstance(seen, Printable) and "property" in seen.slips
+
+
+@pytest.mark.parametrize("make", ["hazard", "broken_lamp"])
+def test_a_unit_that_is_not_for_sale_is_offered_no_label_that_says_so(station, make):
+    seen = station.printable(globals()[make](station).lpn)
+    assert isinstance(seen, Printable) and seen.slips == ()
+    assert not {"restock", "clearance", "destroy"} & set(seen.others)
+
+
+def test_a_slip_waits_beside_the_units_own_label_and_neither_cancels_the_other(station):
+    unit = opened_lamp(station)
+    assert text(station.reprint(unit.lpn, kind="relabel")) == f"label of {unit.lpn} queued"
+    assert prints_of(station, unit.lpn) == [("clearance", 1, "queued"), ("relabel", 2, "queued")]
+    assert text(station.reprint(unit.lpn, kind="relabel")) == f"label of {unit.lpn} queued", "none is out: no copy"
+    station.reprint(unit.lpn)
+    assert prints_of(station, unit.lpn) == [
+        ("clearance", 1, "cancelled"),
+        ("relabel", 2, "cancelled"),
+        ("relabel", 3, "queued"),
+        ("clearance", 4, "queued"),
+    ]
+    assert station.outbox.prints.print_once() and station.outbox.prints.print_once()
+    assert isinstance(station.scan(f"{unit.lpn}/4"), Known)
+    assert codes_on(station.draw_label(unit.lpn, "", "png")) == [f"{unit.lpn}/4"], "in a file, too"
+    station.reprint(unit.lpn, kind="putaway")
+    assert station.outbox.prints.print_once()
+    assert isinstance(station.scan(f"{unit.lpn}/4"), Known), "no slip makes it void"
+    assert codes_on(station.draw_label(unit.lpn, "", "png")) == [f"{unit.lpn}/4"]
+
+
+def test_a_slip_is_never_to_be_scanned_back(station):
+    settings = station.config.station.model_copy(update={"scan_back": "always"})
+    station.config = station.config.model_copy(update={"station": settings})
+    unit = opened_lamp(station)
+    assert station.outbox.prints.print_once()
+    waits = [str(each.text) for each in station.desk().waiting]
+    assert waits == ["scan its new label, /1, on the box"]
+    station.reprint(unit.lpn, kind="relabel")
+    assert station.outbox.prints.print_once()
+    assert [str(each.text) for each in station.desk().waiting] == waits
+    assert isinstance(station.scan(f"{unit.lpn}/1"), LabelSeen)
+    assert station.desk().waiting == ()
+
+
+def test_a_slip_that_came_out_late_is_printed_again_as_a_slip(station):
+    unit = opened_lamp(station)
+    assert station.outbox.prints.print_once()
+    station.reprint(unit.lpn, kind="putaway")
+    with station.store.read() as reader:
+        (job,) = reader.labels("queued")
+    with station.store.write() as writer:
+        writer.move_label(job.id, "parked", reason=msg("too late"))
+    assert text(station.settle_label(job.id, came_out=False)) == f"label of {unit.lpn} queued"
+    assert prints_of(station, unit.lpn) == [
+        ("clearance", 1, "printed"),
+        ("putaway", 2, "cancelled"),
+        ("putaway", 3, "queued"),
+    ]
+    with station.store.read() as reader:
+        (again,) = reader.labels("queued")
+    assert again.fields["barcode"] == unit.lpn and again.scan_back == ""
+
+
+@pytest.mark.parametrize("kind", ["restock", "destroy", "property", "test", "badge", "nonsense"])
+def test_what_a_unit_cannot_have_is_not_printed_for_anybody(station, template, kind):
+    unit = opened_lamp(station)
+    supervise(station, template)
+    assert isinstance(station.reprint(unit.lpn, "because", kind), Said)
+    assert prints_of(station, unit.lpn) == [("clearance", 1, "queued")]
+
+
+def test_an_undone_unit_takes_its_slips_with_it(station):
+    unit = opened_lamp(station)
+    station.reprint(unit.lpn, kind="relabel")
+    station.undo()
+    assert {state for _, _, state in prints_of(station, unit.lpn)} == {"cancelled"}
+    assert text(station.reprint(unit.lpn, kind="relabel")) == "nothing to print: no finished unit"
+
+
+def test_only_an_address_has_lines_and_an_ean_is_what_a_till_reads(station):
+    unit = opened_lamp(station)
+    assert unit.product is not None
+    product = unit.product.but(title="Oak\r\nlamp\u2028tall", gtin_as_given=f"0{LAMP}")
+    with station.store.read() as reader:
+        seller = station.seller(reader, unit.seller)
+    fields = stickers.fields(
+        unit.but(product=product, site="LYON"),
+        voice=station.voice("en"),
+        rules=station.rules,
+        seller=seller,
+        sites=[config.Site(code="LYON", name="Lyon", address=("Hall 2", "69000 LYON"))],
+        print_no=1,
+        copy=1,
+        on=station.today(),
+    )
+    assert fields["title"] == "Oak lamp tall"
+    assert fields["ean"] == fields["gtin"] == LAMP
+    assert fields["address"] == "Hall 2\n69000 LYON"
 
 
 def test_a_units_fields_are_those_that_templates_may_name(station):

@@ -46,8 +46,8 @@ COMMAND = "CMD-"
 _BLOCK = re.compile(rf"[{LPN_SIGNS}]{{4}}")
 _LPN = re.compile(rf"(L[{LPN_SIGNS}]{{4}}[0-9]{{5}}[{LPN_SIGNS}])(?:/([0-9]{{1,4}}))?")
 _COMMAND = re.compile(rf"{COMMAND}[A-Z0-9][A-Z0-9-]*")
-_BADGE = re.compile(r"[0-9A-HJKMNP-TV-Z]{16}")
-"""80 bits in Crockford's base32."""
+_BADGE = re.compile(r"[0-9]{24}|[0-9A-HJKMNP-TV-Z]{16}")
+"""80 bits: digits, which make short bars, or Crockford's base32, as on earlier badges."""
 
 
 def next_lpn(block: str, number: int) -> tuple[str, int]:

@@ -55,6 +55,9 @@ NEWEST = 1000
 MAYBE_OUT = "(state IN ('printing', 'printed') OR state = 'parked' AND printer <> '')"
 """Labels that may have come out: one that was never sent to a printer surely did not."""
 
+SLIP = "(json_extract(fields, '$.barcode') IS lpn)"
+"""Labels beside a unit's own: their bars bear the plate without the print's number."""
+
 OF_PLATE = "lpn <> '' AND lpn = ?"
 """The labels of one plate, said so that the index of those that have a plate is used."""
 

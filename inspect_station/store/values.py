@@ -96,6 +96,11 @@ class LabelSpec:
     scan_back: bool = False
     """The unit is done only when this label has been scanned on it."""
 
+    @property
+    def slip(self) -> bool:
+        """Its bars bear the plate without the print's number: it takes nothing from the unit's own label."""
+        return self.fields.get("barcode") == self.lpn
+
 
 @dataclass(frozen=True, slots=True)
 class LabelJob:
@@ -125,8 +130,13 @@ class LabelJob:
 
     @property
     def code(self) -> str:
-        """What its barcode says, where it bears the plate."""
+        """What its barcode says, unless it is a slip."""
         return f"{self.lpn}/{self.print_no}"
+
+    @property
+    def slip(self) -> bool:
+        """It came beside the unit's own label."""
+        return self.fields.get("barcode") == self.lpn
 
 
 @dataclass(frozen=True, slots=True)

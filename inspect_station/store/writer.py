@@ -27,7 +27,7 @@ from inspect_station.core.records import (
 )
 from inspect_station.message import Message
 from inspect_station.store.lines import numbered
-from inspect_station.store.reader import MAYBE_OUT, OF_PLATE, Reader, folded
+from inspect_station.store.reader import MAYBE_OUT, OF_PLATE, SLIP, Reader, folded
 from inspect_station.store.values import (
     EventSpec,
     LabelSpec,
@@ -276,12 +276,19 @@ class Writer(Reader):
     def _cancel_labels(self, lpn: str) -> None:
         """The unit is in another state now. None of its labels is to be scanned."""
         self._do(f"UPDATE label SET scan_back = '' WHERE {OF_PLATE} AND scan_back = 'wanted'", lpn)
-        self.cancel_unprinted(lpn)
+        self._cancel(OF_PLATE, lpn)
 
-    def cancel_unprinted(self, lpn: str) -> None:
-        """Cancel a unit's labels that are not out; one that is being printed too: if it fails, it stays cancelled."""
+    def cancel_unprinted(self, lpn: str, slip: str = "") -> None:
+        """Cancel a unit's own labels that are not out, or its slips of this kind."""
+        if slip:
+            self._cancel(f"{OF_PLATE} AND {SLIP} AND kind = ?", lpn, slip)
+        else:
+            self._cancel(f"{OF_PLATE} AND NOT {SLIP}", lpn)
+
+    def _cancel(self, where: str, *values: str) -> None:
+        """One that is being printed too: if it fails, it stays cancelled."""
         self._do(
-            f"UPDATE label SET state = 'cancelled' WHERE {OF_PLATE} AND state IN ('queued', 'printing', 'parked')", lpn
+            f"UPDATE label SET state = 'cancelled' WHERE {where} AND state IN ('queued', 'printing', 'parked')", *values
         )
 
     def _add_revision(self, unit: Inspection, spec: EventSpec) -> Event:
@@ -438,9 +445,12 @@ class Writer(Reader):
         """Put a label at the end of the queue; answer its id.
 
         A second one with the same plate and print number raises sqlite3.IntegrityError: a void copy could no
-        longer be told from the valid one. Where the one before was to be scanned on its box, now this one is.
+        longer be told from the valid one. Where the one before was to be scanned on its box, now this one is, unless
+        it is a slip.
         """
-        waits = self._do(f"UPDATE label SET scan_back = '' WHERE {OF_PLATE} AND scan_back = 'wanted'", label.lpn)
+        waits = not label.slip and self._do(
+            f"UPDATE label SET scan_back = '' WHERE {OF_PLATE} AND scan_back = 'wanted'", label.lpn
+        )
         row: dict[str, Any] = {
             "lpn": label.lpn,
             "inspection": label.inspection,
@@ -475,7 +485,8 @@ class Writer(Reader):
         """Bring a label into another state; False where it has left the state that this is reached from.
 
         ``queued`` → ``printing`` → ``printed``, or ``parked`` with a reason; a person sends it from there back
-        to the queue, says that it did come out, or cancels it. What is queued has no printer.
+        to the queue, says that it did come out, or cancels it. What is queued has no printer; a slip is never to be
+        scanned back.
         """
         came_from = _MOVES[state]
         return bool(
@@ -485,7 +496,8 @@ class Writer(Reader):
                     printer = CASE WHEN ?1 = 'queued' THEN '' ELSE coalesce(nullif(?3, ''), printer) END,
                     printed_at = CASE WHEN ?1 = 'printed' THEN ?4 ELSE printed_at END, confirmed = ?6,
                     scan_back =
-                        CASE WHEN ?7 AND scan_back = '' AND state <> 'cancelled' THEN 'wanted' ELSE scan_back END
+                        CASE WHEN ?7 AND scan_back = '' AND state <> 'cancelled' AND NOT {SLIP} THEN 'wanted'
+                            ELSE scan_back END
                 WHERE id = ?5 AND state IN ({", ".join(f"'{each}'" for each in came_from)})
                 """,
                 state,

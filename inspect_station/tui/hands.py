@@ -30,6 +30,7 @@ from inspect_station.outcomes import (
     Pending,
     Photographed,
     PinNeeded,
+    Printable,
     Proposed,
     Question,
     ReasonNeeded,
@@ -42,6 +43,7 @@ from inspect_station.outcomes import (
     Waiting,
 )
 from inspect_station.station import Station
+from inspect_station.stickers import SLIPS, called
 from inspect_station.tui.keymap import DIGITS, HELP_PAGE, Keymap, written
 from inspect_station.tui.scene import (
     Ask,
@@ -265,6 +267,8 @@ class Hands:
                 return Turn(clear.but(over=Ask(result.said, self._accepting(result))))
             case Several():
                 return Turn(clear.but(over=self._lines(result)))
+            case ReasonNeeded():
+                return self._why_again(clear, result)
             case Question(said, answers):
                 entries = tuple(Entry(answer.label, answer.then, detail=answer.detail) for answer in answers)
                 return Turn(clear.but(over=Choose(said, entries, self._do)))
@@ -511,7 +515,7 @@ class Hands:
                 return self._undone(scene, desk)
             case "reprint":
                 lpn = desk.card.lpn if desk.card else ""
-                return self._do(scene, lambda: self.station.reprint(lpn), self._reprinted)
+                return self._do(scene, lambda: self.station.printable(lpn), self._printable)
             case "waiting":
                 return self._do(scene, self.station.pending, self._waiting)
             case "resume":
@@ -599,14 +603,35 @@ class Hands:
 
         return self._do(scene, lambda: self.station.destinations(card.lpn), listed)
 
-    def _reprinted(self, scene: Scene, result: Message | ReasonNeeded) -> Turn:
-        """Another copy needs a reason: one of the usual, or typed."""
-        if not isinstance(result, ReasonNeeded):
+    def _printable(self, scene: Scene, result: Printable | Message) -> Turn:
+        """Which label: the unit's own, a slip beside it, or one of another kind, which a supervisor gives it."""
+        if isinstance(result, Message):
             return self.arrive(scene, result)
+
+        def pick(now: Scene, kind: str | None) -> Turn:
+            if kind is None:
+                return Turn(now.but(over=Choose(title, others, pick, (note,))))
+            return self._do(now, lambda: self.station.reprint(result.lpn, kind=kind))
+
+        title = msg("Which label of {lpn}?", lpn=result.lpn)
+        note = msg("its own label stays valid beside it")
+        others = tuple(Entry(called(kind), kind) for kind in result.others)
+        entries = (
+            Entry(called(result.own), result.own, detail=msg("its own label")),
+            *(Entry(called(kind), kind, detail=SLIPS[kind]) for kind in result.slips),
+            *([Entry(msg("a label of another kind"), None, detail=msg("a supervisor"))] if others else []),
+        )
+        return Turn(scene.but(over=Choose(title, entries, pick), banner=None))
+
+    def _why_again(self, scene: Scene, result: ReasonNeeded) -> Turn:
+        """Another copy needs a reason: one of the usual, or typed. So does a label that is not the unit's own."""
         title = msg("Label of {lpn} again, copy {n}: why?", lpn=result.lpn, n=result.copy)
 
         def print_it(now: Scene, why: str) -> Turn:
-            return self._do(now, lambda: self.station.reprint(result.lpn, why))
+            return self._do(now, lambda: self.station.reprint(result.lpn, why, result.kind))
+
+        if result.copy == 1:
+            return Turn(scene.but(over=Type(msg("Why does {lpn} get this label?", lpn=result.lpn), print_it)))
 
         def pick(now: Scene, why: Message | None) -> Turn:
             if why is None:
@@ -614,8 +639,8 @@ class Hands:
             return print_it(now, self.station.voice(self.station.config.station.locale).say(why))
 
         entries = (*(Entry(why, why) for why in AGAIN), Entry(msg("another reason: type it"), None))
-        note = msg("the label before is void then: destroy it")
-        return Turn(scene.but(over=Choose(title, entries, pick, (note,))))
+        notes = () if result.kind else (msg("the label before is void then: destroy it"),)
+        return Turn(scene.but(over=Choose(title, entries, pick, notes)))
 
     def _roll(self, scene: Scene, roll: Roll) -> Turn:
         """The roll is changed: hold the queue, try the new roll, print what waits."""

@@ -61,7 +61,7 @@ def _digits(last: int) -> tuple[str, ...]:
 
 KEYS: tuple[Key, ...] = (
     Key("undo", ("f2",), msg("undo"), msg("take the last unit back; a scanned unit is reopened with a reason"), "desk"),
-    Key("reprint", ("f3",), msg("reprint"), msg("print the last, or the scanned, unit's label again"), "desk"),
+    Key("reprint", ("f3",), msg("reprint"), msg("print the last, or scanned, unit's label or a slip"), "desk"),
     Key("waiting", ("f4",), msg("waiting"), msg("everything that waits for somebody; Enter resumes"), "desk"),
     Key("camera", ("f5",), msg("camera"), msg("read a code with the camera, here and on parcels and units"), "desk"),
     Key("printer", ("f6",), msg("printer"), msg("change the roll: hold, test label, go on"), "desk"),

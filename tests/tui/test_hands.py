@@ -239,6 +239,11 @@ def show_pin(rig: Rig, pin: str = PIN) -> None:
     rig.press("Enter")
 
 
+def said(rig: Rig) -> str:
+    """What the banner says."""
+    return str(rig.scene.banner.title) if rig.scene.banner else ""
+
+
 def working(rig: Rig) -> str:
     """The code of whoever is signed in."""
     assert rig.station.operator is not None
@@ -681,7 +686,7 @@ def test_a_reprint_asks_why_and_says_the_number_that_stands_on_it(rig: Rig) -> N
     lpn = rig.inspection.lpn
     rig.press("1")
     assert rig.station.outbox.prints.print_once()
-    rig.press("F3")
+    rig.press("F3 Enter")
     asked = rig.scene.over
     assert isinstance(asked, Choose)
     assert str(asked.title) == f"Label of {lpn} again, copy 2: why?"
@@ -689,7 +694,7 @@ def test_a_reprint_asks_why_and_says_the_number_that_stands_on_it(rig: Rig) -> N
     assert rig.scene.banner is not None
     assert str(rig.scene.banner.title) == f"label of {lpn} queued, copy 2"
     assert rig.station.outbox.prints.print_once()
-    rig.press("F3 4")
+    rig.press("F3 Enter 4")
     rig.write("wet")
     rig.press("Enter")
     assert str(rig.scene.banner.title) == f"label of {lpn} queued, copy 3"
@@ -697,6 +702,70 @@ def test_a_reprint_asks_why_and_says_the_number_that_stands_on_it(rig: Rig) -> N
         jobs = reader.labels_of(lpn)
     assert [job.why for job in jobs] == ["", "it is torn, smudged or cannot be read", "wet"]
     assert [job.fields["copy"] for job in jobs] == ["", "copy 2", "copy 3"]
+
+
+def test_a_slip_is_printed_beside_the_units_own_label(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    lpn = rig.inspection.lpn
+    rig.press("1 F3")
+    asked = rig.scene.over
+    assert isinstance(asked, Choose)
+    assert str(asked.title) == f"Which label of {lpn}?"
+    assert [str(each.label) for each in asked.entries] == [
+        "restock label",
+        "EAN sticker",
+        "put-away slip",
+        "a label of another kind",
+    ]
+    rig.press("2")
+    assert said(rig) == f"label of {lpn} queued"
+    assert rig.station.outbox.prints.print_once() and rig.station.outbox.prints.print_once()
+    rig.press("F3 2")
+    asked = rig.scene.over
+    assert isinstance(asked, Choose)
+    assert str(asked.title) == f"Label of {lpn} again, copy 2: why?"
+    assert asked.notes == (), "nothing is void by it"
+    rig.press("1")
+    with rig.station.store.read() as reader:
+        jobs = [(job.kind, job.print_no, job.copy_no, job.operator, job.why) for job in reader.labels_of(lpn)]
+    who = working(rig)
+    assert jobs == [
+        ("restock", 1, 1, who, ""),
+        ("relabel", 2, 1, who, "the EAN on the packaging is damaged"),
+        ("relabel", 3, 2, who, "it did not come out, or blank"),
+    ]
+    rig.scan(f"{lpn}/1")
+    assert rig.scene.banner is None, "its own label is the valid one still"
+
+
+def test_a_label_of_another_kind_takes_a_reason_and_a_supervisor(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    lpn = rig.inspection.lpn
+    rig.press("1 F3 4")
+    asked = rig.scene.over
+    assert isinstance(asked, Choose)
+    assert {str(each.label) for each in asked.entries} == {
+        "hold slip",
+        "quarantine label",
+        "forwarding slip",
+        "return label",
+    }
+    rig.press("1")
+    assert isinstance(rig.scene.over, Type)
+    rig.write("sent to the office")
+    rig.press("Enter")
+    assert isinstance(rig.scene.over, Type) and "supervisor" in str(rig.scene.over.title)
+    rig.press("Esc")
+    assert prints(rig, lpn) == [(1, "queued", 1)], "Esc leaves everything as it was"
+    rig.press("F3 4 1")
+    rig.write("sent to the office")
+    rig.press("Enter")
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig)
+    with rig.station.store.read() as reader:
+        (_, job) = reader.labels_of(lpn)
+    assert (job.operator, job.why, job.fields["barcode"]) == ("sup", "sent to the office", lpn)
+    assert working(rig) != "sup", "whoever works stays signed in"
 
 
 def test_a_label_that_is_scanned_back_leaves_the_unit_on_the_bench(rig: Rig) -> None:

@@ -223,6 +223,8 @@ async def waiting_and_correcting(operator: Operator, look: Look) -> None:
     await operator.press("F2")
     await look("reopening")
     await operator.press("Esc", "F3")
+    await look("which label")
+    await operator.press("Enter")
     await look("reprinted")
     await operator.start("ML-4002", "lamp")
     operator.clock.s += 400
