@@ -299,6 +299,58 @@ class Label(Row, table=True):
     """``wanted`` while the unit is not done until this label has been scanned on it, ``done`` after that."""
 
 
+class Batch(Row, table=True):
+    """A container of units that leave together; triggers forbid every change of what is closed."""
+
+    __table_args__ = (
+        _partial("uq_batch_open", "seller", "route", where="closed_at IS NULL", unique=True),
+        _partial("ix_batch_waiting", "opened_at", where="ending IS NULL"),
+    )
+
+    id: str = Field(primary_key=True)
+    number: str = Field(unique=True)
+    station: str
+    seller: str
+    route: str
+    opened_at: str
+    opened_by: str
+    closed_at: str | None
+    closed_by: str
+    sealed_no: int | None = Field(unique=True)
+    """1, 2, 3… in the order of the closings."""
+    seal: str
+    revision: int
+    event_id: str
+    """Of the newest event that told the hub; empty while it is open."""
+    ending: str | None
+    """What became of it and the proof, as JSON."""
+
+
+class BatchUnit(Row, table=True):
+    """A unit's time in a batch: one that is taken out leaves its row behind."""
+
+    __tablename__ = "batch_unit"
+    __table_args__ = (
+        ForeignKeyConstraint(["batch"], ["batch.id"]),
+        Index(None, "batch", "id"),
+        _partial("uq_batch_unit_inspection", "inspection", where="left_at IS NULL", unique=True),
+    )
+
+    id: int | None = Field(primary_key=True)
+    batch: str
+    inspection: str
+    lpn: str
+    joined_at: str
+    joined_by: str
+    property_at: str | None
+    """When somebody took out what of the customer's was in it."""
+    property_by: str
+    left_at: str | None
+    left_by: str
+    why: str
+    """Why it was taken out."""
+
+
 class Playbook(Row, table=True):
     """A seller's rules as they were activated, one row each time, for ever; the newest of a seller counts."""
 
