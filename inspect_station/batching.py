@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from inspect_station import manifest, stickers
-from inspect_station.core import batches
-from inspect_station.core.barcode import clean
+from inspect_station.core import barcode, batches
+from inspect_station.core.barcode import ScanKind
 from inspect_station.core.batches import Batch, Ending, Fate
 from inspect_station.core.records import Inspection, Operator, Reason, Role
 from inspect_station.dock import Dock
@@ -174,6 +174,9 @@ class Batching(Dock, ABC):
     def close_batch(self, number: str, seal: str = "") -> BatchSeen | Said:
         """Close a batch under the next number of this station's seals, and the one on the seal itself where it has
         one. Its manifest label is queued, and the hub is told, in the same commit."""
+        scan = barcode.read(seal, barcode.Patterns())
+        if seal and scan.kind in NO_SEAL:
+            return Said(msg("{code} is no seal: {batch} stays open", code=scan.text, batch=number), msg("c again"))
         now = self.clock()
         with self.store.write() as writer:
             seen = self._batch_seen(writer, number)
@@ -181,7 +184,7 @@ class Batching(Dock, ABC):
                 return _refused(reason)
             sealed_no = writer.next_sealed_no()
             closed = seen.batch.but(
-                closed_at=now, closed_by=self.by, sealed_no=sealed_no, seal=clean(seal, LONGEST_SEAL), revision=1
+                closed_at=now, closed_by=self.by, sealed_no=sealed_no, seal=barcode.clean(seal), revision=1
             )
             self._tell(writer, closed)
             writer.queue_label(self._manifest(writer, closed))
@@ -326,8 +329,8 @@ def hub_state(event: str) -> str:
             return "parked"
 
 
-LONGEST_SEAL = 40
-"""Characters of a seal's number; more is none."""
+NO_SEAL = (ScanKind.LPN, ScanKind.BATCH, ScanKind.BADGE, ScanKind.COMMAND, ScanKind.REJECTED)
+"""What may be scanned by mistake while a seal is asked for: a closing is for ever."""
 
 HINTS = {
     "not_finished": msg("Esc, then scan its label to go on with it"),

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from inspect_station import manifest
 from inspect_station.errors import ConfigError, StationError
 from inspect_station.label import Template, check, render, templates
 from inspect_station.resources import resource
@@ -48,6 +49,9 @@ PLAIN = {
     "ground": "counterfeit, seller's order of 3 November",
     "page": "https://returns.example/units/L7F3K00486K",
     "property": "SIM card in the tray",
+    "batch": "BDK3T000017",
+    "count": "12 units",
+    "seal": "sealed no. 12 · seal 77812-A",
 }
 FRENCH = PLAIN | {
     "title": "Cœur d’Été à œillets",
@@ -61,6 +65,8 @@ FRENCH = PLAIN | {
     "place": "Chariot DÉSTOCKAGE C2",
     "deadline": "réponse attendue le 24 novembre 2026",
     "date": "22 novembre 2026",
+    "count": "12 unités",
+    "seal": "scellé n° 12 · plomb 77812-A",
 }
 LONG = FRENCH | {
     "title": "Lave-vaisselle encastrable « Cœur d’Été » 14 couverts, façade inox brossé, modèle à œillets, " * 3,
@@ -317,10 +323,18 @@ def test_a_zpl_interpreter_draws_a_label_that_scans(name, dpi):
     assert read_by_both(picture) == (codes(name, PLAIN), codes(name, PLAIN))
 
 
+OF_BATCH = {"barcode": "BDK3T000017/1", "place": "return to the seller", "copy": ""}
+
 AGREED = pytest.mark.parametrize(
     ("name", "fields", "locale"),
-    [("clearance", PLAIN, "en"), ("relabel", PLAIN, "en"), ("hold", FRENCH, "fr")],
-    ids=["clearance", "relabel", "hold"],
+    [
+        ("clearance", PLAIN, "en"),
+        ("relabel", PLAIN, "en"),
+        ("hold", FRENCH, "fr"),
+        ("manifest", PLAIN | OF_BATCH, "en"),
+        ("manifest", FRENCH | OF_BATCH, "fr"),
+    ],
+    ids=["clearance", "relabel", "hold", "manifest", "manifest, French"],
 )
 
 
@@ -430,7 +444,7 @@ BARCODE = "[[barcode]]\nat = [2, 20]\nwidth = 58\nheight = 10\n"
 
 
 def test_the_kinds_of_label():
-    own = {"restock", "clearance", "hold", "return", "destroy", "quarantine", "forward"}
+    own = {"restock", "clearance", "hold", "return", "destroy", "quarantine", "forward", "manifest"}
     assert set(LABELS) == own | {"relabel", "putaway", "property", "test"}
     assert all(template.size == (62, 40) for template in LABELS.values())
 
@@ -489,7 +503,7 @@ def test_a_template_is_checked_for_what_only_printing_would_show(tmp_path, was, 
 
 @pytest.mark.parametrize("name", LABELS)
 def test_a_shipped_template_names_no_field_that_a_unit_has_not(name):
-    check(resource("labels") / f"{name}.toml", TEST_FIELDS if name == "test" else FIELDS)
+    check(resource("labels") / f"{name}.toml", {"test": TEST_FIELDS, "manifest": manifest.FIELDS}.get(name, FIELDS))
 
 
 def test_a_folder_without_templates_is_named(tmp_path):
