@@ -79,7 +79,8 @@ def _units(paper: Paper, place: OnBatch, room: int) -> list[Content]:
     """The newest first, a line each, from the one that Tab has turned to."""
     units = place.seen.batch.units[::-1]
     if not units:
-        return [ink(f" {paper.say(msg('Nothing is in it: scan the label of a unit that goes this way.'))}", DIM)]
+        empty = msg("Nothing is in it: scan the label of a unit that goes this way.")
+        return [paper.hang(ink(" "), ink(paper.say(empty), DIM))]
     shown = units[place.first :][: room if len(units) <= room else room - 1]
     lines = [_unit(paper, each) for each in shown]
     if len(shown) < len(units):

@@ -91,10 +91,10 @@ def _card(paper: Paper, place: AtDesk) -> Part:
 def _collects(batch: Collected) -> Message:
     """What Enter does with a unit that belongs into a batch."""
     if batch.inside:
-        return msg("Enter: it is in batch {number}", number=batch.number)
+        return msg("Enter: in batch {number}", number=batch.number)
     if batch.number:
-        return msg("Enter: it joins batch {number}", number=batch.number)
-    return msg("Enter: it begins a batch")
+        return msg("Enter: into batch {number}", number=batch.number)
+    return msg("Enter: into a new batch")
 
 
 def _today(paper: Paper, desk: Desk) -> list[Content]:

@@ -67,7 +67,7 @@ KEYS: tuple[Key, ...] = (
     Key("printer", ("f6",), msg("printer"), msg("change the roll: hold, test label, go on"), "desk"),
     Key("match", ("f12",), msg("match"), msg("a supervisor: the RMA that an unannounced unit belongs to"), "desk"),
     Key("redirect", ("f12",), msg("send elsewhere"), msg("a supervisor: another place for a finished unit"), "desk"),
-    Key("collect", ("enter",), msg("batch"), msg("a unit found by its label: into its batch; or shows that"), "desk"),
+    Key("collect", ("enter",), msg("batch"), msg("put the unit found by its label into its batch"), "desk"),
     Key("search", ("/",), msg("search"), msg("on an empty box: order, tracking, serial, title"), "desk"),
     Key("help", ("?",), msg("help"), msg("all keys"), "desk"),
     Key("sign_out", ("f8",), msg("sign out"), msg("sign out and see what is handed over"), "desk"),
