@@ -220,6 +220,17 @@ def test_a_void_copy_of_its_label_says_so(station):
     assert (second.copy_no, second.why, second.fields["barcode"]) == (2, "torn", f"{batch.number}/2")
 
 
+def test_a_manifest_that_comes_out_after_a_stall_is_scanned_on_its_batch(station):
+    batch = closed(station)
+    with station.store.write() as writer:
+        (label,) = writer.labels_of(batch.number)
+        writer.move_label(label.id, "printing", printer="labels")
+        writer.move_label(label.id, "printed", scan_back=True)
+    assert [each.lpn for each in station.desk().waiting] == [batch.number]
+    assert isinstance(station.scan(f"{batch.number}/1"), BatchSeen)
+    assert station.desk().waiting == ()
+
+
 def test_a_batch_of_another_station_is_not_known_here(station):
     assert "no batch" in said(station.scan("B7F3K000138"))
     with pytest.raises(NotFound):

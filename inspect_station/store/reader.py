@@ -715,11 +715,12 @@ class Reader:
         return row["n"] if row else 0
 
     def to_scan_back(self) -> tuple[LabelJob, ...]:
-        """Labels of finished units that came out and are to be scanned on their boxes."""
+        """Labels of finished units, and of batches, that came out and are to be scanned on their boxes."""
         return self._labels(
             f"""
             scan_back = 'wanted' AND state = 'printed'
-            AND EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
+            AND (EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
+                OR EXISTS (SELECT 1 FROM batch WHERE batch.number = label.lpn))
             ORDER BY id LIMIT {SEVERAL}
             """
         )
