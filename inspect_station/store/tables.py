@@ -10,7 +10,7 @@ Beside them stand the full-text indexes of the search, ``rma_find`` and its like
 0003 makes them, and triggers keep them.
 """
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, TextClause, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, TextClause, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 NAMES = {
@@ -303,7 +303,8 @@ class Batch(Row, table=True):
     """A container of units that leave together; triggers forbid every change of what is closed."""
 
     __table_args__ = (
-        _partial("uq_batch_open", "seller", "route", where="closed_at IS NULL", unique=True),
+        UniqueConstraint("station", "sealed_no"),
+        _partial("uq_batch_open", "station", "seller", "route", where="closed_at IS NULL", unique=True),
         _partial("ix_batch_waiting", "opened_at", where="ending IS NULL"),
     )
 
@@ -316,8 +317,8 @@ class Batch(Row, table=True):
     opened_by: str
     closed_at: str | None
     closed_by: str
-    sealed_no: int | None = Field(unique=True)
-    """1, 2, 3… in the order of the closings."""
+    sealed_no: int | None
+    """1, 2, 3… in the order of the station's closings."""
     seal: str
     revision: int
     event_id: str

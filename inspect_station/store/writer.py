@@ -403,7 +403,8 @@ class Writer(Reader):
 
     def next_sealed_no(self) -> int:
         """The number of this station's next closing, from 1."""
-        row = self._row("SELECT coalesce(max(sealed_no), 0) + 1 AS n FROM batch")
+        station = self.meta("station")
+        row = self._row("SELECT coalesce(max(sealed_no), 0) + 1 AS n FROM batch WHERE station = ?", station)
         return row["n"] if row else 1
 
     def tell_batch(self, batch: Batch, event: EventSpec) -> Event:

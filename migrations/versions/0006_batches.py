@@ -1,7 +1,7 @@
 """Batches: units that leave together, by seller and route; one that is taken out leaves its row behind.
 
-A unit is in one batch at most, and one batch of a seller and route is open at most: two partial indexes say so. As
-before, the triggers, which keep a closed batch as it was closed, are SQLite's.
+A unit is in one batch at most, and one batch of a seller and route is open at a station at most: two partial indexes say
+so. As before, the triggers, which keep a closed batch as it was closed, are SQLite's.
 """
 
 import sqlalchemy as sa
@@ -33,9 +33,9 @@ def upgrade() -> None:
         sa.Column("ending", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_batch"),
         sa.UniqueConstraint("number", name="uq_batch_number"),
-        sa.UniqueConstraint("sealed_no", name="uq_batch_sealed_no"),
+        sa.UniqueConstraint("station", "sealed_no", name="uq_batch_station_sealed_no"),
     )
-    _index("uq_batch_open", "batch", "seller", "route", where="closed_at IS NULL", unique=True)
+    _index("uq_batch_open", "batch", "station", "seller", "route", where="closed_at IS NULL", unique=True)
     _index("ix_batch_waiting", "batch", "opened_at", where="ending IS NULL")
     op.create_table(
         "batch_unit",
