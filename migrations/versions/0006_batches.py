@@ -1,7 +1,7 @@
 """Batches: units that leave together, by seller and route; one that is taken out leaves its row behind.
 
-A unit is in one batch at most, and one batch of a seller and route is open at a station at most: two partial indexes say
-so. As before, the triggers, which keep a closed batch as it was closed, are SQLite's.
+A unit is in one batch at most, and one batch of a seller and route is open at a station at most: two partial indexes
+say so. As before, the triggers, which keep a closed batch as it was closed, are SQLite's.
 """
 
 import sqlalchemy as sa
