@@ -1,4 +1,4 @@
-"""All that is known of a unit, or of an RMA: as JSON, which is a contract, and as text for people."""
+"""All that is known of a unit, of an RMA or of a batch: as JSON, which is a contract, and as text for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from typing import Any
 
 from inspect_station.core.clocks import Clock, of_case, of_draft
 from inspect_station.core.records import Inspection, Line, Parcel, Reason, Verdict
-from inspect_station.message import Message, msg
-from inspect_station.outcomes import LineSeen
+from inspect_station.manifest import FATES, WAYS
+from inspect_station.message import Message, msg, msgn
+from inspect_station.outcomes import BatchSeen, LineSeen
 from inspect_station.station import Station
 from inspect_station.words import Voice
 
@@ -101,6 +102,7 @@ class Account:
             "wipe": unit.wipe.model_dump(mode="json") if unit.wipe else None,
             "case": unit.case.model_dump(mode="json") if unit.case else None,
             "clocks": self._clocks_json(unit, parcel),
+            "batch": self.station.batch_of(unit.id) or None,
             "labels": self.station.labels_of(unit.lpn),
             "operator": unit.finished_by,
             "revision": unit.revision,
@@ -206,6 +208,7 @@ class Account:
             route = voice.say(msg("rule {id}", id=unit.route)) if unit.route else ""
             yield msg("goes to"), " · ".join(filter(None, [voice.data(f"place.{unit.disposition}"), route]))
         yield msg("why"), voice.several(unit.reasons)
+        yield msg("batch"), self.station.batch_of(unit.id)
         for each in unit.rerouted:
             over, to = voice.data(f"place.{each.over}"), voice.data(f"place.{each.disposition}")
             yield msg("sent elsewhere"), f"{over} → {to}: {each.reason} ({each.by}, {self._moment(each.at)})"
@@ -241,6 +244,88 @@ class Account:
         else:
             yield msg("finished"), voice.say(msg("no"))
         yield msg("rules"), unit.rules_hash
+
+    def batch_row(self, seen: BatchSeen) -> dict[str, Any]:
+        """A batch without its units; ``state`` is ``open``, ``closed``, or what became of it."""
+        batch = seen.batch
+        return {
+            "number": batch.number,
+            "seller": batch.seller,
+            "route": batch.route,
+            "state": batch.ending.fate if batch.ending else "closed" if batch.closed_at else "open",
+            "count": len(batch.units),
+            "opened_at": batch.opened_at.isoformat(),
+            "opened_by": batch.opened_by,
+            "closed_at": batch.closed_at.isoformat() if batch.closed_at else None,
+            "closed_by": batch.closed_by or None,
+            "sealed_no": batch.sealed_no,
+            "seal": batch.seal or None,
+            "outcome": batch.ending.model_dump(mode="json") if batch.ending else None,
+            "blocked": self._reasons_json(seen.blocked),
+        }
+
+    def batch_json(self, seen: BatchSeen) -> dict[str, Any]:
+        """All that is known of a batch."""
+        number = seen.batch.number
+        _, out = self.station.batched(number)
+        return {
+            "schema": 1,
+            **self.batch_row(seen),
+            "revision": seen.batch.revision,
+            "units": [each.model_dump(mode="json") for each in seen.batch.units],
+            "taken_out": [
+                {
+                    "lpn": each.lpn,
+                    "inspection": each.inspection,
+                    "joined_at": each.joined_at.isoformat(),
+                    "joined_by": each.joined_by,
+                    "left_at": each.left_at.isoformat(),
+                    "left_by": each.left_by,
+                    "why": each.why,
+                }
+                for each in out
+            ],
+            "labels": self.station.labels_of(number),
+            "hub": self.station.batch_hub_state(number) or None,
+        }
+
+    def batch_line(self, seen: BatchSeen) -> str:
+        """A batch in one line."""
+        batch, voice = seen.batch, self.voice
+        state = msg("open")
+        if batch.closed_at is not None:
+            state = FATES[batch.ending.fate] if batch.ending else msg("closed: what became of it?")
+        count = voice.say(msgn("{n} unit", "{n} units", n=len(batch.units)))
+        way = voice.say(WAYS[batch.route])
+        return " · ".join([batch.number, seen.seller, way, count, voice.say(state)])
+
+    def batch_text(self, seen: BatchSeen) -> str:
+        """All that is known of a batch for people."""
+        batch, voice = seen.batch, self.voice
+        _, out = self.station.batched(batch.number)
+        rows = [(msg("batch"), self.batch_line(seen))]
+        rows.append((msg("opened"), f"{self._moment(batch.opened_at)} · {batch.opened_by}"))
+        if batch.closed_at is not None:
+            sealed = voice.say(msg("sealed no. {n}", n=batch.sealed_no or 0))
+            known = [self._moment(batch.closed_at), batch.closed_by, sealed, batch.seal]
+            rows.append((msg("closed"), " · ".join(filter(None, known))))
+        rows += [(msg("stands against closing it"), voice.say(each.message)) for each in seen.blocked]
+        if batch.ending is not None:
+            ending = batch.ending
+            known = [voice.full_day(ending.on), ending.by, ending.supervisor, ending.ground]
+            rows.append((FATES[ending.fate], " · ".join(filter(None, known))))
+            rows.append((msg("proof"), ending.photo))
+        for unit in batch.units:
+            grade = voice.data(f"grade.{unit.grade}") if unit.grade else ""
+            known = [unit.lpn, unit.rma, unit.title, unit.serial, grade]
+            rows.append((msg("unit"), " · ".join(filter(None, known))))
+        for each in out:
+            known = [each.lpn, self._moment(each.left_at), each.left_by, each.why]
+            rows.append((msg("taken out"), " · ".join(filter(None, known))))
+        if self.station.config.upstream.enabled and (told := self.station.batch_hub_state(batch.number)):
+            rows.append((msg("hub"), voice.say(HUB[told])))
+        width = max(len(voice.say(title)) for title, _ in rows)
+        return "".join(f"{voice.say(title):{width}}  {said}\n" for title, said in rows)
 
     def _label(self, lpn: str, printed: Mapping[str, Any]) -> str:
         """One print of a label: its kind and code, and of a copy by whom and why."""

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
-from inspect_station.errors import Exit, StationError
+from inspect_station.errors import Exit, NotAllowed, StationError
 from inspect_station.message import Message, msg, msgn
 
 if TYPE_CHECKING:
     from inspect_station.config import Config
     from inspect_station.core.records import Operator
+    from inspect_station.outcomes import BatchSeen, Said
     from inspect_station.station import Station
     from inspect_station.tomlfile import Problem
     from inspect_station.words import Voice
@@ -35,6 +36,7 @@ db_app = typer.Typer(help="The store: upgrade, back up, verify.")
 hub_app = typer.Typer(help="The hub that collects all stations.")
 sheet_app = typer.Typer(help="Sheets to print and scan from.")
 template_app = typer.Typer(help="Label templates: start one of your own, measure them.")
+batch_app = typer.Typer(help="Batches: units that leave together, back to their seller or as waste.")
 playbook_app = typer.Typer(help="Sellers' own rules: try them, let them count, look at them.")
 app.add_typer(config_app, name="config")
 app.add_typer(import_app, name="import")
@@ -44,6 +46,7 @@ app.add_typer(hub_app, name="hub")
 app.add_typer(sheet_app, name="sheet")
 app.add_typer(template_app, name="template")
 app.add_typer(playbook_app, name="playbook")
+app.add_typer(batch_app, name="batch")
 
 ConfigPath = Annotated[
     Path | None,
@@ -721,13 +724,13 @@ def playbook_activate(
     loaded = _load(config)
     book = playbooks.opened(file, loaded.rules)
     with _station(loaded) as station:
-        supervisor = _supervisor(station, badge)
+        hint = msg("nothing was changed; only a supervisor lets rules count")
+        supervisor = _supervisor(station, badge, hint)
         _say(station.rulebook.activate(station.store, book, supervisor))
 
 
-def _supervisor(station: "Station", badge: str) -> "Operator":
-    """Whoever vouches, by badge and PIN. Raises NotAllowed."""
-    from inspect_station.errors import NotAllowed
+def _supervisor(station: "Station", badge: str, hint: Message) -> "Operator":
+    """Whoever vouches, by badge and PIN. Raises NotAllowed with this hint."""
     from inspect_station.outcomes import PinNeeded, Said
 
     voice = _voice()
@@ -738,7 +741,7 @@ def _supervisor(station: "Station", badge: str) -> "Operator":
         if not isinstance(vouched, Said):
             return vouched
         seen = vouched
-    raise NotAllowed(seen.title, msg("nothing was changed; only a supervisor lets rules count"))
+    raise NotAllowed(seen.title, hint)
 
 
 @playbook_app.command("list")
@@ -788,6 +791,211 @@ def playbook_show(
             msg("`playbook list` names all versions"),
         )
     _write(found.body, None)
+
+
+# ── Batches ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Badge = Annotated[str, typer.Option("--badge", help="Whose work this is; without it, the badge is asked for.")]
+
+
+@batch_app.command("list")
+def batch_list(
+    every: Annotated[bool, typer.Option("--all", help="The newest fifty, also those that are done with.")] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Batches that are open, or of which nobody knows yet what became of them; the oldest first."""
+    from inspect_station.account import Account
+
+    with _station(_load(config)) as station:
+        found = station.batches(every=every)
+        account = Account(station, _voice())
+        if as_json:
+            _write(_json({"schema": 1, "batches": [account.batch_row(each) for each in found]}), None)
+            return
+        for each in found:
+            print(account.batch_line(each))
+    if not found:
+        _say(msg("no batch waits: the first unit that joins opens one"))
+
+
+@batch_app.command("show")
+def batch_show(
+    number: str,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="The list of its units as a PDF of A4 pages, to be signed.")
+    ] = False,
+    output: Out = None,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """A batch and what is in it; what was in it for a time, too."""
+    from inspect_station.account import Account
+
+    with _station(_load(config)) as station:
+        code = _batch_number(station, number)
+        if pdf:
+            _write(station.batch_list(code), output)
+            return
+        account, seen = Account(station, _voice()), station.batch(code)
+        _write(_json(account.batch_json(seen)) if as_json else account.batch_text(seen), output)
+
+
+@batch_app.command("add")
+def batch_add(
+    lpns: list[str],
+    batch: Annotated[str, typer.Option("--batch", help="Into this one; else the open one of seller and route.")] = "",
+    badge: Badge = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put finished units into the open batch of their seller and route; where none is open, the first one opens it."""
+    from inspect_station.outcomes import Said
+
+    with _station(_load(config)) as station:
+        _work_as(station, badge)
+        number = _batch_number(station, batch) if batch else ""
+        joined: list[dict[str, str]] = []
+        refused = False
+        for lpn in lpns:
+            seen = station.join(_plate(station, lpn), number)
+            if isinstance(seen, Said):
+                refused = True
+                _complain(NotAllowed(seen.title, seen.hint))
+                joined.append({"lpn": lpn, "batch": "", "refused": _voice().say(seen.title)})
+            else:
+                joined.append({"lpn": lpn, "batch": seen.batch.number, "refused": ""})
+                if seen.said and not as_json:
+                    _say(seen.said)
+    if as_json:
+        _write(_json({"schema": 1, "units": joined}), None)
+    if refused:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+@batch_app.command("remove")
+def batch_remove(
+    number: str,
+    lpn: str,
+    why: Annotated[str, typer.Option("--why", help="The reason; it is kept.")],
+    badge: Badge = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a unit out of an open batch; that it was in there stays known."""
+    with _station(_load(config)) as station:
+        _work_as(station, badge)
+        _batch_done(station, station.take_out(_batch_number(station, number), _plate(station, lpn), why), as_json)
+
+
+@batch_app.command("property")
+def batch_property(
+    number: str, lpn: str, badge: Badge = "", config: ConfigPath = None, as_json: AsJson = False
+) -> None:
+    """Say that what was found of a customer's is out of a unit; its slip is queued. Until then its batch stays open."""
+    with _station(_load(config)) as station:
+        _work_as(station, badge)
+        _batch_done(station, station.property_out(_batch_number(station, number), _plate(station, lpn)), as_json)
+
+
+@batch_app.command("close")
+def batch_close(
+    number: str,
+    seal: Annotated[str, typer.Option("--seal", help="The number on the seal, where it has one.")] = "",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The list of its units, as PDF.")] = None,
+    badge: Badge = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close a batch under the next seal number; its manifest label is queued for the running station."""
+    with _station(_load(config)) as station:
+        _work_as(station, badge)
+        code = _batch_number(station, number)
+        _batch_done(station, station.close_batch(code, seal), as_json)
+        if output is None:
+            _say(msg("list of its units, to be printed and signed: {file}", file=str(station.save_list(code))))
+        else:
+            _write(station.batch_list(code), output)
+
+
+@batch_app.command("outcome")
+def batch_outcome(
+    number: str,
+    fate: Annotated[str, typer.Argument(help="returned, recycled or destroyed.")],
+    photo: Annotated[Path, typer.Option("--photo", help="The proof: a picture of the receipt, or of the batch.")],
+    on: Annotated[str, typer.Option("--on", help="The day on which it happened (ISO date); default today.")] = "",
+    ground: Annotated[str, typer.Option("--ground", help="Why, where a supervisor has to order it.")] = "",
+    badge: Badge = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Note what became of a closed batch. To have it destroyed, to let it go another way than it was collected for, and
+    to correct what was noted, a supervisor's badge and PIN are asked for."""
+    from inspect_station.core.batches import Fate
+    from inspect_station.outcomes import BatchSeen, Said, SupervisorNeeded
+
+    loaded = _load(config)
+    _choice("OUTCOME", fate, [each.value for each in Fate])
+    day = _date("--on", on) if on else None
+    picture = _bytes(photo)
+    with _station(loaded) as station:
+        _work_as(station, badge)
+        code = _batch_number(station, number)
+        order = station.may_end(code, Fate(fate), day)
+        if isinstance(order, Message) and not ground.strip():
+            raise NotAllowed(order, msg("say why with --ground; nothing was changed"))
+        seen = station.end_batch(code, Fate(fate), on=day, ground=ground, photo=picture)
+        if isinstance(seen, SupervisorNeeded):
+            _say(seen.title)
+            hint = msg("nothing was changed; only a supervisor orders this")
+            done = seen.then(_supervisor(station, "", hint))
+            assert isinstance(done, BatchSeen | Said)
+            seen = done
+        _batch_done(station, seen, as_json)
+
+
+def _work_as(station: "Station", badge: str) -> None:
+    """Sign somebody in by badge, a supervisor with the PIN. Raises NotAllowed."""
+    from inspect_station.outcomes import PinNeeded, Said
+
+    voice = _voice()
+    seen = station.sign_in(station.read(badge or typer.prompt(voice.say(msg("your badge")), hide_input=True)))
+    if isinstance(seen, PinNeeded):
+        seen = station.enter_pin(seen.operator, typer.prompt("PIN", hide_input=True))
+    if isinstance(seen, Said):
+        raise NotAllowed(seen.title, seen.hint)
+
+
+def _batch_number(station: "Station", code: str) -> str:
+    """A batch's number as typed or scanned, without that of its print."""
+    from inspect_station.core.barcode import ScanKind
+
+    scan = station.read(code)
+    if scan.kind is not ScanKind.BATCH:
+        raise _usage(scan.problem or msg("{code} is no number of a batch", code=code))
+    return scan.text
+
+
+def _plate(station: "Station", code: str) -> str:
+    from inspect_station.core.barcode import ScanKind
+
+    scan = station.read(code)
+    if scan.kind is not ScanKind.LPN:
+        raise _usage(scan.problem or msg("{code} is no unit's number", code=code))
+    return scan.text
+
+
+def _batch_done(station: "Station", seen: "BatchSeen | Said", as_json: bool) -> None:
+    """Say what came of it; what was refused is an error."""
+    from inspect_station.account import Account
+    from inspect_station.outcomes import BatchSeen
+
+    if not isinstance(seen, BatchSeen):
+        raise NotAllowed(seen.title, seen.hint)
+    if as_json:
+        _write(_json(Account(station, _voice()).batch_json(seen)), None)
+    elif seen.said:
+        _say(seen.said)
 
 
 # ── Sheets ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -662,19 +662,27 @@ def render(
     sheet = _lay_out(template, fields, locale, dpi)
     if format == "zpl":
         return _zpl(sheet, dpi)
-    pdf = _pdf(sheet, template.size, dpi)
+    pdf = _pdf([sheet], template.size, dpi)
     return _png(pdf, dpi) if format == "png" else pdf
 
 
-def _pdf(sheet: _Sheet, size: tuple[float, float], dpi: int) -> bytes:
+def pages_of(pages: Sequence[tuple[Template, Mapping[str, str]]], *, locale: str = "en", dpi: int) -> bytes:
+    """Several pages of one size as one PDF, each laid out like a label. Raises StationError as `render` does."""
+    sheets = [_lay_out(template, fields, locale, dpi) for template, fields in pages]
+    return _pdf(sheets, pages[0][0].size, dpi)
+
+
+def _pdf(sheets: Sequence[_Sheet], size: tuple[float, float], dpi: int) -> bytes:
     from reportlab.pdfgen.canvas import Canvas
 
     out = BytesIO()
     width, height = (side * POINT / MM for side in size)
     canvas = Canvas(out, pagesize=(width, height), pageCompression=1, invariant=1)
-    for ink in sheet.ink:
-        canvas.setFillGray(1 if isinstance(ink, _Writing) and ink.white else 0)
-        _draw(canvas, ink, height, POINT / dpi)
+    for sheet in sheets:
+        for ink in sheet.ink:
+            canvas.setFillGray(1 if isinstance(ink, _Writing) and ink.white else 0)
+            _draw(canvas, ink, height, POINT / dpi)
+        canvas.showPage()
     canvas.save()
     return out.getvalue()
 

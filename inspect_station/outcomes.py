@@ -9,10 +9,11 @@ from enum import StrEnum
 
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan
+from inspect_station.core.batches import Batch, Route
 from inspect_station.core.bench import Bench
 from inspect_station.core.clocks import Clock
 from inspect_station.core.inspection import Step
-from inspect_station.core.records import Disposition, Inspection, Line, Operator, Parcel, Product, Rma, Verdict
+from inspect_station.core.records import Disposition, Inspection, Line, Operator, Parcel, Product, Reason, Rma, Verdict
 from inspect_station.message import Message
 
 
@@ -99,11 +100,36 @@ class Question:
 
 
 @dataclass(frozen=True)
+class BatchSeen:
+    """A batch, opened by its barcode or by a unit that joined it."""
+
+    batch: Batch
+    seller: str
+    """As people call it."""
+    blocked: tuple[Reason, ...] = ()
+    """What stands against its closing."""
+    said: Message | None = None
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The batch that a unit is in, or may join."""
+
+    route: Route
+    number: str = ""
+    """Empty = none is open yet for its seller and route."""
+    inside: bool = False
+    """It is in there."""
+
+
+@dataclass(frozen=True)
 class Known:
     """A finished unit, found again by its label."""
 
     inspection: Inspection
     said: Message
+    batch: Collected | None = None
+    """None where it belongs in none."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +223,20 @@ class SupervisorNeeded(Said):
     """Does it, once a supervisor has vouched for it."""
 
 
-Seen = Arrived | Opened | Proposed | Several | Question | Known | LabelSeen | PinNeeded | SignedIn | Given | Said
+Seen = (
+    Arrived
+    | Opened
+    | Proposed
+    | Several
+    | Question
+    | Known
+    | LabelSeen
+    | BatchSeen
+    | PinNeeded
+    | SignedIn
+    | Given
+    | Said
+)
 
 
 @dataclass(frozen=True)
@@ -242,6 +281,8 @@ class Waiting:
     """Id of a label of which nobody knows whether it came out; `settle_label` takes the answer."""
     parcel: str = ""
     """Id of the open parcel that Enter brings back."""
+    batch: str = ""
+    """Number of the batch that Enter opens."""
     clock: Clock | None = None
     """Until when it has to be done."""
     owner: str = ""

@@ -9,6 +9,7 @@ from functools import partial
 
 from stdnum import imei
 
+from inspect_station.batching import Batching
 from inspect_station.config import Config
 from inspect_station.core import barcode
 from inspect_station.core import inspection as life
@@ -28,7 +29,7 @@ from inspect_station.core.records import (
     Seller,
 )
 from inspect_station.core.signals import norm
-from inspect_station.dock import Clock, Dock
+from inspect_station.dock import Clock
 from inspect_station.errors import DiskFull
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import (
@@ -52,7 +53,7 @@ from inspect_station.store import Reader, Store, Writer, space
 log = logging.getLogger(__name__)
 
 
-class Reception(Dock, ABC):
+class Reception(Batching, ABC):
     """Everything from the scan to the unit on the bench."""
 
     def __init__(self, config: Config, store: Store, *, clock: Clock, training: bool = False) -> None:
@@ -91,10 +92,13 @@ class Reception(Dock, ABC):
         """What a scanned or typed text looks like; the store decides what it is."""
         return barcode.read(raw, self._patterns)
 
-    def scan(self, raw: str, current: Inspection | None = None, on_parcel: Parcel | None = None) -> Seen:
-        """Everything that a scan can mean, at the desk, on a parcel or inside a unit.
+    def scan(
+        self, raw: str, current: Inspection | None = None, on_parcel: Parcel | None = None, in_batch: str = ""
+    ) -> Seen:
+        """Everything that a scan can mean, at the desk, on a parcel, inside a unit or a batch.
 
-        A unit that is open takes what its page can use; a badge changes the operator everywhere.
+        A unit that is open takes what its page can use; a unit scanned into the open batch ``in_batch`` joins it; a
+        badge changes the operator everywhere.
         """
         scan = self.read(raw)
         if scan.kind is ScanKind.REJECTED and scan.problem:
@@ -103,8 +107,11 @@ class Reception(Dock, ABC):
             return self.sign_in(scan)
         if self.operator is None:
             return Said(msg("nobody is signed in"), msg("scan your badge first"))
-        if scan.print_no is not None and (told := self._label_seen(scan.text, scan.print_no)) is not None:
+        told = self._label_seen(scan.text, scan.print_no) if scan.print_no is not None else None
+        if told is not None and (isinstance(told, Said) or not in_batch):
             return told
+        if in_batch and scan.kind is ScanKind.LPN:
+            return self.join(scan.text, in_batch)
         with self.store.read() as reader:
             self.rulebook.refresh(reader)
             if current is not None:
@@ -211,6 +218,11 @@ class Reception(Dock, ABC):
             )
         if scan.text == current.lpn:
             return Said(msg("{lpn} is this unit's own label", lpn=current.lpn), msg("go on"))
+        if scan.kind is ScanKind.BATCH and reader.batch(scan.text) is not None:
+            return Said(
+                msg("{batch} is a batch: {lpn} joins one when it is finished", batch=scan.text, lpn=current.lpn),
+                msg("go on grading; Esc sets it aside"),
+            )
         switch = Proposed(
             Offer.SWITCH,
             msg("{code}: Enter sets {lpn} aside and opens it, Esc stays", code=scan.text, lpn=current.lpn),
@@ -305,6 +317,8 @@ class Reception(Dock, ABC):
         """What the store knows the code as. Where that is more than one thing, one question."""
         if scan.kind is ScanKind.LPN:
             return self._lpn(reader, scan)
+        if scan.kind is ScanKind.BATCH and reader.batch(scan.text) is not None:
+            return self._batch_seen(reader, scan.text)
         articles = self._articles(reader, scan)
         numbers = self._rmas(reader, scan)
         rmas = tuple({(rma.seller, rma.number): rma for rma in (*numbers, *self._rmas_by(reader, scan))}.values())
@@ -330,6 +344,8 @@ class Reception(Dock, ABC):
             return self._ean(reader, replace(scan, gtin=(*articles, scan.gtin)[0]), on_parcel)
         if scan.problem is not None:
             return Said(scan.problem, msg("nothing was entered: scan again, or type the code"))
+        if scan.kind is ScanKind.BATCH:
+            return Said(msg("no batch {number} in this store", number=scan.text), msg("F4 lists those that wait"))
         return self._unknown(reader, scan)
 
     def _sold(self, reader: Reader, scan: Scan) -> LineSeen | None:
@@ -418,7 +434,7 @@ class Reception(Dock, ABC):
             lpn=lpn,
             place=f"place.{unit.disposition}",
         )
-        return Known(unit, where)
+        return Known(unit, where, self._collected(reader, unit))
 
     def _rma(self, reader: Reader, scan: Scan, rmas: tuple[Rma, ...], on_parcel: Parcel | None) -> Seen:
         if len(rmas) > 1:

@@ -14,9 +14,11 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from inspect_station import imports, stickers
+from inspect_station.batching import hub_state
 from inspect_station.config import Config, LabelPrinter
 from inspect_station.core import barcode, decide
 from inspect_station.core import inspection as life
+from inspect_station.core.batches import Batch
 from inspect_station.core.bench import Bench, judge
 from inspect_station.core.clocks import of_case, of_draft, of_parcel
 from inspect_station.core.inspection import Step
@@ -37,6 +39,7 @@ from inspect_station.core.view import PAGES
 from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
+from inspect_station.manifest import WAYS
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outbox import Outbox
 from inspect_station.outbox.prints import Press
@@ -438,6 +441,8 @@ class Station(Reception):
                     msg("{lpn} is being worked on again: nothing was taken back", lpn=unit.lpn),
                     msg("scan its label to go on with it"),
                 )
+            if (sealed := self._sealed_in(writer, unit)) is not None:
+                return sealed
             body = {
                 "inspection": unit.id,
                 "lpn": unit.lpn,
@@ -579,9 +584,8 @@ class Station(Reception):
             said = msg("{lpn} goes there now: {place:data}. Destroy its old label, it is void", lpn=lpn, place=place)
         return Known(done, said)
 
-    @staticmethod
-    def _standing(reader: Reader, lpn: str) -> Inspection | Said:
-        """The finished unit that nobody is working on, or why there is none."""
+    def _standing(self, reader: Reader, lpn: str) -> Inspection | Said:
+        """The finished unit that nobody is working on and no closed batch holds, or why there is none."""
         unit = reader.inspection(lpn)
         if unit is None or unit.finished_at is None or unit.voided_at is not None:
             return Said(
@@ -594,7 +598,7 @@ class Station(Reception):
                 msg("{lpn} is being worked on again: it goes where its grading sends it", lpn=lpn),
                 msg("scan its label to go on with it"),
             )
-        return unit
+        return self._sealed_in(reader, unit) or unit
 
     def _destinations(self, reader: Reader, unit: Inspection) -> tuple[Disposition, ...]:
         bench = self._bench(reader, unit)
@@ -888,8 +892,9 @@ class Station(Reception):
             if self.operator is not None and self.operator.role is Role.SUPERVISOR:
                 marked = reader.with_signals(now - MARKED)
                 marked_left = reader.count_with_signals(now - MARKED) - len(marked)
+            batches = (self._collecting(reader, each) for each in reader.waiting_batches())
             return Pending(
-                waiting=(*self._outgrown(), *doubtful, *(waits[n] for _, n in timed), *others),
+                waiting=(*self._outgrown(), *doubtful, *(waits[n] for _, n in timed), *others, *batches),
                 marked=marked,
                 cases_left=reader.count_open_cases() - len(asked),
                 marked_left=marked_left,
@@ -913,6 +918,20 @@ class Station(Reception):
                 rma=parcel.rmas[-1][1],
             )
             yield Waiting("", "▶", text, parcel=parcel.id, clock=clock, owner=self.config.station.name)
+
+    def _collecting(self, reader: Reader, batch: Batch) -> Waiting:
+        """A batch that is filled, or of which nobody knows yet what became of it."""
+        seller = self.seller(reader, batch.seller).name or batch.seller
+        text = msgn(
+            "batch of {seller}, {way:word}: {n} unit",
+            "batch of {seller}, {way:word}: {n} units",
+            n=len(batch.units),
+            seller=seller,
+            way=WAYS[batch.route].text,
+        )
+        if batch.closed_at is not None:
+            text = msg("batch of {seller}, closed: what became of it?", seller=seller)
+        return Waiting(batch.number, "▢" if batch.closed_at is None else "▣", text, batch=batch.number)
 
     def _asked(self, reader: Reader, unit: Inspection) -> Waiting:
         """A unit about which the seller is asked."""
@@ -1027,13 +1046,7 @@ class Station(Reception):
         with self.store.read() as reader:
             event = reader.event(reader.event_of(inspection))
         # A unit without an event of this store was told by another station: this is the hub's own store.
-        match event.state if event else "accepted":
-            case "accepted" | "duplicate":
-                return "accepted"
-            case "pending" | "sent":
-                return "waiting"
-            case _:
-                return "parked"
+        return hub_state(event.state if event else "accepted")
 
 
 MARKED = timedelta(days=7)

@@ -5,6 +5,7 @@ from datetime import date
 
 from inspect_station.config import Site
 from inspect_station.core import decide
+from inspect_station.core.batches import PROPERTY
 from inspect_station.core.decide import Decision
 from inspect_station.core.grading import failed_steps
 from inspect_station.core.records import Disposition, Inspection, Kind, Seller
@@ -12,9 +13,6 @@ from inspect_station.core.rules import Rules
 from inspect_station.message import Message, msg
 from inspect_station.symbols import retail
 from inspect_station.words import Voice
-
-PROPERTY = "customer_property"
-"""The finding that something of a customer's was in it."""
 
 KINDS: Mapping[Disposition, str] = {
     Disposition.RESTOCK: "restock",
@@ -61,7 +59,9 @@ TEST_FIELDS = frozenset({"printer", "station", "date", "barcode"})
 """What the test label's template may name."""
 BADGE_FIELDS = frozenset({"name", "station", "date", "barcode"})
 """What a badge's template may name."""
-NO_UNITS: Mapping[str, frozenset[str]] = {"test": TEST_FIELDS, "badge": BADGE_FIELDS}
+MANIFEST_FIELDS = frozenset({"batch", "barcode", "copy", "seller", "place", "count", "seal", "date"})
+"""What the template of a batch's label may name."""
+NO_UNITS: Mapping[str, frozenset[str]] = {"test": TEST_FIELDS, "badge": BADGE_FIELDS, "manifest": MANIFEST_FIELDS}
 """Labels that are no unit's, with what their templates may name."""
 
 

@@ -52,6 +52,9 @@ PLAIN = {
     "page": "https://returns.example/units/L7F3K00486K",
     "property": "SIM card in the tray",
     "name": "Ana B.",
+    "batch": "BDK3T000017",
+    "count": "12 units",
+    "seal": "sealed no. 12 · seal 77812-A",
 }
 FRENCH = PLAIN | {
     "title": "Cœur d’Été à œillets",
@@ -65,6 +68,8 @@ FRENCH = PLAIN | {
     "place": "Chariot DÉSTOCKAGE C2",
     "deadline": "réponse attendue le 24 novembre 2026",
     "date": "22 novembre 2026",
+    "count": "12 unités",
+    "seal": "scellé n° 12 · plomb 77812-A",
 }
 LONG = FRENCH | {
     "title": "Lave-vaisselle encastrable « Cœur d’Été » 14 couverts, façade inox brossé, modèle à œillets, " * 3,
@@ -445,10 +450,18 @@ def test_a_zpl_interpreter_draws_a_label_that_scans(name, dpi):
     assert read_by_both(picture) == (codes(name, PLAIN), codes(name, PLAIN))
 
 
+OF_BATCH = {"barcode": "BDK3T000017/1", "place": "return to the seller", "copy": ""}
+
 AGREED = pytest.mark.parametrize(
     ("name", "fields", "locale"),
-    [("clearance", PLAIN, "en"), ("relabel", PLAIN, "en"), ("hold", FRENCH, "fr")],
-    ids=["clearance", "relabel", "hold"],
+    [
+        ("clearance", PLAIN, "en"),
+        ("relabel", PLAIN, "en"),
+        ("hold", FRENCH, "fr"),
+        ("manifest", PLAIN | OF_BATCH, "en"),
+        ("manifest", FRENCH | OF_BATCH, "fr"),
+    ],
+    ids=["clearance", "relabel", "hold", "manifest", "manifest, French"],
 )
 
 
@@ -558,7 +571,7 @@ BARCODE = "[[barcode]]\nat = [2, 20]\nwidth = 58\nheight = 10\n"
 
 
 def test_the_kinds_of_label():
-    own = {"restock", "clearance", "hold", "return", "destroy", "quarantine", "forward"}
+    own = {"restock", "clearance", "hold", "return", "destroy", "quarantine", "forward", "manifest"}
     assert set(LABELS) == own | {"relabel", "putaway", "property", "test", "badge"}
     assert all(template.size == (62, 40) for template in LABELS.values())
 

@@ -45,6 +45,8 @@ COMMAND = "CMD-"
 
 _BLOCK = re.compile(rf"[{LPN_SIGNS}]{{4}}")
 _LPN = re.compile(rf"(L[{LPN_SIGNS}]{{4}}[0-9]{{5}}[{LPN_SIGNS}])(?:/([0-9]{{1,4}}))?")
+_BATCH = re.compile(_LPN.pattern.replace("(L", "(B", 1))
+"""As a plate, with a letter of its own; of a batch's label that is printed again, n tells which is valid, too."""
 _COMMAND = re.compile(rf"{COMMAND}[A-Z0-9][A-Z0-9-]*")
 _BADGE = re.compile(r"[0-9]{24}|[0-9A-HJKMNP-TV-Z]{16}")
 """80 bits: digits, which make short bars, or Crockford's base32, as on earlier badges."""
@@ -56,14 +58,23 @@ def next_lpn(block: str, number: int) -> tuple[str, int]:
     The check character (ISO 7064 mod 37,36) may fall on any letter; numbers where it falls on one that an LPN
     must not hold are skipped, about two in nine. Raises ValueError when the block is used up, or is none.
     """
+    return _next("L", _LPN, block, number)
+
+
+def next_batch(block: str, number: int) -> tuple[str, int]:
+    """The same for a batch: ``B`` in the place of ``L``, counted apart from the plates."""
+    return _next("B", _BATCH, block, number)
+
+
+def _next(letter: str, form: re.Pattern[str], block: str, number: int) -> tuple[str, int]:
     if not _BLOCK.fullmatch(block):
         raise ValueError(f"not a station block: {block!r}")
     for candidate in range(number, LPN_LAST + 1):
-        stem = f"L{block}{candidate:05}"
-        lpn = stem + mod_37_36.calc_check_digit(stem)
-        if _LPN.fullmatch(lpn):
-            return lpn, candidate
-    raise ValueError(f"no licence plate left in block {block!r} from {number}")
+        stem = f"{letter}{block}{candidate:05}"
+        code = stem + mod_37_36.calc_check_digit(stem)
+        if form.fullmatch(code):
+            return code, candidate
+    raise ValueError(f"no number left for {letter} in block {block!r} from {number}")
 
 
 def station_block(random_bytes: bytes) -> str:
@@ -91,6 +102,8 @@ class ScanKind(StrEnum):
     RMA = "rma"
     GTIN = "gtin"
     LPN = "lpn"
+    BATCH = "batch"
+    """A container of units that leave together."""
     BADGE = "badge"
     IMEI = "imei"
     SERIAL = "serial"
@@ -162,7 +175,7 @@ class Scan:
     doubtful: str = ""
     """A GS1 serial number that may have swallowed what follows it: only good where it equals one that is known."""
     print_no: int | None = None
-    """Of an LPN label ``LPN/n``: which print it is."""
+    """Of a label ``LPN/n``, and of a batch's manifest: which print it is."""
     elements: Mapping[str, str] = field(default_factory=dict)
     """Of a GS1 string or Digital Link, and of any SSCC: application identifier → value."""
     problem: Message | None = None
@@ -263,8 +276,9 @@ def _own(text: str, badge: str) -> Scan | None:
         return Scan(badge + upper[len(badge) :], ScanKind.BADGE)
     if _COMMAND.fullmatch(upper):
         return Scan(upper, ScanKind.COMMAND)
-    if (match := _LPN.fullmatch(upper)) and mod_37_36.is_valid(match[1]):
-        return Scan(match[1], ScanKind.LPN, print_no=int(match[2]) if match[2] else None)
+    for kind, form in ((ScanKind.LPN, _LPN), (ScanKind.BATCH, _BATCH)):
+        if (match := form.fullmatch(upper)) and mod_37_36.is_valid(match[1]):
+            return Scan(match[1], kind, print_no=int(match[2]) if match[2] else None)
     return None
 
 
@@ -364,7 +378,8 @@ def _form(text: str) -> Scan | None:
 
 
 def _unknown(text: str) -> Scan:
-    number, label = _digits(text), _LPN.fullmatch(_capitals(text))
+    upper = _capitals(text)
+    number, label = _digits(text), _LPN.fullmatch(upper) or _BATCH.fullmatch(upper)
     problem = None
     if not text:
         problem = msg("The scan was empty. Scan again or type the code.")
@@ -446,6 +461,8 @@ def _meaning(text: str, elements: Mapping[str, str]) -> Scan:
 
 # --- keyboard layouts ------------------------------------------------------------------------------------
 
+PROVEN = (ScanKind.GTIN, ScanKind.LPN, ScanKind.BATCH)
+"""Their check digits say that a code was meant so."""
 _CODE = re.compile(r"[0-9A-Za-z\x1d $%()+./:#_\]-]+")
 """Signs that codes at a dock hold: what a wrong layout would make of the others is not looked at."""
 
@@ -464,7 +481,7 @@ def _meant(text: str, unknown: Scan, patterns: Patterns) -> Scan:
             sign.isascii() and sign.isalpha() for sign, other in zip(text, meant, strict=True) if sign != other
         )
         scan = _look(meant, Patterns(badge=patterns.badge) if swapped else patterns)
-        if scan.kind in (ScanKind.GTIN, ScanKind.LPN) or (scan.kind is not ScanKind.UNKNOWN and not swapped):
+        if scan.kind in PROVEN or (scan.kind is not ScanKind.UNKNOWN and not swapped):
             found.setdefault((scan.kind, scan.text), replace(scan, repaired=layout))
     if len(found) == 1:
         (scan,) = found.values()

@@ -479,6 +479,7 @@ def enrol(store: Store, settings: UpstreamSettings, code: str) -> Message:
         if granted.block != writer.meta("block"):
             writer.set_meta("block", granted.block)
             writer.set_meta("next_unit", "1")
+            writer.set_meta("next_batch", "1")
     if block and granted.block != block:
         return msg(
             "Enrolled. Another station has labels that begin with L{old}, as yours did; yours begin with L{new} now.",

@@ -35,7 +35,7 @@ PATIENCE = 5.0
 """Seconds to wait for another writer."""
 ORPHANS_KEPT = timedelta(days=7)
 """A photo without an inspection may belong to one that is being written, or to a mistake worth finding."""
-_NOT_COPIED = ("epoch", "block", "next_unit")
+_NOT_COPIED = ("epoch", "block", "next_unit", "next_batch")
 """A copy that is put back must not repeat the events and plates that its original has given out since."""
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from inspect_station.core.batches import PROPERTY, Batch, Ending, Member
 from inspect_station.core.records import (
     Disposition,
     Grade,
@@ -33,6 +34,7 @@ from inspect_station.store.values import (
     ReportRow,
     StoredPhoto,
     StoredPlaybook,
+    TakenOut,
     Tally,
     Waiting,
 )
@@ -493,6 +495,81 @@ class Reader:
         )
         return tuple(datetime.fromisoformat(row["finished_at"]) for row in rows)
 
+    # ── Batches ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def batch(self, number: str) -> Batch | None:
+        """One batch with the units that are in it."""
+        return next(iter(self._batches("number = ?", number)), None)
+
+    def open_batch(self, seller: str, route: str) -> Batch | None:
+        """The one that units of this seller and route join."""
+        return next(iter(self._batches("closed_at IS NULL AND seller = ? AND route = ?", seller, route)), None)
+
+    def waiting_batches(self) -> tuple[Batch, ...]:
+        """Those that are open, and those of which nobody knows yet what became of them; the oldest first."""
+        return self._batches("ending IS NULL ORDER BY opened_at, id")
+
+    def batches(self, limit: int = SEVERAL) -> tuple[Batch, ...]:
+        """The batches opened last, the newest first."""
+        return self._batches("true ORDER BY opened_at DESC, id DESC LIMIT ?", limit)
+
+    def batch_of(self, inspection: str) -> str:
+        """Number of the batch that the unit is in; empty where it is in none."""
+        row = self._row(
+            "SELECT number FROM batch_unit JOIN batch ON batch.id = batch_unit.batch "
+            "WHERE inspection = ? AND left_at IS NULL",
+            inspection,
+        )
+        return row["number"] if row else ""
+
+    def event_of_batch(self, batch: str) -> str:
+        """Id of the event that told the hub of a batch last; empty while it is open."""
+        row = self._row("SELECT event_id FROM batch WHERE id = ?", batch)
+        return row["event_id"] if row else ""
+
+    def batched(self, batch: str) -> Iterator[Inspection]:
+        """The records of the units that are in the batch with this id, in the order in which they joined."""
+        after = 0
+        while True:
+            rows = self._rows(
+                f"""
+                SELECT u.id, i.body FROM batch_unit u JOIN inspection i ON i.id = u.inspection AND i.current
+                WHERE u.batch = ? AND u.id > ? AND u.left_at IS NULL ORDER BY u.id LIMIT {SEVERAL}
+                """,
+                batch,
+                after,
+            )
+            yield from (upgrade(json.loads(row["body"])) for row in rows)
+            if len(rows) < SEVERAL:
+                return
+            after = rows[-1]["id"]
+
+    def taken_out(self, batch: str) -> tuple[TakenOut, ...]:
+        """What was in the batch with this id for a time, the first to leave first."""
+        rows = self._rows(
+            f"SELECT {_columns(TakenOut)} FROM batch_unit WHERE batch = ? AND left_at IS NOT NULL ORDER BY left_at, id",
+            batch,
+        )
+        return tuple(_made(TakenOut, row) for row in rows)
+
+    def _batches(self, those: str, *values: object) -> tuple[Batch, ...]:
+        return tuple(self._batch(row) for row in self._rows(f"SELECT * FROM batch WHERE {those}", *values))
+
+    def _batch(self, row: sqlite3.Row) -> Batch:
+        members = self._rows(
+            """
+            SELECT u.inspection, u.lpn, u.joined_at, u.joined_by, i.rma, i.title, i.serial, i.grade,
+                u.property_at IS NULL AND EXISTS (SELECT 1 FROM json_each(i.body, '$.findings') f
+                    WHERE json_extract(f.value, '$.code') = ?) AS property_inside
+            FROM batch_unit u JOIN inspection i ON i.id = u.inspection AND i.current
+            WHERE u.batch = ? AND u.left_at IS NULL ORDER BY u.id
+            """,
+            PROPERTY,
+            row["id"],
+        )
+        ending = Ending.model_validate_json(row["ending"]) if row["ending"] else None
+        return Batch(**{**dict(row), "units": [Member(**each) for each in members], "ending": ending})
+
     # ── The rules it was decided by ─────────────────────────────────────────────────────────────────────────
 
     def playbook(self, seller: str) -> StoredPlaybook | None:
@@ -591,9 +668,10 @@ class Reader:
         return self._photos("inspection = ? ORDER BY slot", inspection)
 
     def photos_to_send(self, limit: int = 100) -> tuple[StoredPhoto, ...]:
-        """Pictures of finished units that the hub does not have, the newest unit first."""
+        """Pictures of finished units and of batches that the hub does not have, the newest first."""
         return self._photos(
-            "state = 'waiting' AND EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection) "
+            "state = 'waiting' AND (EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection) "
+            "OR EXISTS (SELECT 1 FROM batch b WHERE b.id = photo.inspection)) "
             "ORDER BY inspection DESC, slot DESC LIMIT ?",
             limit,
         )
@@ -640,11 +718,12 @@ class Reader:
         return row["n"] if row else 0
 
     def to_scan_back(self) -> tuple[LabelJob, ...]:
-        """Labels of finished units that came out and are to be scanned on their boxes."""
+        """Labels of finished units, and of batches, that came out and are to be scanned on their boxes."""
         return self._labels(
             f"""
             scan_back = 'wanted' AND state = 'printed'
-            AND EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
+            AND (EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
+                OR EXISTS (SELECT 1 FROM batch WHERE batch.number = label.lpn))
             ORDER BY id LIMIT {SEVERAL}
             """
         )

@@ -10,7 +10,7 @@ Beside them stand the full-text indexes of the search, ``rma_find`` and its like
 0003 makes them, and triggers keep them.
 """
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, TextClause, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, TextClause, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 NAMES = {
@@ -297,6 +297,59 @@ class Label(Row, table=True):
     """The printer itself said that it came out."""
     scan_back: str
     """``wanted`` while the unit is not done until this label has been scanned on it, ``done`` after that."""
+
+
+class Batch(Row, table=True):
+    """A container of units that leave together; triggers forbid every change of what is closed."""
+
+    __table_args__ = (
+        UniqueConstraint("station", "sealed_no"),
+        _partial("uq_batch_open", "station", "seller", "route", where="closed_at IS NULL", unique=True),
+        _partial("ix_batch_waiting", "opened_at", where="ending IS NULL"),
+    )
+
+    id: str = Field(primary_key=True)
+    number: str = Field(unique=True)
+    station: str
+    seller: str
+    route: str
+    opened_at: str
+    opened_by: str
+    closed_at: str | None
+    closed_by: str
+    sealed_no: int | None
+    """1, 2, 3… in the order of the station's closings."""
+    seal: str
+    revision: int
+    event_id: str
+    """Of the newest event that told the hub; empty while it is open."""
+    ending: str | None
+    """What became of it and the proof, as JSON."""
+
+
+class BatchUnit(Row, table=True):
+    """A unit's time in a batch: one that is taken out leaves its row behind."""
+
+    __tablename__ = "batch_unit"
+    __table_args__ = (
+        ForeignKeyConstraint(["batch"], ["batch.id"]),
+        Index(None, "batch", "id"),
+        _partial("uq_batch_unit_inspection", "inspection", where="left_at IS NULL", unique=True),
+    )
+
+    id: int | None = Field(primary_key=True)
+    batch: str
+    inspection: str
+    lpn: str
+    joined_at: str
+    joined_by: str
+    property_at: str | None
+    """When somebody took out what of the customer's was in it."""
+    property_by: str
+    left_at: str | None
+    left_by: str
+    why: str
+    """Why it was taken out."""
 
 
 class Playbook(Row, table=True):

@@ -153,6 +153,19 @@ class StoredPhoto:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOut:
+    """A unit that was in a batch for a time."""
+
+    inspection: str
+    lpn: str
+    joined_at: datetime
+    joined_by: str
+    left_at: datetime
+    left_by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """The units finished in some span of time; only those that stand."""
 

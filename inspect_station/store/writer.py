@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inspect_station.core import barcode
+from inspect_station.core.batches import Batch
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import (
     Event,
@@ -49,6 +50,10 @@ come out goes from ``printing`` back to the queue, unless it was cancelled meanw
 late and did come out is ``printed``."""
 
 
+COUNTERS = ("next_unit", "next_batch")
+"""Of the station's block: the next plate and the next batch."""
+
+
 class Writer(Reader):
     """What can be changed, beside all that can be asked. Made by `Store.write`."""
 
@@ -82,19 +87,24 @@ class Writer(Reader):
 
         From the station's block; a station without one, or at its end, draws one at random (design.md §7).
         """
-        block, number = self.meta("block"), int(self.meta("next_unit") or 1)
-        plates: list[str] = []
-        while len(plates) < n:
+        return self._numbers(n, barcode.next_lpn, "next_unit")
+
+    def _numbers(self, n: int, next_: Callable[[str, int], tuple[str, int]], counter: str) -> tuple[str, ...]:
+        block, number = self.meta("block"), int(self.meta(counter) or 1)
+        taken: list[str] = []
+        while len(taken) < n:
             try:
-                plate, used = barcode.next_lpn(block, number)
+                code, used = next_(block, number)
             except ValueError:
                 block, number = barcode.station_block(secrets.token_bytes(16)), 1
+                for each in COUNTERS:
+                    self.set_meta(each, "1")
                 continue
-            plates.append(plate)
+            taken.append(code)
             number = used + 1
         self.set_meta("block", block)
-        self.set_meta("next_unit", str(number))
-        return tuple(plates)
+        self.set_meta(counter, str(number))
+        return tuple(taken)
 
     # ── What was announced ──────────────────────────────────────────────────────────────────────────────────
 
@@ -295,6 +305,9 @@ class Writer(Reader):
         if unit.finished_at is None:
             raise ValueError(f"{unit.lpn} is not finished")
         event = self.append_event(spec)
+        # Whatever it becomes now, it is not what was put into the batch; out of a closed one, triggers let nothing.
+        why = unit.void_reason or next((each.reason for each in reversed(unit.rerouted)), "")
+        self.leave_batch(unit.id, by=spec.operator, why=why)
         self._do("UPDATE inspection SET current = false WHERE id = ? AND current", unit.id)
         spent = sum(unit.dwell_ms.values()) / 1000 or (unit.finished_at - unit.started_at).total_seconds()
         row = {
@@ -335,6 +348,99 @@ class Writer(Reader):
         }
         self._do(f"INSERT INTO inspection ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
         return event
+
+    # ── Batches ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin_batch(self, seller: str, route: str, by: str) -> Batch:
+        """Open a batch for this seller and route. A second one beside it raises sqlite3.IntegrityError."""
+        (number,) = self._numbers(1, barcode.next_batch, "next_batch")
+        row = {
+            "id": self.new_id(),
+            "number": number,
+            "station": self.meta("station"),
+            "seller": seller,
+            "route": route,
+            "opened_at": instant(self._clock()),
+            "opened_by": by,
+            "closed_by": "",
+            "seal": "",
+            "revision": 0,
+            "event_id": "",
+        }
+        self._do(f"INSERT INTO batch ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
+        batch = self.batch(number)
+        assert batch is not None
+        return batch
+
+    def join_batch(self, batch: Batch, inspection: str, lpn: str, by: str) -> None:
+        """Put a unit in. One that is in a batch, or one for a closed batch, raises sqlite3.IntegrityError."""
+        self._do(
+            "INSERT INTO batch_unit (batch, inspection, lpn, joined_at, joined_by, property_by, left_by, why) "
+            "VALUES (?, ?, ?, ?, ?, '', '', '')",
+            batch.id,
+            inspection,
+            lpn,
+            instant(self._clock()),
+            by,
+        )
+
+    def leave_batch(self, inspection: str, *, by: str, why: str) -> bool:
+        """Take a unit out of the batch that it is in; False where it is in none. Its time in there stays known.
+
+        Out of a closed one raises sqlite3.IntegrityError.
+        """
+        return bool(
+            self._do(
+                "UPDATE batch_unit SET left_at = ?, left_by = ?, why = ? WHERE inspection = ? AND left_at IS NULL",
+                instant(self._clock()),
+                by,
+                why,
+                inspection,
+            )
+        )
+
+    def property_out(self, inspection: str, by: str) -> None:
+        """What of the customer's was in a unit in a batch is out of it."""
+        self._do(
+            "UPDATE batch_unit SET property_at = ?, property_by = ? WHERE inspection = ? AND left_at IS NULL",
+            instant(self._clock()),
+            by,
+            inspection,
+        )
+
+    def next_sealed_no(self) -> int:
+        """The number of this station's next closing, from 1."""
+        station = self.meta("station")
+        row = self._row("SELECT coalesce(max(sealed_no), 0) + 1 AS n FROM batch WHERE station = ?", station)
+        return row["n"] if row else 1
+
+    def tell_batch(self, batch: Batch, event: EventSpec) -> Event:
+        """Keep that a batch is closed, or what became of it, with the event that tells the hub and its proof.
+
+        What was closed stays as it was closed. Raises ValueError for a batch that is open.
+        """
+        if batch.closed_at is None:
+            raise ValueError(f"{batch.number} is open")
+        told = self.append_event(event)
+        self._do(
+            """
+            UPDATE batch SET closed_at = ?, closed_by = ?, sealed_no = ?, seal = ?, revision = ?, event_id = ?,
+                ending = ? WHERE id = ?
+            """,
+            instant(batch.closed_at),
+            batch.closed_by,
+            batch.sealed_no,
+            batch.seal,
+            batch.revision,
+            told.id,
+            batch.ending.model_dump_json() if batch.ending else None,
+            batch.id,
+        )
+        if batch.ending is not None:
+            proof = Photo(slot=f"proof{batch.revision}", sha256=batch.ending.photo, by=batch.ending.by,
+                          at=batch.ending.at)  # fmt: skip
+            self._keep_photos(batch.id, (proof,))
+        return told
 
     # ── The rules it was decided by ─────────────────────────────────────────────────────────────────────────
 

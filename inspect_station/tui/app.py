@@ -27,7 +27,7 @@ from inspect_station.outbox import States
 from inspect_station.outbox.prints import PrinterState
 from inspect_station.outcomes import Desk
 from inspect_station.station import Station
-from inspect_station.tui import desk, overlay, parcel, unit
+from inspect_station.tui import batch, desk, overlay, parcel, unit
 from inspect_station.tui.hands import Hands
 from inspect_station.tui.keymap import Keymap
 from inspect_station.tui.paper import Paper, Part, ink
@@ -35,6 +35,7 @@ from inspect_station.tui.scene import (
     AtDesk,
     Banner,
     Effect,
+    OnBatch,
     OnParcel,
     OnUnit,
     Photos,
@@ -174,6 +175,7 @@ class StationApp(App[int]):
         self._lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane")
         self._beside = ThreadPoolExecutor(max_workers=2, thread_name_prefix="beside")
         self._sellers = {seller.code: seller.name for seller in station.config.sellers}
+        self._names = {operator.code: operator.name for operator in station.config.operators}
         self._before: list[Scene] = []
         """The scene before each press that a scan may still take back."""
         self._pending: Turn | None = None
@@ -285,6 +287,8 @@ class StationApp(App[int]):
                 return unit.parts(paper, place, operator, height, over if isinstance(over, Writing) else None)
             case OnParcel(arrived):
                 return parcel.parts(paper, arrived, self._sellers, height - below)
+            case OnBatch() as place:
+                return batch.parts(paper, place, self._names, height - below)
             case _:
                 return desk.parts(paper, self.scene, self.station, height - below)
 

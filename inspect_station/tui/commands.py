@@ -14,6 +14,7 @@ HEADINGS: Mapping[str, Message] = {
     "list": msg("Everywhere"),
     "parcel": msg("On a parcel"),
     "unit": msg("On a unit"),
+    "batch": msg("In a batch"),
     "desk": msg("At the desk"),
     "danger": msg("Danger"),
 }

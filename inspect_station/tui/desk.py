@@ -6,7 +6,7 @@ from textual.content import Content
 
 from inspect_station.core.records import Inspection
 from inspect_station.message import Message, msg, msgn
-from inspect_station.outcomes import Arrived, Desk
+from inspect_station.outcomes import Arrived, Collected, Desk
 from inspect_station.station import Station
 from inspect_station.tui.hands import overdue, parcel_title, waiting
 from inspect_station.tui.paper import CALM, DIM, FATES, INKS, LOOK, OK, ROUTES, Paper, Part, ink, stack
@@ -82,10 +82,19 @@ def _card(paper: Paper, place: AtDesk) -> Part:
     where = ink(" ") + ink(f" {paper.say(msg('Put it in:'))} {paper.place(unit.disposition)} ", style)
     again = ""
     if place.found:
-        again = paper.say(msg("F2 reopens it, F3 prints its label"))
+        again = paper.say(_collects(place.collected) if place.collected else msg("F2 reopens it, F3 prints its label"))
         if is_claim(unit):
             again = paper.say(msg("F12 matches it to its RMA"))
     return Part(stack([top, paper.spread(ink("  ") + where, ink(again, DIM))]), "card")
+
+
+def _collects(batch: Collected) -> Message:
+    """What Enter does with a unit that belongs into a batch."""
+    if batch.inside:
+        return msg("Enter: in batch {number}", number=batch.number)
+    if batch.number:
+        return msg("Enter: into batch {number}", number=batch.number)
+    return msg("Enter: into a new batch")
 
 
 def _today(paper: Paper, desk: Desk) -> list[Content]:

@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
+from pathlib import Path
 from textwrap import wrap
 from threading import Event
 from typing import Any
 
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan, ScanKind, clean
+from inspect_station.core.batches import USUAL, Fate
 from inspect_station.core.bench import accessories, offers
 from inspect_station.core.inspection import Step
 from inspect_station.core.records import Disposition, Grade, Inspection, Kind, Mark, Operator, Outcome, Role, Words
+from inspect_station.manifest import FATES
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import (
     Arrived,
+    BatchSeen,
     Desk,
     Doubtful,
     Finished,
@@ -46,6 +50,7 @@ from inspect_station.station import Station
 from inspect_station.stickers import SLIPS, called
 from inspect_station.tui.keymap import DIGITS, HELP_PAGE, Keymap, written
 from inspect_station.tui.scene import (
+    BATCH_PAGE,
     Ask,
     AtDesk,
     Banner,
@@ -54,6 +59,7 @@ from inspect_station.tui.scene import (
     Entry,
     Help,
     Looking,
+    OnBatch,
     OnParcel,
     OnUnit,
     Page,
@@ -160,12 +166,14 @@ class Hands:
         unit = scene.unit
         current = unit.inspection if unit else None
         parcel = scene.place.arrived.parcel if isinstance(scene.place, OnParcel) else None
+        batch = scene.place.seen.batch if isinstance(scene.place, OnBatch) else None
+        into = batch.number if batch is not None and batch.closed_at is None else ""
         looking = scene.over if isinstance(scene.over, Looking) else None
 
         def work() -> Seen:
             if looking is not None:
                 looking.stop.set()
-            return self.station.scan(text, current, parcel)
+            return self.station.scan(text, current, parcel, into)
 
         return Turn(
             scene.but(banner=None, picture="", over=None if looking else scene.over),
@@ -254,8 +262,10 @@ class Hands:
             case Finished(units, said):
                 several = Banner("ok", said) if len(units) > 1 else None
                 return Turn(clear.but(place=AtDesk(card=units[-1]), banner=several))
-            case Known(inspection):
-                return Turn(clear.but(place=AtDesk(card=inspection, found=True)))
+            case Known(inspection, batch=batch):
+                return Turn(clear.but(place=AtDesk(card=inspection, found=True, collected=batch)))
+            case BatchSeen(said=said):
+                return Turn(clear.but(place=OnBatch(result), banner=Banner("ok", said) if said else None))
             case LabelSeen(inspection, said):
                 # What is on the bench, or asked, stays.
                 if not isinstance(scene.place, AtDesk):
@@ -415,6 +425,8 @@ class Hands:
                 return self._on_parcel(scene, arrived, key)
             case OnUnit() as unit:
                 return self._on_unit(scene, unit, key)
+            case OnBatch() as batch:
+                return self._on_batch(scene, batch, key)
 
     def _in_ask(self, scene: Scene, ask: Ask, key: str) -> Turn:
         match self.keymap.find(key, possible(scene)):
@@ -452,7 +464,8 @@ class Hands:
                 return Turn(scene.but(over=None, banner=None))
             case "submit":
                 entered = clean(field.text)
-                return field.submit(scene.but(over=None, banner=None), entered) if entered else Turn(scene)
+                there = entered or field.optional
+                return field.submit(scene.but(over=None, banner=None), entered) if there else Turn(scene)
         text = _edited(field.text, DIGITS.get(key, key) if field.numeric else key)
         return Turn(scene if text is None else scene.but(over=replace(field, text=text)))
 
@@ -492,10 +505,10 @@ class Hands:
         return self.scanned(scene.but(place=replace(place, typed="")), place.typed)
 
     def _at_desk(self, scene: Scene, desk: AtDesk, key: str) -> Turn:
-        if key == "enter":
-            if desk.typed:
-                return self._entered(scene, desk)
-            return self._resumed(scene, desk) if desk.picked else Turn(scene)
+        if key == "enter" and desk.typed:
+            return self._entered(scene, desk)
+        if key == "enter" and desk.picked:
+            return self._resumed(scene, desk)
         if key == "escape":
             return Turn(scene.but(place=AtDesk(), banner=None))
         if key == "up" and desk.picked:
@@ -527,6 +540,11 @@ class Hands:
                 return Turn(scene.but(over=self._match(desk.card.lpn), banner=None))
             case "redirect" if desk.card:
                 return self._elsewhere(scene, desk.card)
+            case "collect" if desk.card and desk.collected:
+                lpn, collected = desk.card.lpn, desk.collected
+                if collected.inside:
+                    return self._do(scene, lambda: self.station.batch(collected.number))
+                return self._do(scene, lambda: self.station.join(lpn))
             case "printer":
                 return self._do(scene, self.station.roll, self._roll)
             case "search":
@@ -623,12 +641,16 @@ class Hands:
         )
         return Turn(scene.but(over=Choose(title, entries, pick), banner=None))
 
-    def _why_again(self, scene: Scene, result: ReasonNeeded) -> Turn:
-        """Another copy needs a reason: one of the usual, or typed. So does a label that is not the unit's own."""
+    def _why_again(self, scene: Scene, result: ReasonNeeded, again: Callable[[str, str], Any] | None = None) -> Turn:
+        """Another copy needs a reason: one of the usual, or typed. So does a label that is not the unit's own.
+
+        ``again`` prints it, a unit's label where it is not said.
+        """
+        verb = again or (lambda lpn, why: self.station.reprint(lpn, why, result.kind))
         title = msg("Label of {lpn} again, copy {n}: why?", lpn=result.lpn, n=result.copy)
 
         def print_it(now: Scene, why: str) -> Turn:
-            return self._do(now, lambda: self.station.reprint(result.lpn, why, result.kind))
+            return self._do(now, lambda: verb(result.lpn, why))
 
         if result.copy == 1:
             return Turn(scene.but(over=Type(msg("Why does {lpn} get this label?", lpn=result.lpn), print_it)))
@@ -744,6 +766,8 @@ class Hands:
                 return self._do(scene, lambda: self.station.doubtful(label), self._settle)
             case Waiting(parcel=parcel) if parcel:
                 return self._do(scene, lambda: self.station.look_into(parcel))
+            case Waiting(batch=batch) if batch:
+                return self._do(scene, lambda: self.station.batch(batch))
             case Waiting(lpn=lpn) | Inspection(lpn=lpn) if lpn:
                 return self._do(scene, lambda: self.station.scan(lpn))
         return Turn(scene)
@@ -1146,6 +1170,169 @@ class Hands:
             return Turn(scene.but(banner=Banner("look", said)))
         return self._given(scene, unit, life.Postmarked(on))
 
+    # ── In a batch ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on_batch(self, scene: Scene, place: OnBatch, key: str) -> Turn:
+        number = place.seen.batch.number
+        match self.keymap.find(key, possible(scene)):
+            case "close_batch":
+                return self._close_batch(scene, place.seen)
+            case "take_out":
+                return Turn(scene.but(over=self._take_out(place.seen), banner=None))
+            case "undo":
+                return self._do(scene, lambda: self.station.undo_join(number))
+            case "property":
+                return self._property_out(scene, place.seen)
+            case "outcome":
+                return self._outcome(scene, place.seen)
+            case "view" if place.seen.batch.ending is not None:
+                shot = Shot(msg("proof: {batch}", batch=number), place.seen.batch.ending.photo)
+                return Turn(scene.but(over=Photos((shot,)), banner=None))
+            case "reprint":
+                verb = self.station.manifest_again
+
+                def again(now: Scene, result: Message | ReasonNeeded | Said) -> Turn:
+                    if isinstance(result, ReasonNeeded):
+                        return self._why_again(now, result, verb)
+                    return self.arrive(now, result)
+
+                return self._do(scene, lambda: verb(number), again)
+            case "batch_list":
+                return self._do(scene, lambda: self.station.save_list(number), self._listed)
+            case "next":
+                first = place.first + BATCH_PAGE
+                return Turn(scene.but(place=replace(place, first=first if first < len(place.seen.batch.units) else 0)))
+            case "camera":
+                return self._look(scene)
+            case "help":
+                return Turn(scene.but(over=Help()))
+            case "to_desk":
+                return Turn(scene.but(place=AtDesk(), banner=None))
+        return self._nothing(scene, key)
+
+    def _close_batch(self, scene: Scene, seen: BatchSeen) -> Turn:
+        """Close it, with the number of its seal where that has one; then its list is written."""
+        batch = seen.batch
+        if seen.blocked:
+            return self._do(scene, lambda: self.station.close_batch(batch.number))
+
+        def closed(now: Scene, result: BatchSeen | Said) -> Turn:
+            turn = self.arrive(now, result)
+            if isinstance(result, Said):
+                return turn
+            work = Effect(lambda: self.station.save_list(batch.number), self._listed, msg("working…"))
+            return replace(turn, effect=work)
+
+        title = msgn(
+            "Close {batch}, {n} unit: scan the number of its seal",
+            "Close {batch}, {n} units: scan the number of its seal",
+            n=len(batch.units),
+            batch=batch.number,
+        )
+        field = Type(
+            title,
+            lambda now, seal: self._do(now, lambda: self.station.close_batch(batch.number, seal), closed),
+            msg("Enter alone: the seal has no number of its own. Esc leaves the batch open"),
+            optional=True,
+            asks_code=True,
+        )
+        return Turn(scene.but(over=field, banner=None))
+
+    @staticmethod
+    def _listed(scene: Scene, file: Path) -> Turn:
+        """Where the list of the units is."""
+        where = msg("list of its units, to be printed and signed: {file}", file=str(file))
+        if scene.banner is not None:
+            return Turn(scene.but(banner=replace(scene.banner, hint=where)))
+        return Turn(scene.but(banner=Banner("ok", where)))
+
+    def _take_out(self, seen: BatchSeen) -> Type:
+        """Which unit is taken out, by its label, and why."""
+        number = seen.batch.number
+
+        def named(scene: Scene, text: str) -> Turn:
+            scan = self.station.read(text)
+            title = msg("{lpn} is taken out of {batch}: why?", lpn=scan.text, batch=number)
+
+            def take(now: Scene, why: str) -> Turn:
+                return self._do(now, lambda: self.station.take_out(number, scan.text, why))
+
+            def pick(now: Scene, why: Message | None) -> Turn:
+                if why is None:
+                    return Turn(now.but(over=Type(title, take)))
+                return take(now, self.station.voice(self.station.config.station.locale).say(why))
+
+            if seen.batch.member(scan.text) is None:
+                return take(scene, "–")  # refused, with the reason
+            entries = (*(Entry(why, why) for why in TAKEN_OUT), Entry(msg("another reason: type it"), None))
+            return Turn(scene.but(over=Choose(title, entries, pick)))
+
+        hint = msg("scan its label, or type what stands on it")
+        return Type(msg("Which unit is taken out of {batch}?", batch=number), named, hint, asks_code=True)
+
+    def _property_out(self, scene: Scene, seen: BatchSeen) -> Turn:
+        """Something of a customer's is out of a unit: of which, where there are several."""
+        number = seen.batch.number
+        inside = [each for each in seen.batch.units if each.property_inside]
+
+        def out(now: Scene, lpn: str) -> Turn:
+            return self._do(now, lambda: self.station.property_out(number, lpn))
+
+        if len(inside) == 1:
+            said = msg("Is what is the customer's out of {lpn}? Enter prints its slip", lpn=inside[0].lpn)
+            return Turn(scene.but(over=Ask(said, lambda now: out(now, inside[0].lpn)), banner=None))
+        entries = tuple(Entry(each.lpn, each.lpn, detail=each.title) for each in inside)
+        return Turn(scene.but(over=Choose(msg("Out of which unit is it? Its slip is printed"), entries, out)))
+
+    def _outcome(self, scene: Scene, seen: BatchSeen) -> Turn:
+        """What became of a closed batch: which of three, why where that is asked, when, by whose order, the picture."""
+        number = seen.batch.number
+        usual = USUAL[seen.batch.route]
+        fates = (usual, *(fate for fate in Fate if fate is not usual))
+
+        def chosen(now: Scene, fate: Fate) -> Turn:
+            return self._do(
+                now, lambda: self.station.may_end(number, fate), lambda later, order: weighed(later, fate, order)
+            )
+
+        def weighed(now: Scene, fate: Fate, order: Said | Message | None) -> Turn:
+            if isinstance(order, Said):
+                return self.arrive(now, order)
+            if order is None:
+                return asked(now, fate, "", None)
+            title = msg("{batch}, {fate:word}: on what ground?", batch=number, fate=FATES[fate].text)
+            return Turn(now.but(over=Type(title, lambda later, ground: asked(later, fate, ground, order), order)))
+
+        def asked(now: Scene, fate: Fate, ground: str, order: Message | None) -> Turn:
+            def dated(later: Scene, text: str) -> Turn:
+                on = _day(text, self.station.today()) if text else self.station.today()
+                if on is None:
+                    said = msg("{text} is not a date: o again, for example 2/10", text=text)
+                    return Turn(later.but(banner=Banner("look", said)))
+                if order is None:
+                    return shown(later, fate, ground, on, None)
+                return self._as_supervisor(later, lambda then, by: shown(then, fate, ground, on, by), order)
+
+            hint = msg("Enter: today; another day as day/month, for example 2/10")
+            return Turn(now.but(over=Type(msg("{batch}: when was that?", batch=number), dated, hint, optional=True)))
+
+        def shown(now: Scene, fate: Fate, ground: str, on: date, by: Operator | None) -> Turn:
+            def take(later: Scene) -> Turn:
+                work = partial(self.station.end_batch, number, fate, on=on, ground=ground, by=by)
+                return self._do(later, work, noted)
+
+            said = msg("Proof: the receipt, or the batch as it leaves, before the camera. Enter takes the picture")
+            return Turn(now.but(over=Ask(said, take), banner=None))
+
+        def noted(now: Scene, result: BatchSeen | Said) -> Turn:
+            turn = self.arrive(now, result)
+            if isinstance(result, BatchSeen) and result.batch.ending is not None:
+                return replace(turn, scene=turn.scene.but(picture=result.batch.ending.photo))
+            return turn
+
+        entries = tuple(Entry(FATES[fate], fate) for fate in fates)
+        return Turn(scene.but(over=Choose(msg("What became of {batch}?", batch=number), entries, chosen), banner=None))
+
     # ── What happens by itself ───────────────────────────────────────────────────────────────────────────────────────
 
     def locked(self, scene: Scene) -> Turn:
@@ -1159,6 +1346,13 @@ class Hands:
 
         return Turn(scene, Effect(self.station.sign_out, then, msg("locking…")))
 
+
+TAKEN_OUT = (
+    msg("it was put in by mistake"),
+    msg("it is looked at once more"),
+    msg("it is missing"),
+)
+"""Why a unit is taken out of a batch, mostly."""
 
 AGAIN = (
     msg("it did not come out, or blank"),

@@ -67,6 +67,7 @@ KEYS: tuple[Key, ...] = (
     Key("printer", ("f6",), msg("printer"), msg("change the roll: hold, test label, go on"), "desk"),
     Key("match", ("f12",), msg("match"), msg("a supervisor: the RMA that an unannounced unit belongs to"), "desk"),
     Key("redirect", ("f12",), msg("send elsewhere"), msg("a supervisor: another place for a finished unit"), "desk"),
+    Key("collect", ("enter",), msg("batch"), msg("put the unit found by its label into its batch"), "desk"),
     Key("search", ("/",), msg("search"), msg("on an empty box: order, tracking, serial, title"), "desk"),
     Key("help", ("?",), msg("help"), msg("all keys"), "desk"),
     Key("sign_out", ("f8",), msg("sign out"), msg("sign out and see what is handed over"), "desk"),
@@ -77,6 +78,11 @@ KEYS: tuple[Key, ...] = (
     Key("carton", ("f",), msg("carton"), msg("something seen on the carton: crushed, wet, taped again"), "parcel"),
     Key("carton_photo", ("p",), msg("carton photo"), msg("a picture of the carton as it arrived"), "parcel"),
     Key("to_desk", ("escape",), msg("desk"), msg("to the desk; the parcel stays open"), "parcel"),
+    Key("close_batch", ("c",), msg("close"), msg("close the batch under a seal; its manifest is printed"), "batch"),
+    Key("take_out", ("t",), msg("take out"), msg("take a unit out again, with a reason; F2 the last one"), "batch"),
+    Key("property", ("p",), msg("property out"), msg("a customer's property is out; its slip is printed"), "batch"),
+    Key("outcome", ("o",), msg("outcome"), msg("what became of a closed batch, with a picture as proof"), "batch"),
+    Key("batch_list", ("l",), msg("list"), msg("write the list of its units, to be printed and signed"), "batch"),
     Key("grade", _digits(6), msg("grade"), msg("the six grades, best first"), "unit"),
     Key("option", _digits(9), msg("choose"), msg("the answer or seller with this number"), "unit"),
     Key("toggle", _digits(9), msg("toggle"), msg("mark this row as failed, or open again"), "unit"),
@@ -120,6 +126,7 @@ HIDDEN = frozenset({"down", "up", "mark"})
 PLACES: Mapping[str, Message] = {
     "desk": msg("At the desk (everything else that is typed goes to the box)"),
     "parcel": msg("On a parcel (w, x and 0 as on a unit)"),
+    "batch": msg("In a batch (units that are scanned join it)"),
     "unit": msg("On a unit"),
     "list": msg("In a list or a field"),
 }
@@ -137,7 +144,7 @@ CAPS: Mapping[str, str] = {
 """Keys that have a command code of their own name, whatever they do."""
 NEEDLESS = frozenset({"mark"})
 """Without a command code: the digits toggle the same rows."""
-COMMAND_PLACES = ("grade", "list", "parcel", "unit", "desk", "danger")
+COMMAND_PLACES = ("grade", "list", "parcel", "unit", "batch", "desk", "danger")
 """Where the sheet of command codes lists them; ``list`` holds what is needed in several places."""
 
 

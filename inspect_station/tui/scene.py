@@ -11,7 +11,7 @@ from inspect_station.core.records import Disposition, Inspection, Kind, Words
 from inspect_station.core.view import View, view
 from inspect_station.message import Message, msg
 from inspect_station.outbox import States
-from inspect_station.outcomes import Arrived, Desk, Waiting
+from inspect_station.outcomes import Arrived, BatchSeen, Collected, Desk, Waiting
 from inspect_station.tui.keymap import Key, Keymap
 
 Said = Message | Words | str
@@ -40,6 +40,8 @@ class AtDesk:
     """The card was found by its label: F2 reopens it with a reason."""
     picked: int = 0
     """The line of "waiting for you" that ↓ has chosen, from 1."""
+    collected: Collected | None = None
+    """The batch that the unit found by its label is in, or may join."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,16 @@ class OnUnit:
         return view(self.bench, self.inspection)
 
 
-Place = SignIn | AtDesk | OnParcel | OnUnit
+@dataclass(frozen=True)
+class OnBatch:
+    """A batch is in view; while it is open, units that are scanned join it."""
+
+    seen: BatchSeen
+    first: int = 0
+    """The first of the units that are listed, the one that joined last first."""
+
+
+Place = SignIn | AtDesk | OnParcel | OnUnit | OnBatch
 
 # ── What lies over it ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,6 +132,8 @@ class Type:
     hint: Message | None = None
     text: str = ""
     masked: bool = False
+    optional: bool = False
+    """Enter alone is an answer, too."""
     numeric: bool = False
     """Digits may come from the top row of an AZERTY keyboard."""
     asks_code: bool = False
@@ -305,17 +318,35 @@ def possible(scene: Scene) -> tuple[str, ...]:
             return (*keys, "help", "to_desk")
         case OnUnit() as unit:
             return _on_unit(unit)
+        case OnBatch(seen):
+            return _on_batch(seen)
+
+
+BATCH_PAGE = 6
+"""Units of a batch that Tab turns over: so many are shown on the smallest screen, below whatever stands there."""
+
+
+def _on_batch(seen: BatchSeen) -> tuple[str, ...]:
+    batch = seen.batch
+    list_ = ("next",) if len(batch.units) > BATCH_PAGE else ()
+    if batch.closed_at is not None:
+        proof = ("view",) if batch.ending is not None else ()
+        return ("outcome", *proof, "reprint", "batch_list", *list_, "camera", "help", "to_desk")
+    inside = ("property",) if any(each.property_inside for each in batch.units) else ()
+    filled = ("close_batch", "take_out", *inside, "undo", "batch_list") if batch.units else ()
+    return (*filled, *list_, "camera", "help", "to_desk")
 
 
 def _of_card(desk: AtDesk) -> tuple[str, ...]:
-    """What a supervisor does with the unit that was found by its label."""
+    """What is done with the unit that was found by its label; most of it by a supervisor."""
     card = desk.card
     if card is None or card.finished_at is None or card.voided_at is not None:
         return ()
     if is_claim(card):
         return ("match",)
     fixed = card.disposition in (Disposition.QUARANTINE, Disposition.FORWARD)
-    return ("redirect",) if desk.found and not fixed else ()
+    collect = ("collect",) if desk.collected else ()
+    return (*collect, *(("redirect",) if desk.found and not fixed else ()))
 
 
 def slot_words(slot: str) -> Message:
@@ -332,7 +363,7 @@ def is_claim(unit: Inspection) -> bool:
 
 def helped(keymap: Keymap, scene: Scene) -> list[Key]:
     """The keys that the help lists for where the operator is."""
-    place = {OnUnit: "unit", OnParcel: "parcel"}.get(type(scene.place), "desk")
+    place = {OnUnit: "unit", OnParcel: "parcel", OnBatch: "batch"}.get(type(scene.place), "desk")
     return [key for key in keymap.keys if key.place == place and key.id != "up"]
 
 

@@ -2,6 +2,7 @@
 
 import time
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,6 +19,7 @@ from inspect_station.core.barcode import (
     ScanKind,
     clean,
     expression,
+    next_batch,
     next_lpn,
     read,
     station_block,
@@ -27,6 +29,7 @@ PATTERNS = Patterns(rma={"lumo": expression(r"RMA-[0-9A-Z]{4}"), "otto": express
 BADGE = "BDG-0123456789ABCDEF"
 # Check characters worked out by hand from ISO 7064 mod 37,36.
 LPN = "L7F3K00481S"
+BATCH = "B7F3K000138"
 LPN_WITH_Y = "L7Y3K000011"
 
 
@@ -143,6 +146,8 @@ def test_clean_text_is_safe_to_show_and_to_store(raw: str) -> None:
         pytest.param(LPN, "lpn", "", id="licence plate"),
         pytest.param(LPN.lower(), "lpn", "", id="licence plate in small letters"),
         pytest.param(LPN + "/2", "lpn", "", id="licence plate of a second print"),
+        pytest.param(BATCH, "batch", "", id="batch"),
+        pytest.param(BATCH.lower() + "/2", "batch", "", id="batch in small letters, its label printed again"),
         pytest.param("L7F3K00418S", "unknown", "", id="licence plate with swapped digits"),
         pytest.param("", "unknown", "", id="nothing"),
         pytest.param("   ", "unknown", "", id="spaces"),
@@ -365,20 +370,32 @@ def test_no_licence_plate(block: str, number: int) -> None:
         next_lpn(block, number)
 
 
+OURS = pytest.mark.parametrize(
+    ("next_", "kind"), [(next_lpn, ScanKind.LPN), (next_batch, ScanKind.BATCH)], ids=["plate", "batch"]
+)
+
+
+@OURS
 @given(st.binary(min_size=8, max_size=16), st.integers(0, LPN_LAST - 100), st.integers(1, 10**4))
-def test_licence_plates_can_be_read_back_and_typed_on_any_keyboard(entropy: bytes, number: int, print_no: int) -> None:
-    lpn, taken = next_lpn(station_block(entropy), number)
+def test_our_numbers_can_be_read_back_and_typed_on_any_keyboard(
+    next_: Callable[[str, int], tuple[str, int]], kind: ScanKind, entropy: bytes, number: int, print_no: int
+) -> None:
+    code, taken = next_(station_block(entropy), number)
     assert taken >= number
-    assert not set(lpn) & set("AQZWMIOU")
-    scan = look(f"{lpn}/{print_no % 10_000}")
-    assert (scan.kind, scan.text, scan.print_no) == (ScanKind.LPN, lpn, print_no % 10_000)
+    assert not set(code) & set("AQZWMIOU")
+    scan = look(f"{code}/{print_no % 10_000}")
+    assert (scan.kind, scan.text, scan.print_no) == (kind, code, print_no % 10_000)
 
 
+@OURS
 @given(st.integers(0, LPN_LAST - 100), st.integers(0, 10), st.sampled_from(LPN_SIGNS))
-def test_one_wrong_character_is_never_another_licence_plate(number: int, place: int, sign: str) -> None:
-    lpn, _ = next_lpn("7F3K", number)
-    wrong = lpn[:place] + sign + lpn[place + 1 :]
-    assert (look(wrong).kind is ScanKind.LPN) == (wrong == lpn)
+def test_one_wrong_character_is_never_another_of_our_numbers(
+    next_: Callable[[str, int], tuple[str, int]], kind: ScanKind, number: int, place: int, sign: str
+) -> None:
+    code, _ = next_("7F3K", number)
+    wrong = code[:place] + sign + code[place + 1 :]
+    found = look(wrong).kind
+    assert (found if found in (ScanKind.LPN, ScanKind.BATCH) else None) == (kind if wrong == code else None)
 
 
 def test_station_blocks_are_drawn_evenly() -> None:

@@ -168,7 +168,7 @@ def past(tmp_path: Path, clock, monkeypatch):
     return left
 
 
-RELEASED = ["0001", "0002", "0003"]
+RELEASED = ["0001", "0002", "0003", "0005"]
 
 
 @pytest.mark.parametrize("revision", RELEASED)

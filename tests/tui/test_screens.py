@@ -301,6 +301,100 @@ async def labels_in_doubt(operator: Operator, look: Look) -> None:
     await look("printing goes on")
 
 
+async def _defective(operator: Operator, rma: str, product: str, *, property_: bool = False) -> str:
+    """Grade one as defective, for its seller; its plate."""
+    await operator.start(rma, product)
+    await operator.press("6", "f", "Enter")
+    if property_:
+        await operator.press("f", "Tab", "Tab", "9")
+    await operator.press("p", "Enter")
+    return operator.station.desk().last[0].lpn
+
+
+async def batches(operator: Operator, look: Look) -> None:
+    station = operator.station
+    await operator.sign_in()
+    lamps = [await _defective(operator, f"ML-{number}", "lamp") for number in range(4101, 4109)]
+    with_card = await _defective(operator, "ML-4109", "lamp", property_=True)
+    await operator.scan(lamps[0])
+    await look("it begins a batch")
+    await operator.press("Enter")
+    await look("the first unit is in")
+    (open_,) = station.batches()
+    number = open_.batch.number
+    await operator.press("Esc")
+    await operator.scan(lamps[1])
+    await look("it joins the batch")
+    await operator.press("Enter")
+    for lpn in lamps[2:]:
+        await operator.scan(lpn)
+    await operator.scan(with_card)
+    await look("nine units, one with a customer's property")
+    await operator.press("Tab")
+    await look("the earlier ones")
+    await operator.scan(lamps[0])
+    await look("in it already")
+    await operator.press("?")
+    await look("help in a batch")
+    await operator.press("Esc", "c")
+    await look("the property keeps it open")
+    await operator.press("p")
+    await look("is it out?")
+    await operator.press("Enter", "t")
+    await look("which unit is taken out?")
+    await operator.scan(lamps[3])
+    await look("why is it taken out?")
+    await operator.press("3")
+    await look("it is out")
+    await operator.press("F2")
+    await look("the last one taken out again")
+    await operator.press("Esc", "F4")
+    await look("F4 lists it")
+    await operator.press("Esc")
+    await operator.scan(number)
+    await operator.press("c")
+    await look("the seal")
+    await operator.scan(lamps[2])
+    await look("a unit is no seal")
+    await operator.press("c")
+    await operator.scan("77812-A")
+    await operator.press("Esc")
+    await operator.scan(number)
+    await look("closed")
+    await operator.press("F3")
+    await look("its label again")
+    await operator.press("o")
+    await look("what became of it?")
+    await operator.press("3")
+    await look("on what ground?")
+    await operator.write("counterfeit")
+    await operator.press("Enter")
+    await look("when?")
+    await operator.write("31/2")
+    await operator.press("Enter")
+    await look("no such day")
+    await operator.press("o", "3")
+    await operator.write("counterfeit")
+    await operator.press("Enter", "Enter")
+    await look("by whose order?")
+    await operator.press("Esc", "o", "Enter", "Enter")
+    await look("the proof")
+    await operator.press("Enter")
+    await look("returned")
+    await operator.press("v")
+    await look("the proof, large")
+    await operator.press("Esc", "Esc")
+    last = await _defective(operator, "ML-4110", "lamp")
+    await operator.scan(last)
+    await operator.press("Enter", "F2")
+    await look("nothing is in it")
+    await operator.press("c")
+    await look("c does nothing in an empty one")
+    await operator.press("Esc")
+    await operator.scan("B7F3K000138")
+    await look("another station's batch")
+
+
 WALKS = (
     signing_in,
     sealed_and_opened,
@@ -309,6 +403,7 @@ WALKS = (
     odd_parcels,
     waiting_and_correcting,
     labels_in_doubt,
+    batches,
     errors,
 )
 NAMES = [walk.__name__.replace("_", " ") for walk in WALKS]
