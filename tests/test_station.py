@@ -1116,7 +1116,10 @@ def test_a_roll_change_holds_the_queue_and_a_test_label_tries_the_roll(station):
     assert not station.outbox.prints.print_once()
     with_printer(station, labels=("restock",))
     tried = station.test_label("labels")
-    assert (tried.held, tried.waiting, tried.problems) == (True, 1, ())
+    assert (tried.held, tried.waiting, tried.tested) == (True, 1, "labels")
+    assert [text(each) for each in tried.problems] == [
+        "labels cannot say which roll is in it: are its labels 62x40 mm, as station.toml says?"
+    ]
     printed = [file.name for file in Path(str(station.config.printers[0].folder)).iterdir()]
     assert printed == ["test-labels.pdf"]
     station.resume_printing()
@@ -1129,7 +1132,7 @@ def test_a_roll_change_holds_the_queue_and_a_test_label_tries_the_roll(station):
     [
         pytest.param(("restock", "hold"), "62x40", "62x40", [], id="all is well"),
         pytest.param(("restock",), "62x40", "om_label_62x40mm", [], id="all is well, in IPP's words"),
-        pytest.param(("restock",), "62x40", "continuous", [], id="the printer does not know its roll"),
+        pytest.param(("restock",), "62x40", "continuous", [("62x40", "?")], id="the printer does not know its roll"),
         pytest.param(
             ("restock", "hold"), "100x50", "100x50", [("62x40", "restock"), ("62x40", "hold")], id="wrong profile"
         ),
