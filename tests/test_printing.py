@@ -907,7 +907,8 @@ def _jobs(virtual: Virtual, which: str = "not-completed") -> list[dict[str, Any]
     async def ask() -> list[dict[str, Any]]:
         async with IPP(virtual.uri) as ipp:
             wanted = {"which-jobs": which, "requested-attributes": ("job-name", "job-state")}
-            return (await printing._ask(ipp, "GET_JOBS", wanted))["jobs"]
+            jobs: list[dict[str, Any]] = (await printing._ask(ipp, "GET_JOBS", wanted))["jobs"]
+            return jobs
 
     return asyncio.run(ask())
 
