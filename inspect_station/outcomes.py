@@ -171,6 +171,8 @@ class Doubtful:
     reason: Message | None
     sent: bool
     """It went to a printer; otherwise it surely did not come out."""
+    other: bool = True
+    """It may not be needed: the unit may have another label, or is on the bench again."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,8 @@ class Roll:
     waiting: int
     printers: tuple[str, ...] = ()
     problems: tuple[Message, ...] = ()
+    tested: str = ""
+    """The printer that a test label was sent to since printing is held."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import os
 import re
 import socket
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -44,8 +44,6 @@ CLOSE_S = 2.0
 """Seconds to wait for a raw printer to close the connection; many never do."""
 DONE_S = 20.0
 """Seconds within which an IPP job must be completed."""
-BUSY_PAUSES = (0.25, 0.5, 1.0, 2.0, 2.0)
-"""Seconds between tries while an IPP printer is busy with another job."""
 POLL_S = 0.2
 """Seconds between two looks at a job."""
 STUCK_S = 3.0
@@ -89,9 +87,21 @@ class State:
     ok: bool
     message: Message
     media: str = ""
-    """The roll in it, ``62x40`` in mm or the printer's own word; as configured where it cannot say."""
+    """The roll in it, in the printer's own word; empty where it cannot say."""
     trouble: Trouble | None = None
     """What is wrong, by name; None also where the printer does not say."""
+
+
+_SIZE = re.compile(r"(?:^|[ _])(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)(mm|in)?(?=,|$)")
+"""At the end of a medium's name (PWG 5101.1): ``om_small_57x32mm``, ``na_index-4x6_4x6in``."""
+
+
+def sizes_of(media: str) -> tuple[str, ...]:
+    """The sizes of the rolls in `State.media`, as a profile names them: ``62x40``, whole mm; none if it has none."""
+    found = (
+        [round(float(side) * (25.4 if unit == "in" else 1)) for side in sides] for *sides, unit in _SIZE.findall(media)
+    )
+    return tuple(f"{width}x{height}" for width, height in found)
 
 
 class Printer(Protocol):
@@ -112,6 +122,12 @@ class Printer(Protocol):
         """Print one label; ``job`` names it, in the spool and in messages. False: sent, not confirmed.
 
         Raises DeviceError if surely nothing was printed, PrintUnknown if that cannot be told.
+        """
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        """Take back what was sent under these names and is not out yet, where the printer can do so; never raises.
+
+        No promise: what nobody took back may come out.
         """
 
 
@@ -189,7 +205,6 @@ class FilePrinter:
         self.name = settings.name
         self.format: Format = settings.format
         self._folder = settings.folder or Path()
-        self._media = settings.media
         self._fault = settings.fault
 
     def state(self) -> State:
@@ -199,7 +214,7 @@ class FilePrinter:
         folder = next(path for path in (self._folder, *self._folder.parents) if os.access(path, os.F_OK))
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             return State(False, msg("the folder {folder} cannot be written to", folder=str(self._folder)))
-        return State(True, _READY, self._media)
+        return State(True, _READY)
 
     def send(self, data: bytes, *, job: str) -> bool:
         """See `Printer.send`."""
@@ -229,6 +244,9 @@ class FilePrinter:
             raise _unknown(self.name, job, "simulated")
         return True
 
+    def cancel(self, jobs: Collection[str]) -> None:
+        """See `Printer.cancel`: what is in the folder is out."""
+
 
 def _sync_folder(folder: Path) -> None:
     """Make the name of a new file last, too."""
@@ -245,6 +263,9 @@ def _sync_folder(folder: Path) -> None:
 _ASK = b"~HS\r\n"
 """ZPL's question after the host status. A printer that cannot print answers with the reason or, newer ones, with
 nothing (ZPL programming guide, ~HS): silence of one that has answered before is trouble, too."""
+_AFRESH = b"~JX\r\n"
+"""Goes before each label: half of one that the printer has since a connection was lost is dropped, or the next would be
+drawn over it; whole ones, and what it prints just now, are not touched (ZPL programming guide, ~JX)."""
 _STRINGS = re.compile(rb"\x02([0-9,]+)\x03")
 """An answer is three of them, of 12, 11 and 2 fields."""
 _LONGEST_ANSWER = 4096
@@ -288,7 +309,6 @@ class RawPrinter:
         self.name = settings.name
         self.format: Format = settings.format
         self._address = (settings.host, settings.port)
-        self._media = settings.media
         self._mute_until = 0.0
         self._tells = False
         """It has answered once."""
@@ -301,17 +321,26 @@ class RawPrinter:
         except DeviceError as error:
             return State(False, error.title)
         if status is None:
-            return State(True, _REACHED, self._media)
+            return State(True, _REACHED)
         if status.trouble is not None:
-            return State(False, _lacks(self.name, status.trouble), self._media, status.trouble)
-        return State(True, _READY, self._media)
+            return State(False, _lacks(self.name, status.trouble), trouble=status.trouble)
+        return State(True, _READY)
 
     def send(self, data: bytes, *, job: str) -> bool:
         """See `Printer.send`."""
-        with self._connect(PROBE_S) as connection:
+        if self.format == "zpl":
+            data = _AFRESH + data
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._connect(PROBE_S))
+            asks = self._asks()
             status = self._status(connection)
             if status is not None and status.trouble is not None:
                 raise DeviceError(_lacks(self.name, status.trouble), _WAITS)
+            if status is None and asks:
+                # An answer that comes when we have hung up resets the connection, and what the printer has not read of
+                # it is lost: the label does not go where one may still come.
+                connection.close()
+                connection = stack.enter_context(self._connect(PROBE_S))
             connection.settimeout(SEND_S)
             sent = 0
             try:
@@ -333,9 +362,16 @@ class RawPrinter:
         except OSError as error:
             raise _gone(self.name, _why(error)) from error
 
+    def cancel(self, jobs: Collection[str]) -> None:
+        """See `Printer.cancel`: what would clear this printer clears the labels of others, too."""
+
+    def _asks(self) -> bool:
+        """Whether it is asked how it is, or has shown that it does not tell."""
+        return self.format == "zpl" and time.monotonic() >= self._mute_until
+
     def _status(self, connection: socket.socket) -> _HostStatus | None:
         """How it is, before a byte of a label was sent; None where it does not tell."""
-        if self.format != "zpl" or time.monotonic() < self._mute_until:
+        if not self._asks():
             return None
         try:
             status = _ask_status(connection, ASK_S)
@@ -425,10 +461,11 @@ _JOB_HELD, _CANCELED, _ABORTED, _COMPLETED = 4, 7, 8, 9
 """States of a job that waits for somebody, or has ended (RFC 8011 §5.3.7)."""
 _STOPPED = 5
 """State of a printer that does nothing (RFC 8011 §5.4.11)."""
-_BUSY = {0x0502, 0x0505, 0x0507, 0x050B}
-"""service-unavailable, temporary-error, busy, too-many-jobs: no job was made, and asking again may help."""
-_FAILED = {0x0500, 0x0504, 0x0508}
-"""internal-error, device-error, job-canceled: something broke in, or stopped, a job that the printer had."""
+_BUSY = {0x0502, 0x0507, 0x050B}
+"""service-unavailable, busy, too-many-jobs: no job was made, and asking again may help."""
+_FAILED = {0x0500, 0x0504, 0x0505, 0x0508}
+"""internal-error, device-error, temporary-error (its memory was full while it took the label in), job-canceled:
+something broke in, or stopped, a job that the printer had."""
 _NO_SUCH_JOB = 0x0406
 
 REASONS: Mapping[str, Trouble] = {
@@ -461,7 +498,6 @@ class IppPrinter:
         self.name = settings.name
         self.format: Format = settings.format
         self._uri = settings.uri
-        self._media = settings.media
 
     def state(self) -> State:
         """See `Printer.state`."""
@@ -504,7 +540,7 @@ class IppPrinter:
                 said = answer["printers"][0]
         except (IPPError, TimeoutError, LookupError) as error:
             return State(False, _gone(self.name, _why(error)).title)
-        media = ", ".join(_several(said.get("media-ready"))) or self._media
+        media = ", ".join(_several(said.get("media-ready"))) or ""
         reasons = [re.sub("-(error|warning|report)$", "", each) for each in _several(said.get("printer-state-reasons"))]
         trouble = next((REASONS[reason] for reason in reasons if reason in REASONS), None)
         if trouble is not None:
@@ -515,27 +551,40 @@ class IppPrinter:
         return State(True, _READY, media)
 
     async def _hand_over(self, ipp: "IPP", data: bytes, job: str) -> int:
-        """Print-Job, again while the printer is busy; answers the job's number."""
+        """Print-Job, once; answers the job's number."""
+        from pyipp import IPPError
+
+        try:
+            about = {"job-name": job, "document-name": job, "document-format": _MIME[self.format]}
+            answer = await _ask(ipp, "PRINT_JOB", about, data)
+            return int(answer["jobs"][0]["job-id"])
+        except IPPError as error:
+            outcome, why = _outcome(error)
+            if outcome == "busy":
+                raise DeviceError(
+                    msg("printer {printer} is busy with another job ({why})", printer=self.name, why=why), _WAITS
+                ) from error
+            if outcome == "unknown":
+                raise _unknown(self.name, job, why) from error
+            raise _refused(self.name, job, why) from error
+        except LookupError as error:
+            raise _unknown(self.name, job, "its answer names no job") from error
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        """See `Printer.cancel`."""
         import asyncio
 
         from pyipp import IPPError
 
-        pauses = iter(BUSY_PAUSES)
-        while True:
-            try:
-                about = {"job-name": job, "document-name": job, "document-format": _MIME[self.format]}
-                answer = await _ask(ipp, "PRINT_JOB", about, data)
-                return int(answer["jobs"][0]["job-id"])
-            except IPPError as error:
-                outcome, why = _outcome(error)
-                if outcome == "busy" and (pause := next(pauses, None)):
-                    await asyncio.sleep(pause)
-                elif outcome == "unknown":
-                    raise _unknown(self.name, job, why) from error
-                else:
-                    raise _refused(self.name, job, why) from error
-            except LookupError as error:
-                raise _unknown(self.name, job, "its answer names no job") from error
+        async def call_back() -> None:
+            async with self._client(PROBE_S) as ipp, asyncio.timeout(PROBE_S):
+                wanted = {"my-jobs": True, "requested-attributes": ("job-id", "job-name")}
+                for each in (await _ask(ipp, "GET_JOBS", wanted))["jobs"]:
+                    if each.get("job-name") in jobs:
+                        await _ask(ipp, "CANCEL_JOB", {"job-id": int(each["job-id"])})
+
+        with suppress(IPPError, TimeoutError, LookupError):
+            asyncio.run(call_back())
 
     async def _follow(self, ipp: "IPP", number: int, job: str) -> None:
         """Wait until the job is completed; raises PrintUnknown where it ends otherwise, or stands still."""

@@ -48,7 +48,7 @@ from inspect_station.outcomes import (
     Seen,
     Several,
 )
-from inspect_station.store import Reader, Store, Writer, space
+from inspect_station.store import LabelJob, Reader, Store, Writer, space
 
 log = logging.getLogger(__name__)
 
@@ -122,27 +122,29 @@ class Reception(Batching, ABC):
     def _label_seen(self, lpn: str, print_no: int) -> LabelSeen | Said | None:
         """What the number on a label tells: that it is void, or on the box for which somebody waited. None: nothing."""
         with self.store.read() as reader:
-            jobs = {job.print_no: job for job in reader.labels_of(lpn) if not job.slip}
+            all_ = reader.labels_of(lpn)
             unit = reader.inspection(lpn)
             open_ = reader.draft(lpn) is not None
+        jobs = {job.print_no: job for job in all_ if not job.slip}
         job = jobs.get(print_no)
+        if job is None and all_ and all(print_no != each.print_no for each in all_):
+            return Said(
+                msg(
+                    "{code} was never printed here: {lpn} has no label of this number",
+                    code=f"{lpn}/{print_no}",
+                    lpn=lpn,
+                ),
+                msg("scan it again; if the label itself says so, set the box aside and call a supervisor"),
+            )
         if job is None:
             return None
-        newest = max((each.print_no for each in jobs.values() if each.state == "printed"), default=0)
-        if print_no < newest:
-            return Said(
-                msg("{code} is void: there is a newer label", code=job.code),
-                msg("destroy it; valid is {code}", code=f"{lpn}/{newest}"),
-            )
-        if job.state == "cancelled":
-            return Said(
-                msg("{code} is void: it was taken back", code=job.code),
-                msg("destroy it; type {lpn} to go on with the unit", lpn=lpn),
-            )
-        doubted = job.state == "parked" and job.printer != ""
+        if job.void or job.state == "cancelled":
+            return _void(job, jobs.values())
+        doubted = job.state == "printing" or (job.state == "parked" and job.printer != "")
         if not doubted and not (job.scan_back == "wanted" and job.state == "printed"):
             return None
         with self.store.write() as writer:
+            # Whoever scans it has it in hand: it is out, whatever its printer still says.
             settled = doubted and writer.move_label(job.id, "printed")
             settled = writer.scanned_back(job.id) or settled
         if not settled or unit is None or unit.voided_at is not None or open_:
@@ -1017,3 +1019,17 @@ NO_SERIAL = (ScanKind.LPN, ScanKind.ORDER, ScanKind.SSCC)
 """What is surely no serial number."""
 
 EXTRA_UNIT = Reason(code="extra_unit", message=msg("more units than the RMA announces"), met=False)
+
+
+def _void(job: LabelJob, labels: Iterable[LabelJob]) -> Said:
+    """A label that is to be destroyed, and what counts instead of it."""
+    stand = [each for each in labels if not each.void and each.state != "cancelled" and each.print_no > job.print_no]
+    if any(each.state == "printed" for each in stand):
+        return Said(
+            msg("{code} is void: there is a newer label", code=job.code),
+            msg("destroy it; valid is {code}", code=stand[-1].code),
+        )
+    title = msg("{code} is void: it was taken back", code=job.code)
+    if stand:
+        return Said(title, msg("destroy it; {code} takes its place: F4 if it is not out yet", code=stand[-1].code))
+    return Said(title, msg("destroy it; type {lpn} to go on with the unit", lpn=job.lpn))

@@ -5,7 +5,6 @@ A verb takes and returns frozen values; what an operator meets in a day is a val
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -63,6 +62,7 @@ from inspect_station.outcomes import (
     Synced,
     Waiting,
 )
+from inspect_station.printing import sizes_of
 from inspect_station.reception import EXTRA_UNIT, Reception
 from inspect_station.reports.daily import Daily, daily
 from inspect_station.resources import resource
@@ -575,7 +575,7 @@ class Station(Reception):
                 rules_hash=self.rulebook.kept(writer, bench.ruleset),
                 site=self.config.station.site,
             )
-            out = any(job.state not in ("cancelled", "queued") for job in writer.labels_of(lpn))
+            out = writer.on_box(lpn) is not None
             self._commit(writer, done, by=by.code, at=now)
         self._wake()
         place = f"place.{disposition}"
@@ -679,9 +679,10 @@ class Station(Reception):
         """A parked label as it looks, for whoever is asked about it; None where it is settled already."""
         with self.store.read() as reader:
             job = reader.label(id)
-        if job is None or job.state != "parked":
-            return None
-        return Doubtful(id, job.lpn, stickers.preview(job.fields), job.reason, bool(job.printer))
+            if job is None or job.state != "parked":
+                return None
+            other = reader.on_box(job.lpn) is not None or reader.draft(job.lpn) is not None
+        return Doubtful(id, job.lpn, stickers.preview(job.fields), job.reason, bool(job.printer), other)
 
     def picture_of_label(self, id: int) -> bytes:
         """A label of the queue as a PNG. Raises NotFound, and StationError where it cannot be drawn."""
@@ -698,14 +699,22 @@ class Station(Reception):
         all, its number tells that it is void."""
         with self.store.write() as writer:
             job = writer.label(id)
-            sent = job is not None and job.printer  # what never left the queue cannot be on the box: an earlier one is
-            if job is None or not writer.move_label(id, "printed" if came_out and sent else "cancelled"):
+            if job is None or job.state != "parked":
                 return msg("this label is settled already")
             unit = writer.inspection(job.lpn)
-            if came_out:
-                if not sent:
-                    return msg("label of {lpn}: not needed", lpn=job.lpn)
+            if came_out and job.printer:
+                writer.move_label(id, "printed")
                 return msg("label of {lpn}: printed", lpn=job.lpn)
+            if came_out:
+                # What never left the queue cannot be on the box: an earlier one is, given up though it may have been.
+                earlier = writer.on_box(job.lpn)
+                if earlier is None and unit is not None and unit.voided_at is None and writer.draft(job.lpn) is None:
+                    return msg("no label of {lpn} has come out yet: it still waits to be printed", lpn=job.lpn)
+                writer.move_label(id, "cancelled")
+                if earlier is not None:
+                    writer.move_label(earlier.id, "printed")
+                return msg("label of {lpn}: not needed", lpn=job.lpn)
+            writer.move_label(id, "cancelled")
             back = self.config.station.scan_back != "never"
             voice = self.voice(self.config.station.locale)
             why = voice.say(job.reason) if job.reason else ""
@@ -728,54 +737,71 @@ class Station(Reception):
 
     def roll(self) -> Roll:
         """How the change of a roll stands."""
-        printer = self.outbox.states().printer
-        said = msg("printing is held: put the new roll in") if printer.held else msg("labels are printed as they come")
+        facts = self.outbox.prints.facts()
         names = tuple(each.name for each in self.config.printers)
-        return Roll(said, printer.held, self.outbox.prints.to_come(), names)
+        said = msg("labels are printed as they come")
+        if facts.held and facts.tested:
+            said = msg("test label sent: the frame must be whole and the barcode must scan")
+        elif facts.held:
+            said = msg("printing is held: put the new roll in, then a test label")
+        tested = next((each for each in self.config.printers if each.name == facts.tested), None)
+        problems = tuple(self._misfits(tested, facts.found)) if tested else ()
+        return Roll(said, facts.held, self.outbox.prints.to_come(), names, problems, facts.tested)
 
     def hold_printing(self) -> Roll:
-        """The roll is changed: nothing is printed until `resume_printing`; labels wait in their order."""
+        """The roll is changed: nothing is printed until `resume_printing`, also after a restart; labels wait in their
+        order."""
         self.outbox.prints.hold()
         return self.roll()
 
     def resume_printing(self) -> Message:
-        """Go on printing what waits, in its order, late labels too."""
+        """Go on printing what waits, in its order, late labels too; after a change of the roll not without a test
+        label."""
+        facts = self.outbox.prints.facts()
+        if facts.held and not facts.tested and self.config.printers:
+            return msg("printing stays held: a test label first")
         self.outbox.resume()
         return msg("printing goes on")
 
     def test_label(self, name: str) -> Roll:
         """Print a test label on one printer, also while the queue is held: it is how a new roll is tried. With it comes
-        what does not fit: the roll, the profile and the templates. Raises NotFound, DeviceError."""
-        from inspect_station.label import render
-        from inspect_station.printing import printer
+        what does not fit: the roll, the profile and the templates.
 
-        settings = next((each for each in self.config.printers if each.name == name), None)
-        if settings is None:
-            raise NotFound(msg("there is no printer {name}", name=name), msg("see [[printers]] in station.toml"))
+        Beside the lane: it may take seconds. Raises NotFound, DeviceError.
+        """
+        from inspect_station.label import render
+
         voice = self.voice(self.config.station.locale)
         fields = {
-            "printer": settings.name,
+            "printer": name,
             "station": self.config.station.name,
             "date": voice.long_day(self.today()),
             "barcode": "TEST",
         }
-        template = self._templates["test"]
-        device = printer(settings)
-        device.send(
-            render(template, fields, locale=voice.locale, format=settings.format, dpi=settings.dpi),
-            job=f"test-{settings.name}",
-        )
+
+        def draw(press: Press) -> bytes:
+            format_, dpi = press.printer.format, press.dpi
+            return render(self._templates["test"], fields, locale=voice.locale, format=format_, dpi=dpi)
+
+        found = self.outbox.test(name, draw)
+        settings = next(each for each in self.config.printers if each.name == name)
         said = msg("test label sent: the frame must be whole and the barcode must scan")
-        problems = tuple(self._misfits(settings, device.state().media))
-        return replace(self.roll(), said=said, problems=problems)
+        return replace(self.roll(), said=said, problems=tuple(self._misfits(settings, found)))
 
     def _misfits(self, settings: LabelPrinter, found: str) -> Iterator[Message]:
         """What does not go together: the roll that the printer finds, its profile, and what it is to print."""
-        if (size := re.search(r"(\d+)x(\d+)(?:mm)?$", found)) and f"{size[1]}x{size[2]}" != settings.media:
+        sizes = sizes_of(found)
+        if not sizes:
+            yield msg(
+                "{printer} cannot say which roll is in it: are its labels {media} mm, as station.toml says?",
+                printer=settings.name,
+                media=settings.media,
+            )
+        elif settings.media not in sizes:
             yield msg(
                 "{printer} says that {found} mm labels are in it; its profile in station.toml says {media}",
                 printer=settings.name,
-                found=f"{size[1]}x{size[2]}",
+                found=", ".join(sizes),
                 media=settings.media,
             )
         others: dict[str, list[str]] = {}

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -810,6 +810,7 @@ class Paper:
         self.name = name
         self.outcomes = list(outcomes)
         self.jobs: list[str] = []
+        self.called_back: list[str] = []
         self.printing = threading.Event()
         self.well = True
 
@@ -826,6 +827,9 @@ class Paper:
             raise outcome
         self.jobs.append(job)
         return True
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        self.called_back += jobs
 
 
 def _print_all(outbox: Outbox) -> int:
@@ -969,7 +973,12 @@ def test_a_label_that_may_be_out_is_parked_with_its_reason_and_never_repeated(
     _finish(store, label="restock")
     second = _finish(store, label="restock")
     paper = Paper("labels", outcome)
-    outbox = _outbox(store, None, clock, Press(paper))
+    press = Press(paper)
+    outbox = _outbox(store, None, clock, press)
+    assert _print_all(outbox) == 1
+    assert _labels(store) == ["parked", "queued"], "what broke it may last: the next is not sent into it at once"
+    assert outbox.states().printer.problem is not None
+    press.again_at = 0
     _print_all(outbox)
     _print_all(outbox)
     assert _labels(store) == ["parked", "printed"]
@@ -1202,9 +1211,10 @@ def test_a_label_that_nobody_prints_is_told_while_its_printer_is_still_silent(
             assert over.wait(5)
             return True
 
-    plate = _finish(store, label="restock")
     outbox = _outbox(store, None, clock, Press(Silent("labels")), notify=told.append)
     outbox.start()
+    plate = _finish(store, label="restock")
+    outbox.wake()
     _until(lambda: bool(told) and str(told[-1].printer.said) == f"label of {plate} not out: set the box aside")
     over.set()
     _until(lambda: _labels(store) == ["printed"])
@@ -1221,11 +1231,194 @@ def test_the_first_label_after_a_stall_is_to_be_scanned_on_its_box(
 ) -> None:
     for _ in range(3):
         _finish(store, label="restock")
-    _print_all(_outbox(store, None, clock, Press(Paper("labels", UNKNOWN)), scan_back=scan_back))
+    press = Press(Paper("labels", UNKNOWN))
+    outbox = _outbox(store, None, clock, press, scan_back=scan_back)
+    _print_all(outbox)
+    press.again_at = 0
+    _print_all(outbox)
     with store.read() as reader:
         jobs = reader.labels("parked", "printed")
     assert [job.state for job in jobs] == ["parked", "printed", "printed"]
     assert [job.scan_back for job in jobs] == expected
+
+
+def _wanted(store: Store) -> list[tuple[str, str]]:
+    """Each label in its order: its state, and whether it is to be scanned on its box."""
+    with store.read() as reader:
+        jobs = reader.labels("queued", "printing", "printed", "parked", "cancelled")
+    return [(job.state, job.scan_back) for job in jobs]
+
+
+def test_a_label_that_came_out_late_is_to_be_scanned_on_its_box_and_so_is_the_next(store: Store, clock: Clock) -> None:
+    class Late(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            clock.now += timedelta(seconds=8 if not self.jobs else 0)
+            return super().send(data, job=job)
+
+    outbox = _outbox(store, None, clock, Press(Late("labels")))
+    for _ in range(3):
+        _finish(store, label="restock")
+        _print_all(outbox)
+    assert _wanted(store) == [("printed", "wanted"), ("printed", "wanted"), ("printed", "")]
+
+
+def test_that_boxes_and_labels_are_out_of_step_outlives_a_restart(store: Store, clock: Clock) -> None:
+    _finish(store, label="restock")
+    _print_all(_outbox(store, None, clock, Press(Paper("labels", UNKNOWN))))
+    after = _outbox(store, None, clock, Press(Paper("labels")))
+    for _ in range(2):
+        _finish(store, label="restock")
+        _print_all(after)
+    assert _wanted(store) == [("parked", ""), ("printed", "wanted"), ("printed", "")]
+
+
+def test_a_slip_does_not_bring_boxes_and_labels_back_into_step(store: Store, clock: Clock) -> None:
+    press = Press(Paper("labels", UNKNOWN))
+    outbox = _outbox(store, None, clock, press)
+    _finish(store, label="restock")
+    _print_all(outbox)
+    press.again_at = 0
+    with store.write() as writer:
+        writer.queue_label(LabelSpec("", "i", "restock", 0, {"title": "a slip without a plate"}))
+        (lpn,) = writer.take_lpns(1)
+        writer.queue_label(LabelSpec(lpn, "i", "hold", 1, {"title": "of a unit that is not finished"}))
+    _finish(store, label="restock")
+    _print_all(outbox)
+    assert _wanted(store) == [("parked", ""), ("printed", ""), ("printed", ""), ("printed", "wanted")]
+
+
+def test_a_label_that_was_undone_while_it_came_out_leaves_the_scan_to_the_next(store: Store, clock: Clock) -> None:
+    plates: list[str] = []
+
+    class Slow(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            if plates and not self.jobs:
+                _undo(store, plates[0])
+                _finish_again(store, plates[0])
+            return super().send(data, job=job)
+
+    press = Press(Slow("labels", UNKNOWN))
+    outbox = _outbox(store, None, clock, press)
+    _finish(store, label="restock")
+    _print_all(outbox)
+    press.again_at = 0
+    plates.append(_finish(store, label="restock"))
+    _print_all(outbox)
+    assert _wanted(store) == [("parked", ""), ("printed", ""), ("printed", "wanted")]
+    with store.read() as reader:
+        assert [job.code for job in reader.to_scan_back()] == [f"{plates[0]}/2"]
+
+
+def test_a_hold_outlives_a_restart_and_so_does_the_test_label(store: Store, clock: Clock) -> None:
+    paper = Paper("labels")
+    _outbox(store, None, clock, Press(paper)).prints.hold()
+    plate = _finish(store, label="restock")
+    after = _outbox(store, None, clock, Press(paper))
+    after.start()
+    after.stop()
+    assert after.states().printer.held
+    assert _labels(store) == ["queued"], "the question that ends the hold asks about it"
+    assert paper.jobs == []
+    after.test("labels", lambda press: b"%PDF")
+    assert paper.jobs == ["test-labels"]
+    again = _outbox(store, None, clock, Press(paper))
+    assert again.prints.facts().tested == "labels"
+    again.prints.hold()
+    assert again.prints.facts().tested == "", "another roll"
+    again.resume()
+    _print_all(again)
+    assert paper.jobs[1:] == [f"{plate}-restock-1"]
+
+
+def test_a_label_that_was_queued_just_before_a_restart_asks_too(store: Store, clock: Clock) -> None:
+    plate = _finish(store, label="restock")
+    clock.now += timedelta(seconds=1)
+    paper = Paper("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    outbox.start()
+    _until(lambda: _labels(store) == ["parked"])
+    assert _said(outbox) == f"label of {plate} not out: set the box aside"
+    on_time = _finish(store, label="restock")
+    outbox.wake()
+    _until(lambda: paper.jobs == [f"{on_time}-restock-1"])
+    outbox.stop()
+
+
+def test_going_on_does_not_wait_for_a_printer_that_hangs(store: Store, clock: Clock) -> None:
+    over = threading.Event()
+
+    class Hanging(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            self.printing.set()
+            return over.wait(5)
+
+    paper = Hanging("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    outbox.start()
+    _finish(store, label="restock")
+    outbox.wake()
+    assert paper.printing.wait(5)
+    began = time.monotonic()
+    outbox.prints.hold()
+    outbox.resume()
+    assert time.monotonic() - began < 1
+    assert _labels(store) == ["printing"]
+    over.set()
+
+
+def test_a_test_label_never_mixes_with_another_and_is_told_where_it_does_not_come(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prints, "TEST_S", 0.4)
+    sending: list[str] = []
+    over = threading.Event()
+
+    class One(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            sending.append(job)
+            assert len(sending) == 1, "two at once"
+            self.printing.set()
+            over.wait(5)
+            sending.clear()
+            self.jobs.append(job)
+            return True
+
+    paper = One("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    outbox.start()
+    _finish(store, label="restock")
+    outbox.wake()
+    assert paper.printing.wait(5)
+    with pytest.raises(DeviceError, match="at another label"):
+        outbox.test("labels", lambda press: b"%PDF")
+    over.set()
+    _until(lambda: _labels(store) == ["printed"])
+    over.clear()
+    began = time.monotonic()
+    with pytest.raises(DeviceError, match="no word of the test label"):
+        outbox.test("labels", lambda press: b"%PDF")
+    assert time.monotonic() - began < 2
+    other = _finish(store, label="restock")
+    outbox.wake()
+    time.sleep(0.2)
+    assert sending == ["test-labels"], "a label waits until the test label is through"
+    over.set()
+    _until(lambda: paper.jobs[1:] == ["test-labels", f"{other}-restock-1"])
+
+
+def test_a_label_that_was_given_up_is_called_back_before_the_one_instead_of_it(store: Store, clock: Clock) -> None:
+    plate = _finish(store, label="restock")
+    paper = Paper("labels", UNKNOWN)
+    press = Press(paper)
+    outbox = _outbox(store, None, clock, press)
+    _print_all(outbox)
+    with store.write() as writer:
+        assert writer.move_label(1, "cancelled")
+        writer.queue_label(LabelSpec(plate, "i", "restock", 2, {"title": plate}))
+    press.again_at = 0
+    _print_all(outbox)
+    assert paper.called_back == [f"{plate}-restock-1"]
+    assert paper.jobs == [f"{plate}-restock-2"]
 
 
 def test_whether_the_printer_confirmed_a_label_is_kept(store: Store, clock: Clock) -> None:
@@ -1302,20 +1495,26 @@ from inspect_station.label import templates
 from inspect_station.outbox import Outbox
 from inspect_station.outbox.prints import Press
 from inspect_station.resources import resource
-from inspect_station.store import Store
+from inspect_station.store import LabelSpec, Store
 
 clock = lambda: datetime.now(UTC)
 with Store.open(Path(sys.argv[1]), clock=clock, station="DOCK-1", running=True) as store:
+    title = dict.fromkeys(("title", "seller", "place", "date", "copy", "grade", "why", "sku", "ean", "rma"), "x")
     press = Press.of(LabelPrinter(name="labels", kind="raw", host="127.0.0.1", port=int(sys.argv[2]), format="zpl"))
     outbox = Outbox(
         store, settings=UpstreamSettings(enabled=False, url="http://hub", batch=1, min_wait_s=1, max_wait_s=2),
         upstream=None, presses=[press], templates=templates(resource("labels")), clock=clock,
     )
     outbox.start()
+    if sys.argv[3]:
+        lpn = sys.argv[3]
+        with store.write() as writer:
+            writer.queue_label(LabelSpec(lpn, "i", "restock", 1, {**title, "lpn": lpn, "barcode": lpn + "/1"}))
+        outbox.wake()
     print("up", flush=True)
     time.sleep(60)
 """
-"""A station that prints, until it is killed."""
+"""A station that prints a label, where it is told one, until it is killed."""
 
 
 @pytest.mark.parametrize("times", [1, 3], ids=["killed once", "killed again and again"])
@@ -1324,14 +1523,11 @@ def test_killed_between_sending_and_the_receipt_nothing_prints_twice_by_itself(
 ) -> None:
     """A real process, a real socket, SIGKILL: the printer has the label, and the station never heard so."""
     folder = shutil.copytree(empty / "station", tmp_path / "killed")
-    fields = dict.fromkeys(("title", "seller", "place", "date", "copy", "grade", "why", "sku", "ean", "rma"), "x")
-    with Store.open(folder, clock=lambda: datetime.now(UTC), station="DOCK-1") as store, store.write() as writer:
-        (lpn,) = writer.take_lpns(1)
-        writer.queue_label(LabelSpec(lpn, "i", "restock", 1, {**fields, "lpn": lpn, "barcode": f"{lpn}/1"}))
+    lpn = "L7F3K00481C"
     got: list[bytes] = []
 
-    def station(port: int) -> subprocess.Popen[str]:
-        words = [sys.executable, "-c", KILLED, str(folder), str(port)]
+    def station(port: int, label: str = "") -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", KILLED, str(folder), str(port), label]
         process = stack.enter_context(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
         stack.callback(process.kill)
         assert process.stdout is not None
@@ -1341,12 +1537,16 @@ def test_killed_between_sending_and_the_receipt_nothing_prints_twice_by_itself(
     with ExitStack() as stack, closing(socket.create_server(("127.0.0.1", 0))) as server:
         server.settimeout(20)
         port = server.getsockname()[1]
-        process = station(port)
+        process = station(port, lpn)
+        server.accept()[0].close()  # it does not bear to be asked how it is
         connection, _ = server.accept()
         with connection:
+            connection.settimeout(5)
             heard = b""
             while b"^XZ" not in heard:
-                heard += connection.recv(4096)
+                more = connection.recv(4096)
+                assert more, heard
+                heard += more
             got.append(heard)
             process.kill()
             process.wait()

@@ -29,7 +29,7 @@ from inspect_station.core.records import Disposition, Grade, Inspection, Kind, M
 from inspect_station.core.view import view
 from inspect_station.demo import build, goods
 from inspect_station.demo.build import Demo
-from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound, StoreLocked
+from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound, PrintUnknown, StoreLocked
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import (
     Arrived,
@@ -1232,7 +1232,10 @@ def test_a_roll_change_holds_the_queue_and_a_test_label_tries_the_roll(station):
     assert not station.outbox.prints.print_once()
     with_printer(station, labels=("restock",))
     tried = station.test_label("labels")
-    assert (tried.held, tried.waiting, tried.problems) == (True, 1, ())
+    assert (tried.held, tried.waiting, tried.tested) == (True, 1, "labels")
+    assert [text(each) for each in tried.problems] == [
+        "labels cannot say which roll is in it: are its labels 62x40 mm, as station.toml says?"
+    ]
     printed = [file.name for file in Path(str(station.config.printers[0].folder)).iterdir()]
     assert printed == ["test-labels.pdf"]
     station.resume_printing()
@@ -1245,7 +1248,7 @@ def test_a_roll_change_holds_the_queue_and_a_test_label_tries_the_roll(station):
     [
         pytest.param(("restock", "hold"), "62x40", "62x40", [], id="all is well"),
         pytest.param(("restock",), "62x40", "om_label_62x40mm", [], id="all is well, in IPP's words"),
-        pytest.param(("restock",), "62x40", "continuous", [], id="the printer does not know its roll"),
+        pytest.param(("restock",), "62x40", "continuous", [("62x40", "?")], id="the printer does not know its roll"),
         pytest.param(
             ("restock", "hold"), "100x50", "100x50", [("62x40", "restock"), ("62x40", "hold")], id="wrong profile"
         ),
@@ -1365,6 +1368,123 @@ def test_a_void_copy_says_so_when_it_is_scanned_and_which_one_is_valid(station):
         assert text(void.hint) == f"destroy it; valid is {unit.lpn}/2"
     assert isinstance(station.scan(f"{unit.lpn}/2"), Known)
     assert isinstance(station.scan(unit.lpn), Known), "typed without its number"
+
+
+def void(station: Station, code: str) -> tuple[str, str]:
+    """What is said of a void label, and what to do."""
+    seen = station.scan(code)
+    assert isinstance(seen, Said), seen
+    return text(seen.title), text(seen.hint)
+
+
+def test_a_label_is_void_as_soon_as_its_unit_goes_elsewhere_though_the_new_one_is_not_out(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    print_all(station)
+    station.hold_printing()
+    supervisor = next(each for each in station.config.operators if each.role is Role.SUPERVISOR)
+    elsewhere = station.destinations(unit.lpn)
+    assert not isinstance(elsewhere, Said)
+    assert isinstance(station.reroute(unit.lpn, elsewhere[0], "water in it", by=supervisor), Known)
+    assert void(station, f"{unit.lpn}/1") == (
+        f"{unit.lpn}/1 is void: it was taken back",
+        f"destroy it; {unit.lpn}/2 takes its place: F4 if it is not out yet",
+    )
+    station.outbox.resume()
+    print_all(station)
+    assert void(station, f"{unit.lpn}/1")[1] == f"destroy it; valid is {unit.lpn}/2"
+
+
+def test_a_label_is_void_as_soon_as_its_unit_is_undone_also_when_it_is_finished_again(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    print_all(station)
+    again = station.undo()
+    assert isinstance(again, Opened)
+    assert void(station, f"{unit.lpn}/1")[1] == f"destroy it; type {unit.lpn} to go on with the unit"
+    assert isinstance(station.scan(unit.lpn), Opened)
+    committed(station, again, press(station, again, life.Digit(1)).inspection)
+    assert void(station, f"{unit.lpn}/1")[1].startswith(f"destroy it; {unit.lpn}/2 takes its place")
+    with station.store.read() as reader:
+        assert [(job.state, job.void) for job in reader.labels_of(unit.lpn)] == [("printed", True), ("queued", False)]
+
+
+def test_a_number_that_was_never_printed_is_no_plain_plate(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    print_all(station)
+    assert (
+        void(station, f"{unit.lpn}/9")[0]
+        == f"{unit.lpn}/9 was never printed here: {unit.lpn} has no label of this number"
+    )
+    assert isinstance(station.scan(f"{unit.lpn}/1"), Known)
+
+
+def test_a_label_that_is_scanned_while_its_printer_is_still_asked_is_out(station):
+    """And not asked about, nor to be scanned again."""
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    seen: list[object] = []
+
+    class Following(printing.FilePrinter):
+        def send(self, data: bytes, *, job: str) -> bool:
+            super().send(data, job=job)
+            seen.append(station.scan(f"{unit.lpn}/1"))
+            raise PrintUnknown(msg("nobody knows"), msg("look"))
+
+    station.outbox.prints._presses[0].printer = Following(station.config.printers[0])
+    print_all(station)
+    assert isinstance(seen[0], LabelSeen)
+    assert station.labels_of(unit.lpn)[0]["state"] == "printed"
+    assert station.desk().waiting == ()
+
+
+def test_printing_does_not_go_on_after_a_change_of_the_roll_without_a_test_label(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    station.hold_printing()
+    sealed(station, "ML-40001", LAMP)
+    assert text(station.resume_printing()) == "printing stays held: a test label first"
+    assert not station.outbox.prints.print_once()
+    station.test_label("labels")
+    assert text(station.resume_printing()) == "printing goes on"
+    assert station.outbox.prints.print_once()
+
+
+def test_a_late_label_is_not_given_up_while_no_other_can_be_on_the_box(station):
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = sealed(station, "ML-40001", LAMP)
+    station.clock.at += timedelta(minutes=1)
+    print_all(station)
+    (late,) = station.desk().waiting
+    asked = station.doubtful(late.label)
+    assert asked is not None and not asked.other
+    assert "still waits" in text(station.settle_label(late.label, came_out=True))
+    assert station.labels_of(unit.lpn)[0]["state"] == "parked"
+
+
+def test_a_doubtful_label_that_was_on_the_box_all_the_time_counts_again_when_the_copy_is_not_needed(station):
+    unit = doubted(station)
+    station.reprint(unit.lpn, "lost")
+    assert void(station, f"{unit.lpn}/1")[1].startswith(f"destroy it; {unit.lpn}/2 takes its place")
+    station.clock.at += timedelta(minutes=1)
+    print_all(station)
+    (copy,) = station.desk().waiting
+    asked = station.doubtful(copy.label)
+    assert asked is not None and asked.other and not asked.sent
+    assert text(station.settle_label(copy.label, came_out=True)) == f"label of {unit.lpn}: not needed"
+    assert isinstance(station.scan(f"{unit.lpn}/1"), Known)
+
+
+def test_a_copy_of_a_doubtful_label_answers_the_question_and_only_it_comes_out(station):
+    unit = doubted(station)
+    folder = Path(str(station.config.printers[0].folder))
+    station.reprint(unit.lpn, "lost")
+    print_all(station)
+    print_all(station)
+    assert sorted(file.name for file in folder.iterdir()) == [f"{unit.lpn}-restock-{n}.pdf" for n in (1, 2)]
+    assert [text(each.text) for each in station.desk().waiting] == ["scan its new label, /2, on the box"]
+    assert void(station, f"{unit.lpn}/1")[1] == f"destroy it; valid is {unit.lpn}/2"
+    assert isinstance(station.scan(f"{unit.lpn}/2"), LabelSeen)
 
 
 def doubted(station: Station) -> Inspection:

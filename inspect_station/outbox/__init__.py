@@ -77,6 +77,7 @@ class Outbox:
     def start(self) -> None:
         """Begin to sync and to print. Only the running station does so: no other process prints meanwhile."""
         self._stopping.clear()
+        self.prints.start()
         self._threads = (
             threading.Thread(target=self._run, args=("sync", self._sync), name="sync", daemon=True),
             threading.Thread(target=self._run, args=("print", self._print), name="print", daemon=True),
@@ -134,6 +135,13 @@ class Outbox:
         """Go on printing (see `Prints.resume`)."""
         self.prints.resume()
         self.wake()
+
+    def test(self, name: str, draw: Callable[[Press], bytes]) -> str:
+        """Print a test label (see `Prints.test`)."""
+        try:
+            return self.prints.test(name, draw)
+        finally:
+            self.wake()  # what waited for it
 
     # ── States ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

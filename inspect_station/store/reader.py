@@ -54,11 +54,11 @@ SEVERAL = 50
 NEWEST = 1000
 """Rows of a table that a search looks at: those that the full-text index names, or any for one or two signs."""
 
-MAYBE_OUT = "(state IN ('printing', 'printed') OR state = 'parked' AND printer <> '')"
-"""Labels that may have come out: one that was never sent to a printer surely did not."""
-
 SLIP = "(json_extract(fields, '$.barcode') IS lpn)"
 """Labels beside a unit's own: their bars bear the plate without the print's number."""
+
+MAYBE_OUT = f"NOT void AND NOT {SLIP} AND (state IN ('printing', 'printed') OR printer <> '')"
+"""Labels that may be on their box, and right: one that was never sent to a printer surely is not."""
 
 OF_PLATE = "lpn <> '' AND lpn = ?"
 """The labels of one plate, said so that the index of those that have a plate is used."""
@@ -717,11 +717,25 @@ class Reader:
         row = self._row(f"SELECT count(*) AS n FROM label WHERE {OF_PLATE} AND kind = ? AND {out}", lpn, kind)
         return row["n"] if row else 0
 
+    def on_box(self, lpn: str) -> LabelJob | None:
+        """The label that is on the unit and right, as far as anybody knows: one that is out, else one that may be."""
+        where = f"{OF_PLATE} AND {MAYBE_OUT} ORDER BY state = 'printed' DESC, id DESC LIMIT 1"
+        return next(iter(self._labels(where, lpn)), None)
+
+    def is_of_finished(self, id: int) -> bool:
+        """Whether this label is a finished unit's own: no slip, and of no state that was taken back."""
+        sql = f"""
+            SELECT 1 FROM label WHERE id = ? AND NOT void AND NOT {SLIP} AND state <> 'cancelled'
+            AND EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
+            AND NOT EXISTS (SELECT 1 FROM draft WHERE draft.lpn = label.lpn)
+            """
+        return self._row(sql, id) is not None
+
     def to_scan_back(self) -> tuple[LabelJob, ...]:
         """Labels of finished units, and of batches, that came out and are to be scanned on their boxes."""
         return self._labels(
             f"""
-            scan_back = 'wanted' AND state = 'printed'
+            scan_back = 'wanted' AND state = 'printed' AND NOT void
             AND (EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
                 OR EXISTS (SELECT 1 FROM batch WHERE batch.number = label.lpn))
             ORDER BY id LIMIT {SEVERAL}
@@ -737,6 +751,7 @@ class Reader:
                 fields=json.loads(row["fields"]),
                 reason=Message(**json.loads(row["reason"])) if row["reason"] else None,
                 confirmed=bool(row["confirmed"]),
+                void=bool(row["void"]),
             )
             for row in rows
         )

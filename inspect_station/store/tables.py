@@ -10,7 +10,7 @@ Beside them stand the full-text indexes of the search, ``rma_find`` and its like
 0003 makes them, and triggers keep them.
 """
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, TextClause, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, MetaData, TextClause, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 NAMES = {
@@ -297,6 +297,8 @@ class Label(Row, table=True):
     """The printer itself said that it came out."""
     scan_back: str
     """``wanted`` while the unit is not done until this label has been scanned on it, ``done`` after that."""
+    void: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """It says what is not so any more, or a newer one of its plate came out; at most one that is out is not void."""
 
 
 class Batch(Row, table=True):

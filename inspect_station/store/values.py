@@ -127,6 +127,8 @@ class LabelJob:
     confirmed: bool = False
     """The printer itself said that it came out."""
     scan_back: ScanBack = ""
+    void: bool = False
+    """It says what is not so any more, or a newer one came out: where it turns up, it is destroyed."""
 
     @property
     def code(self) -> str:

@@ -28,7 +28,7 @@ from inspect_station.core.records import (
 )
 from inspect_station.message import Message
 from inspect_station.store.lines import numbered
-from inspect_station.store.reader import MAYBE_OUT, OF_PLATE, SLIP, Reader, folded
+from inspect_station.store.reader import OF_PLATE, SLIP, Reader, folded
 from inspect_station.store.values import (
     EventSpec,
     LabelSpec,
@@ -279,13 +279,13 @@ class Writer(Reader):
         if unit.voided_at is None:
             raise ValueError(f"{unit.lpn} is not void")
         self._add_revision(unit, event)
-        out = self._rows(f"SELECT 1 FROM label WHERE {OF_PLATE} AND {MAYBE_OUT}", unit.lpn)
+        out = self.on_box(unit.lpn)
         self._cancel_labels(unit.lpn)
-        return bool(out)
+        return out is not None
 
     def _cancel_labels(self, lpn: str) -> None:
-        """The unit is in another state now. None of its labels is to be scanned."""
-        self._do(f"UPDATE label SET scan_back = '' WHERE {OF_PLATE} AND scan_back = 'wanted'", lpn)
+        """The unit is in another state now: what its labels say is not so any more, also where they are out."""
+        self._do(f"UPDATE label SET void = true WHERE {OF_PLATE} AND NOT void", lpn)
         self._cancel(OF_PLATE, lpn)
 
     def cancel_unprinted(self, lpn: str, slip: str = "") -> None:
@@ -566,6 +566,7 @@ class Writer(Reader):
             "state": "queued",
             "created_at": instant(self._clock()),
             "printer": "",
+            "void": False,
             "copy_no": label.copy_no,
             "operator": label.operator,
             "why": label.why,
@@ -592,10 +593,10 @@ class Writer(Reader):
 
         ``queued`` → ``printing`` → ``printed``, or ``parked`` with a reason; a person sends it from there back
         to the queue, says that it did come out, or cancels it. What is queued has no printer; a slip is never to be
-        scanned back.
+        scanned back. With a unit's own label that came out, all earlier ones of its plate are void.
         """
         came_from = _MOVES[state]
-        return bool(
+        moved = bool(
             self._do(
                 f"""
                 UPDATE label SET state = ?1, reason = ?2,
@@ -617,6 +618,16 @@ class Writer(Reader):
                 scan_back,
             )
         )
+        if moved and state == "printed" and (job := self.label(id)) is not None and not job.slip:
+            out = f"SELECT max(print_no) FROM label WHERE {OF_PLATE} AND NOT {SLIP} AND state = 'printed' AND NOT void"
+            sql = f"UPDATE label SET void = true WHERE {OF_PLATE} AND NOT {SLIP} AND NOT void AND print_no < ({out})"
+            self._do(sql, job.lpn, job.lpn)
+        return moved
+
+    def not_printed(self, id: int) -> None:
+        """The printer surely did not print it: it keeps its turn, unless it was cancelled meanwhile."""
+        if not self.move_label(id, "queued"):
+            self._do("UPDATE label SET printer = '' WHERE id = ? AND state = 'cancelled'", id)
 
     def scanned_back(self, id: int) -> bool:
         """The label was scanned on its box; False where nobody waited for that."""

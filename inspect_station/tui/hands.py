@@ -666,40 +666,56 @@ class Hands:
 
     def _roll(self, scene: Scene, roll: Roll) -> Turn:
         """The roll is changed: hold the queue, try the new roll, print what waits."""
+        if roll.tested:
+            return self._tried(scene, roll)
         hold: list[Entry] = [] if roll.held else [Entry(msg("change the roll: hold printing, labels wait"), None)]
         entries = [
             *hold,
             *(Entry(msg("print a test label: {printer}", printer=name), name) for name in roll.printers),
-            *([Entry(_goes_on(roll), self.station.resume_printing)] if roll.held else []),
+            # Without a printer nothing can be tried.
+            *([Entry(_goes_on(roll), self.station.resume_printing)] if roll.held and not roll.printers else []),
         ]
 
         def pick(now: Scene, chosen: str | Callable[[], Message] | None) -> Turn:
             if chosen is None:
                 return self._do(now, self.station.hold_printing, self._roll)
             if isinstance(chosen, str):
-                return self._do(now, lambda: self.station.test_label(chosen), partial(self._tried, chosen))
+                return self._test(now, chosen)
             return self._do(now, chosen)
 
         return Turn(scene.but(over=Choose(msg("Change of the roll"), tuple(entries), pick, (roll.said,))))
 
-    def _tried(self, printer: str, scene: Scene, roll: Roll) -> Turn:
+    def _test(self, scene: Scene, printer: str) -> Turn:
+        """A test label, beside everything else: the printer may hang."""
+
+        def tested(now: Scene, roll: Roll) -> Turn:
+            busy = now.over is not None or not isinstance(now.place, AtDesk) or now.place.typed
+            if roll.held and not busy:
+                return self._tried(now, roll)
+            hint = msg("F6 asks whether it is whole") if roll.held else next(iter(roll.problems), None)
+            return Turn(now.but(banner=Banner("info", roll.said, hint)))
+
+        said = msg("a test label is sent to {printer}: scan and work on", printer=printer)
+        work = Effect(lambda: self.station.test_label(printer), tested, said, beside=True)
+        return Turn(scene.but(over=None, banner=Banner("info", said)), work)
+
+    def _tried(self, scene: Scene, roll: Roll) -> Turn:
         """A test label was sent: only who looks at it can say whether the labels that wait may follow."""
-        again = Entry(msg("print another test label"), lambda: self.station.test_label(printer), sign="")
-        if not roll.held:
-            return Turn(scene.but(banner=Banner("info", roll.said, next(iter(roll.problems), None))))
+        others = (each for each in roll.printers if each != roll.tested)
         entries = (
             Entry(_goes_on(roll), self.station.resume_printing),
-            again,
+            Entry(msg("print another test label"), roll.tested),
+            *(Entry(msg("print a test label: {printer}", printer=name), name) for name in others),
             Entry(msg("leave printing held"), None),
         )
 
-        def pick(now: Scene, verb: Callable[[], Any] | None) -> Turn:
-            if verb is None:
+        def pick(now: Scene, chosen: str | Callable[[], Message] | None) -> Turn:
+            if chosen is None:
                 return Turn(now)
-            return self._do(now, verb, partial(self._tried, printer) if verb is again.value else None)
+            return self._test(now, chosen) if isinstance(chosen, str) else self._do(now, chosen)
 
         title = msg("Is the test label whole, and can it be scanned?")
-        return Turn(scene.but(over=Choose(title, entries, pick, (roll.said, *roll.problems))))
+        return Turn(scene.but(over=Choose(title, entries, pick, (roll.said, *roll.problems)), banner=None))
 
     def _settle(self, scene: Scene, label: Doubtful | None) -> Turn:
         """A label of which nobody knows whether it came out: only somebody who looks can tell."""
@@ -714,7 +730,7 @@ class Hands:
             title = msg("The label of {lpn} was not printed: print it now?", lpn=label.lpn)
             entries = (
                 Entry(msg("yes, its box is here"), False),
-                Entry(msg("no, the box has its label"), True),
+                *((Entry(msg("no, the box has its label"), True),) if label.other else ()),
             )
 
         def pick(now: Scene, came_out: bool) -> Turn:

@@ -271,7 +271,7 @@ class Effect:
     busy: Message
     """Said while it takes longer than a moment."""
     beside: bool = False
-    """Done beside the lane, which goes on: for what may take long and touches neither store nor unit."""
+    """Done beside the lane, which goes on: for what may take long and touches no unit."""
 
 
 @dataclass(frozen=True)

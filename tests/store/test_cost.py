@@ -74,6 +74,8 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "label": lambda reader: reader.label(1),
     "next_print_no": lambda reader: reader.next_print_no("L7F3K00481C"),
     "copies": lambda reader: reader.copies("L7F3K00481C", "clearance"),
+    "on_box": lambda reader: reader.on_box("L7F3K00481C"),
+    "is_of_finished": lambda reader: reader.is_of_finished(1),
     "to_scan_back": lambda reader: reader.to_scan_back(),
     "search": lambda reader: [reader.search(text) for text in ("R-000", "08-0000", "SHARED", "kettle", "zz", "0")],
 }

@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateIndex
 from inspect_station.core.records import Case, Inspection, Kind, Line, Product, Rma, instant
 from inspect_station.errors import StoreError, StoreLocked
 from inspect_station.resources import resource
-from inspect_station.store import Store, schema, verify
+from inspect_station.store import LabelSpec, Store, schema, verify
 from inspect_station.store.hub_tables import HubEvent
 from inspect_station.store.tables import RmaLine
 
@@ -222,6 +222,30 @@ def test_an_upgraded_store_forbids_what_a_new_one_forbids(store: Store, bench, p
     assert triggers(folder) != triggers(store.folder)
     Store.open(folder, clock=bench.clock, station="DOCK-3").close()
     assert triggers(folder) == triggers(store.folder)
+
+
+def test_of_labels_printed_before_only_the_newest_of_a_unit_that_stands_is_not_void(store: Store, bench, past):
+    def out(lpn: str, number: int) -> None:
+        with store.write() as writer:
+            (label,) = (each for each in writer.labels_of(lpn) if each.print_no == number)
+            assert writer.move_label(label.id, "printing", printer="zebra") and writer.move_label(label.id, "printed")
+
+    copied, undone, slip = bench.finish(store), bench.finish(store), bench.finish(store)
+    with store.write() as writer:
+        writer.queue_label(LabelSpec(copied.lpn, copied.id, "clearance", 2, {}))
+    for unit in (copied, undone, slip):
+        out(unit.lpn, 1)
+    out(copied.lpn, 2)
+    with store.write() as writer:
+        for unit in (undone, slip):
+            void = unit.but(revision=2, voided_at=bench.clock())
+            writer.void(void, bench.event(void, "inspection.voided"))
+    with store.write() as writer:
+        writer.queue_label(LabelSpec(slip.lpn, slip.id, "hold", 2, {}))
+    out(slip.lpn, 2)
+    with Store.open(past("0005", store.folder), clock=bench.clock, station="DOCK-3") as again, again.read() as reader:
+        voids = [[label.void for label in reader.labels_of(unit.lpn)] for unit in (copied, undone, slip)]
+    assert voids == [[True, False], [True], [True, False]]
 
 
 def test_an_upgrade_that_fails_leaves_the_old_store_whole(opened, folder: Path, bench, later, monkeypatch):

@@ -784,6 +784,9 @@ def test_the_roll_is_changed_from_the_desk(rig: Rig) -> None:
     assert not rig.station.outbox.states().printer.held, "Esc leaves everything as it was"
     rig.press("F6 Enter")
     assert rig.station.outbox.states().printer.held
+    menu = rig.scene.over
+    assert isinstance(menu, Choose)
+    assert [str(each.label) for each in menu.entries] == ["print a test label: labels"], "nothing goes past it"
     rig.press("Esc")
     rig.scan("ML-4001", CODES["lamp"])
     rig.press("1 Esc")
@@ -796,7 +799,7 @@ def test_the_roll_is_changed_from_the_desk(rig: Rig) -> None:
     assert str(asked.entries[0].label) == "print 1 waiting?"
     rig.press("2 3")
     assert rig.station.outbox.states().printer.held, "another test label, then left held"
-    rig.press("F6 1 Enter")
+    rig.press("F6 Enter")
     assert not rig.station.outbox.states().printer.held
     assert rig.station.outbox.prints.print_once()
 

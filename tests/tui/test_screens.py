@@ -3,6 +3,7 @@
 Golden files: ``pytest tests/tui/test_screens.py --snapshot-update``, then read the difference.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from unittest.mock import patch
 
@@ -295,7 +296,11 @@ async def labels_in_doubt(operator: Operator, look: Look) -> None:
     await operator.press("F6", "Enter", "Esc")
     await look("held")
     await operator.start("ML-4002", "lamp")
-    await operator.press("1", "F6", "Enter")
+    await operator.press("1", "F6")
+    await look("a test label first")
+    await operator.press("Enter")
+    while operator.app.scene.over is None:  # it comes beside the keys
+        await asyncio.sleep(0.01)
     await look("the test label is out")
     await operator.press("Enter")
     await look("printing goes on")
