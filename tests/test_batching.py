@@ -719,7 +719,7 @@ def test_in_whatever_order_a_unit_is_in_one_batch_at_most_and_a_closed_one_never
     run_state_machine_as_test(
         Dockwork,
         settings=settings(
-            max_examples=20,
+            max_examples=12,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -559,8 +559,8 @@ class Reader:
         members = self._rows(
             """
             SELECT u.inspection, u.lpn, u.joined_at, u.joined_by, i.rma, i.title, i.serial, i.grade,
-                u.property_at IS NULL AND EXISTS (SELECT 1 FROM json_each(i.body, '$.findings') f
-                    WHERE json_extract(f.value, '$.code') = ?) AS property_inside
+                u.property_at IS NULL AND EXISTS (SELECT 1 FROM json_each(i.body, '$.findings') m
+                    WHERE json_extract(m.value, '$.code') = ?) AS property_inside
             FROM batch_unit u JOIN inspection i ON i.id = u.inspection AND i.current
             WHERE u.batch = ? AND u.left_at IS NULL ORDER BY u.id
             """,

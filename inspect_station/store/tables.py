@@ -306,7 +306,7 @@ class Batch(Row, table=True):
 
     __table_args__ = (
         UniqueConstraint("station", "sealed_no"),
-        _partial("uq_batch_open", "station", "seller", "route", where="closed_at IS NULL", unique=True),
+        _partial("uq_batch_open", "seller", "route", "station", where="closed_at IS NULL", unique=True),
         _partial("ix_batch_waiting", "opened_at", where="ending IS NULL"),
     )
 

@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name="uq_batch_number"),
         sa.UniqueConstraint("station", "sealed_no", name="uq_batch_station_sealed_no"),
     )
-    _index("uq_batch_open", "batch", "station", "seller", "route", where="closed_at IS NULL", unique=True)
+    _index("uq_batch_open", "batch", "seller", "route", "station", where="closed_at IS NULL", unique=True)
     _index("ix_batch_waiting", "batch", "opened_at", where="ending IS NULL")
     op.create_table(
         "batch_unit",

@@ -12,12 +12,13 @@ import pytest
 
 from inspect_station import config as configuration
 from inspect_station.core import inspection as life
-from inspect_station.core.records import Case, Kind, Line, Parcel, Product, Reason, Rma
+from inspect_station.core.batches import Ending, Fate
+from inspect_station.core.records import Case, Inspection, Kind, Line, Parcel, Product, Reason, Rma
 from inspect_station.demo.build import prepare
 from inspect_station.message import msg
 from inspect_station.outcomes import Arrived, Finished, Opened
 from inspect_station.station import open_station
-from inspect_station.store import Reader, Store
+from inspect_station.store import EventSpec, Reader, Store, Writer
 from inspect_station.store import reader as reading
 
 KETTLE, LAMP = "03700471002479", "05901234123457"
@@ -57,6 +58,11 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "with_signals": lambda reader: reader.with_signals(reader._clock() - timedelta(days=7)),
     "count_with_signals": lambda reader: reader.count_with_signals(reader._clock() - timedelta(days=7)),
     "returns_of": lambda reader: reader.returns_of(SELLER, "c0ffee", reader._clock() - timedelta(days=180)),
+    "batch": lambda reader: reader.batch(reader.meta("batch of the test")),
+    "open_batch": lambda reader: reader.open_batch(SELLER, "return"),
+    "waiting_batches": lambda reader: reader.waiting_batches(),
+    "batch_of": lambda reader: reader.batch_of("x"),
+    "event_of_batch": lambda reader: reader.event_of_batch("x"),
     "playbook": lambda reader: reader.playbook(SELLER),
     "last_playbook": lambda reader: reader.last_playbook(),
     "ruleset": lambda reader: reader.ruleset("ab" * 32),
@@ -83,6 +89,9 @@ ASKED: dict[str, Callable[[Reader], object]] = {
 
 IN_PEACE = {
     "sellers": "a few dozen, when something came unannounced",
+    "batches": "the command line lists the newest, done with or not",
+    "batched": "the list of a batch and its end, a page of units at a time",
+    "taken_out": "a supervisor looks",
     "playbooks": "once, when the station opens, and when one is activated",
     "playbook_history": "a supervisor looks",
     "finished_between": "reports: page by page",
@@ -132,10 +141,23 @@ def stock(store: Store, bench: Any, n: int) -> Store:
                         bench.unit(writer, rma=rma.number, line=line, parcel=parcel.id, **fields), finished_at=at
                     )
                     writer.finish(unit, bench.event(unit))
+                    collect(writer, bench, unit, last=n - each < 4)
         writer._do("UPDATE event SET state = 'accepted' WHERE seq > 5")
+        writer._do("UPDATE photo SET state = 'verified'")
         for kind in (Kind.UNIT, Kind.UNKNOWN):
             writer.save_draft(bench.unit(writer, kind=kind, rma="R-00001", parcel="p-00001"), aside=True)
     return store
+
+
+def collect(writer: Writer, bench: Any, unit: Inspection, *, last: bool) -> None:
+    """Into the open batch, which is closed and done with at its third unit; the last one stays open."""
+    batch = writer.open_batch(SELLER, "return") or writer.begin_batch(SELLER, "return", "ana")
+    writer.set_meta("batch of the test", batch.number)
+    writer.join_batch(batch, unit.id, unit.lpn, "ana")
+    if len(batch.units) >= 2 and not last:
+        ending = Ending(fate=Fate.RETURNED, on=date(2026, 11, 22), photo="ab", by="ana", at=bench.clock())
+        closed = batch.but(closed_at=bench.clock(), sealed_no=writer.next_sealed_no(), revision=1, ending=ending)
+        writer.tell_batch(closed, EventSpec("batch.closed", {}, "ana", bench.clock()))
 
 
 @pytest.fixture
@@ -146,7 +168,7 @@ def small(store: Store, bench) -> Store:
 NEVER_MANY = re.compile(
     r"""SCAN\ (
         (draft|d|seller)\b.*                                    # what is set aside; a few dozen merchants
-        | \S+\ USING\ (COVERING\ )?INDEX\ (ix_parcel_open|ix_inspection_(claim|case)|ix_event_unsent)
+        | \S+\ USING\ (COVERING\ )?INDEX\ (ix_parcel_open|ix_inspection_(claim|case)|ix_event_unsent|ix_batch_waiting)
         | CONSTANT\ ROW | \(subquery-\d+\) | m\ VIRTUAL\ TABLE.* # of an answer that is bounded itself
         | \w+_find\ VIRTUAL\ TABLE\ INDEX\ \S*M\d.*              # a full-text match
     )""",
