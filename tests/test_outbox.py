@@ -1364,6 +1364,7 @@ def test_going_on_does_not_wait_for_a_printer_that_hangs(store: Store, clock: Cl
     assert time.monotonic() - began < 1
     assert _labels(store) == ["printing"]
     over.set()
+    outbox.stop()
 
 
 def test_a_test_label_never_mixes_with_another_and_is_told_where_it_does_not_come(
@@ -1404,6 +1405,7 @@ def test_a_test_label_never_mixes_with_another_and_is_told_where_it_does_not_com
     assert sending == ["test-labels"], "a label waits until the test label is through"
     over.set()
     _until(lambda: paper.jobs[1:] == ["test-labels", f"{other}-restock-1"])
+    outbox.stop()
 
 
 def test_a_label_that_was_given_up_is_called_back_before_the_one_instead_of_it(store: Store, clock: Clock) -> None:

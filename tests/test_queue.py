@@ -354,8 +354,8 @@ def test_whatever_happens_each_unit_has_one_label_or_a_person_is_asked(
     run_state_machine_as_test(
         Queue,
         settings=how(
-            max_examples=25,
-            stateful_step_count=30,
+            max_examples=15,
+            stateful_step_count=25,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

@@ -107,8 +107,10 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Let go of the file and of the lock."""
-        self._hang_up()
+        """Let go of the file and of the lock, behind a write that is under way in another thread (a label that is just
+        out): SQLite does not bear to be closed in the middle of one."""
+        with self._turn:
+            self._hang_up()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -240,6 +240,7 @@ def test_of_labels_printed_before_only_the_newest_of_a_unit_that_stands_is_not_v
         for unit in (undone, slip):
             void = unit.but(revision=2, voided_at=bench.clock())
             writer.void(void, bench.event(void, "inspection.voided"))
+    bench.clock.pass_(minutes=1)
     with store.write() as writer:
         writer.queue_label(LabelSpec(slip.lpn, slip.id, "hold", 2, {}))
     out(slip.lpn, 2)
