@@ -31,6 +31,10 @@ class Batching(Dock, ABC):
     def _shoot(self, slot: str) -> tuple[str, Message | None]:
         """Take a picture (`Station._shoot`): its hash, and what is wrong with it. Raises DeviceError."""
 
+    @abstractmethod
+    def _beside(self, writer: Writer, unit: Inspection, kind: str, *, why: str, by: str = "") -> LabelSpec:
+        """Queue a slip (`Station._beside`); the label on the box stays the valid one."""
+
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def batch(self, number: str) -> BatchSeen:
@@ -145,29 +149,13 @@ class Batching(Dock, ABC):
             if not member.property_inside:
                 return Said(msg("nothing of a customer's is left in {lpn}", lpn=lpn), msg("go on"))
             writer.property_out(member.inspection, self.by)
-            writer.queue_label(self._property_slip(writer, unit))
+            why = self.voice(self.config.station.locale).say(stickers.SLIPS["property"])
+            self._beside(writer, unit, "property", why=why)
             seen = self._batch_seen(
                 writer, number, msg("{lpn}: put what is the customer's aside, with its slip", lpn=lpn)
             )
         self._wake()
         return seen
-
-    def _property_slip(self, reader: Reader, unit: Inspection) -> LabelSpec:
-        # Counted apart from the unit's own labels: the one on the box stays the valid one.
-        code = f"{unit.lpn}-P"
-        copy = reader.copies(code, "property") + 1
-        print_no = reader.next_print_no(code)
-        fields = stickers.fields(
-            unit,
-            voice=self.voice(self.config.station.locale),
-            rules=self.rules,
-            seller=self.seller(reader, unit.seller),
-            sites=self.config.sites,
-            print_no=print_no,
-            copy=copy,
-            on=self.today(),
-        )
-        return LabelSpec(code, unit.id, "property", print_no, fields, copy, self.by)
 
     # ── Closing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
