@@ -61,6 +61,7 @@ from inspect_station.reception import EXTRA_UNIT, Reception
 from inspect_station.reports.daily import Daily, daily
 from inspect_station.resources import resource
 from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Outgoing, Reader, Store, Writer, space
+from inspect_station.upkeep import Upkeep
 from inspect_station.words import Voice
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Station(Reception):
         self._camera = camera
         self._scanner = scanner
         self._outbox: Outbox | None = None
+        self._upkeep: Upkeep | None = None
         self._notify: Callable[[], None] = lambda: None
         self._stop_looking = Event()
 
@@ -101,6 +103,10 @@ class Station(Reception):
         """
         self._notify = notify
         self.outbox.start()
+        self._upkeep = Upkeep(
+            self.store, self.config.backup, station=self.config.station.name, clock=self.clock, notify=notify
+        )
+        self._upkeep.start()
         if self._scanner is not None:
             self._scanner.start(code, notify)
         # Behind the first paint, and before the first photo.
@@ -123,6 +129,8 @@ class Station(Reception):
             self._scanner.stop()
         if self._outbox is not None:
             self._outbox.stop()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         self.store.close()
 
     @property
@@ -130,6 +138,12 @@ class Station(Reception):
         """Why the scanner gives no codes; None where all is well, and for one that types. Any thread may ask."""
         state = self._scanner.state if self._scanner is not None else None
         return Said(*state.trouble) if state and state.trouble else None
+
+    @property
+    def backup_trouble(self) -> Said | None:
+        """Why no good copy of the store is near; None where one is, or none is wanted. Any thread may ask."""
+        found = self._upkeep.trouble if self._upkeep is not None else None
+        return Said(*found) if found else None
 
     @property
     def outbox(self) -> Outbox:

@@ -80,6 +80,8 @@ ASKED: dict[str, Callable[[Reader], object]] = {
 """What is asked while somebody stands at the bench."""
 
 IN_PEACE = {
+    "size": "a copy is tried, a new epoch begins",
+    "last_seq": "once, when the store is opened",
     "sellers": "a few dozen, when something came unannounced",
     "playbooks": "once, when the station opens, and when one is activated",
     "playbook_history": "a supervisor looks",

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from inspect_station.errors import DiskFull, StoreError, StoreLocked
-from inspect_station.store import Store, doors, verify
+from inspect_station.store import Store, copies, doors, verify
 from inspect_station.store.doors import journal_mode
 
 # ── Journal ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -115,31 +115,61 @@ def test_a_commit_that_cannot_be_is_undone_and_the_next_one_works(store: Store, 
         assert reader.last_units(9) == (unit,)
 
 
-def test_an_error_of_the_disk_in_a_commit_is_not_tried_again_and_said_to_be_uncertain(store: Store, bench):
-    bench.finish(store)
-    tried: list[str] = []
+class Failing(sqlite3.Connection):
+    """Its disk fails in the commit: before anything of it is there, or after all of it."""
 
-    class Failing(sqlite3.Connection):
-        """Its disk fails in the commit."""
+    tried = 0
+    after = False
 
-        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-            if sql == "COMMIT":
-                tried.append(sql)
-                error = sqlite3.OperationalError("disk I/O error")
-                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-                raise error
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if sql != "COMMIT":
             return super().execute(sql, *values)
+        self.tried += 1
+        if self.after:
+            super().execute(sql)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
 
-    broken = sqlite3.connect(store.file, isolation_level=None, factory=Failing)
+
+@pytest.mark.parametrize("after", [pytest.param(False, id="before"), pytest.param(True, id="after it was written")])
+@pytest.mark.parametrize("what", ["unit", "draft", "label", "news of the hub"])
+def test_an_error_of_the_disk_in_a_commit_is_not_tried_again_and_what_is_there_is_told(
+    store: Store, bench, after: bool, what: str
+):
+    """Fault 7: the file is opened anew and read, for the operator shall hear what is true."""
+    first = bench.finish(store)
+    broken = sqlite3.connect(store.file, isolation_level=None, factory=Failing, check_same_thread=False)
+    broken.after = after
     store._writing = broken
-    with pytest.raises(StoreError, match="Perhaps the last step was not saved"):
-        bench.finish(store)
-    assert tried == ["COMMIT"]
+
+    def step() -> None:
+        with store.write() as writer:
+            match what:
+                case "unit":
+                    unit = bench.done(bench.unit(writer))
+                    writer.finish(unit, bench.event(unit), bench.label(writer, unit))
+                case "draft":
+                    writer.save_draft(bench.unit(writer))
+                case "label":
+                    writer.queue_label(bench.label(writer, first))
+                case _:
+                    writer.mark_photo("0" * 64, "verified")
+
+    with pytest.raises(StoreError) as told:
+        step()
+    if what == "news of the hub":
+        assert "Perhaps the last step was not saved" in str(told.value.title)
+    else:
+        assert ("the last step stands there" if after else "the last step was not saved") in str(told.value.title)
+    assert broken.tried == 1
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         broken.execute("SELECT 1")
-    bench.finish(store)
     with store.read() as reader:
-        assert len(reader.last_units(9)) == 2
+        assert reader.size()[0] == 1 + (after and what == "unit")
+        assert len(reader.drafts()) == (after and what == "draft")
+        assert len(reader.labels_of(first.lpn)) == 1 + (after and what == "label")
+    bench.finish(store)
 
 
 def test_a_program_that_holds_the_store_too_long_is_named_as_the_reason(store: Store, folder: Path, bench, monkeypatch):
@@ -227,7 +257,7 @@ def test_a_damaged_file_is_told_and_left_as_it_is(opened, folder: Path, harm: Ca
         opened(running=True)
     assert "is damaged" in str(told.value.title)
     assert str(file) in str(told.value.title)
-    assert "db verify" in str(told.value.hint)
+    assert "db restore" in str(told.value.hint)
     assert file.read_bytes() == damaged
     with pytest.raises(StoreError, match="is damaged"):
         verify(file)
@@ -468,7 +498,7 @@ def test_a_failed_copy_keeps_the_one_before(store: Store, bench, tmp_path: Path,
     def unsound(connection: sqlite3.Connection) -> list[str]:
         return ["something is wrong"]
 
-    monkeypatch.setattr(doors, "_contradictions", unsound)
+    monkeypatch.setattr(copies, "_contradictions", unsound)
     with pytest.raises(StoreError, match="something is wrong"):
         store.backup(copy)
     assert copy.read_bytes() == before
