@@ -276,6 +276,8 @@ class Station(Reception):
             raise NotAllowed(msg("nobody is signed in: {lpn} is kept, not saved", lpn=unit.lpn), msg("scan your badge"))
         now = self.clock()
         with self.store.write() as writer:
+            if (before := self._finished_before(writer, unit)) is not None:
+                return before
             if self._too_many(writer, unit):
                 return self._one_too_many(writer, unit)
             done = decide.finished(
@@ -301,6 +303,16 @@ class Station(Reception):
         else:
             said = msg("{lpn} saved: {place:data}", lpn=done.lpn, place=f"place.{done.disposition}")
         return Finished(units, said)
+
+    @staticmethod
+    def _finished_before(reader: Reader, unit: Inspection) -> Finished | None:
+        """The unit as it was kept, where its disk failed while it was saved and yet it stands in the store."""
+        kept = reader.inspection(unit.lpn)
+        if kept is None or (kept.id, kept.revision) != (unit.id, unit.revision) or reader.draft(unit.lpn) is not None:
+            return None
+        return Finished(
+            (kept,), msg("{lpn} was saved already: {place:data}", lpn=kept.lpn, place=f"place.{kept.disposition}")
+        )
 
     def _too_many(self, reader: Reader, unit: Inspection) -> bool:
         """Whether the line has fewer units open than are to be committed, and nobody has said so yet."""

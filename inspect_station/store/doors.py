@@ -27,7 +27,17 @@ from inspect_station.store.copies import STORE, copied, make_anew, put_back, ver
 from inspect_station.store.identity import Mark, place
 from inspect_station.store.lock import hold
 from inspect_station.store.reader import Reader
-from inspect_station.store.said import PATIENCE, after_commit, as_told, busy, damaged, refused, reserve_freed, told
+from inspect_station.store.said import (
+    PATIENCE,
+    after_commit,
+    as_told,
+    busy,
+    damaged,
+    refused,
+    reserve_freed,
+    told,
+    unusable,
+)
 from inspect_station.store.space import MB
 from inspect_station.store.values import Verified
 from inspect_station.store.writer import Writer
@@ -94,6 +104,7 @@ class Store:
             if store._revision() != schema.newest():
                 store._upgrade()
             if running:
+                store._writable()
                 store.check()
             store._settle(station)
             if running and ballast_mb:
@@ -119,6 +130,13 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _writable(self) -> None:
+        """See before work begins that this user may write: on a disk that is read-only every step would fail."""
+        for path in (self.folder, self.blobs.folder, self.file):
+            if not os.access(path, os.W_OK):
+                read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+                raise unusable(path, "its disk is read-only" if read_only else "this user may not write to it")
 
     def _settle(self, station: str) -> None:
         """See that this is the file that worked here last; a new epoch begins where it is a copy, or an earlier one."""
