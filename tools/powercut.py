@@ -2,15 +2,15 @@
 
 ``uv run python tools/powercut.py --images 100000`` saves units through the real doors of the store, on an SQLite whose
 file system notes every write, sync, truncation, creation and deletion, and on photo files whose steps are noted too.
-Then it builds what a disk may hold after a cut at a random moment, as often as asked, opens it and looks. The suite does
-the same with some thousands (``tests/store/test_powercut.py``).
+Then it builds what a disk may hold after a cut at a random moment, as often as asked, opens it and looks. The suite
+does the same with some thousands (``tests/store/test_powercut.py``).
 
 What such a disk keeps: all that was synced. Of what was written since, any part, in sectors of 512 bytes, whatever was
 written before or after it. Names (files made, renamed, removed) in their order up to some moment, at least up to the
 last sync: of anything, as with ext4's ordered journal, or, on every second image, of that very folder only.
 
-``--synchronous`` breaks the store on purpose, to see that the harness finds it: NORMAL loses confirmed units in WAL mode,
-FULL the last one with a rollback journal.
+``--synchronous`` breaks the store on purpose, to see that the harness finds it: NORMAL loses confirmed units in WAL
+mode, FULL the last one with a rollback journal.
 """
 
 import argparse
@@ -123,17 +123,17 @@ class RecordedFile(apsw.VFSFile):
         self._unsynced_name = bool(path) and path not in disk.names
         self._number = disk.file(path) if path else -1
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         super().xWrite(data, offset)
         if self._path:
             self._disk.ops.append(Op("write", self._number, at=offset, data=bytes(data)))
 
-    def xTruncate(self, newsize: int) -> None:  # noqa: N802
+    def xTruncate(self, newsize: int) -> None:
         super().xTruncate(newsize)
         if self._path:
             self._disk.ops.append(Op("truncate", self._number, self._path, at=newsize))
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         super().xSync(flags)
         if self._path:
             self._disk.ops.append(Op("sync", self._number))
@@ -150,10 +150,10 @@ class RecordingFiles(apsw.VFS):
         super().__init__(name, "")
         self._disk = disk
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> RecordedFile:  # noqa: N802
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> RecordedFile:
         return RecordedFile(self._disk, name, flags)
 
-    def xDelete(self, name: str, syncdir: bool) -> None:  # noqa: N802
+    def xDelete(self, name: str, syncdir: bool) -> None:
         super().xDelete(name, syncdir)
         self._disk.delete(name)
         if syncdir:
@@ -257,7 +257,7 @@ def noting_photos(disk: Disk) -> Iterator[None]:
 
     def noted_fsync(handle: int) -> None:
         fsync(handle)
-        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        path = Path(f"/proc/self/fd/{handle}").readlink()
         if path.is_dir():
             disk.ops.append(Op("sync folder", path=str(path)))
         else:
