@@ -585,12 +585,24 @@ def db_restore(
 
 @db_app.command("verify")
 def db_verify(file: Annotated[Path | None, typer.Argument()] = None, config: ConfigPath = None) -> None:
-    """Check the store, or a backup of it."""
+    """Check the store and its photos, or a backup of it."""
     from inspect_station.store import verify
 
-    checked = file or _load(config).station.data / "store.db"
-    verify(checked)
-    _say(msg("{file} is sound", file=str(checked)))
+    if file is not None:
+        verify(file)
+        _say(msg("{file} is sound", file=str(file)))
+        return
+    loaded = _load(config)
+    own = loaded.station.data / "store.db"
+    verify(own)
+    _say(msg("{file} is sound", file=str(own)))
+    with _station(loaded) as station:
+        missing = [*station.store.photos_missing()]
+    for photo in missing[:20]:
+        print(f"photo_missing {photo.inspection} {photo.slot} {photo.sha256}")
+    if missing:
+        _say(msg("{n} photos are not on this station: the hub or another copy may have them", n=len(missing)))
+        raise typer.Exit(Exit.SOME_FAILED)
 
 
 @config_app.command("check")

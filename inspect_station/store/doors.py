@@ -39,7 +39,7 @@ from inspect_station.store.said import (
     unusable,
 )
 from inspect_station.store.space import MB
-from inspect_station.store.values import Verified
+from inspect_station.store.values import StoredPhoto, Verified
 from inspect_station.store.writer import Writer
 
 ORPHANS_KEPT = timedelta(days=7)
@@ -147,12 +147,11 @@ class Store:
                 return
         with self.write() as writer:
             if why := self._astray(writer, here):
-                epoch = writer.begin_epoch(here)
-                _log.log(logging.WARNING if writer.size()[1] else logging.INFO, "epoch %s begins: %s", epoch, why)
+                writer.begin_epoch()
+                level = logging.WARNING if writer.size()[1] else logging.INFO
+                _log.log(level, "epoch %s begins: %s", writer.meta("epoch"), why)
             writer.set_meta("place", here)
             writer.set_meta("station", station)
-        if why:
-            self._mark.write(epoch, 0)
 
     def _astray(self, reader: Reader, here: str) -> str | None:
         """Why events of the store's epoch may have been given out by another file, too; None where none were."""
@@ -161,7 +160,7 @@ class Store:
             return "the store is new, or a copy that was put back"
         if was and was != here:
             return f"the store was copied: from {was} to {here}"
-        if was and marked is not None and (marked[0] != epoch or marked[1] > reader.last_seq(epoch)):
+        if was and marked is not None and marked[1] > reader.last_seq(marked[0]):
             return f"an earlier store was put back: event {marked[1]} of {marked[0]} is not in it"
         return None
 
@@ -291,6 +290,11 @@ class Store:
             found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
         if found != ["ok"]:
             raise damaged(self.file, "; ".join(found))
+
+    def photos_missing(self) -> Iterator[StoredPhoto]:
+        """Pictures that units or parcels show and whose files are gone from this disk."""
+        with self.read() as reader:
+            yield from (photo for photo in reader.pictures() if not self.blobs.path(photo.sha256).is_file())
 
     def backup(self, to: Path, pause: Callable[[], None] = lambda: time.sleep(STEP_PAUSE_S)) -> Verified:
         """Copy the database into the file `to` while work goes on, and try the copy: put it back into a folder of its

@@ -613,6 +613,17 @@ class Reader:
         rows = self._rows(f"SELECT {_columns(StoredPhoto)} FROM photo WHERE {where}", *values)
         return tuple(_made(StoredPhoto, row) for row in rows)
 
+    def pictures(self) -> Iterator[StoredPhoto]:
+        """Every slot with a picture, page by page, by inspection."""
+        last = ("", "")
+        while page := self._photos(
+            "sha256 <> '' AND state <> 'deleted' AND (inspection, slot) > (?, ?) ORDER BY inspection, slot LIMIT ?",
+            *last,
+            PAGE,
+        ):
+            yield from page
+            last = (page[-1].inspection, page[-1].slot)
+
     def shows(self, sha256: str) -> bool:
         """Whether any inspection, in whatever revision, any draft or parcel has this picture."""
         return bool(

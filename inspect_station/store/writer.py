@@ -86,16 +86,12 @@ class Writer(Reader):
         """Keep a single fact about this store."""
         self._put("meta", ["key"], {"key": key, "value": value})
 
-    def begin_epoch(self, place: str) -> str:
-        """Number events from 1 anew, and plates from a block of their own; answer the epoch's name.
-
-        ``place`` is where the store lies from now on.
-        """
-        epoch = str(uuid.uuid4())
-        self._do("DELETE FROM meta WHERE key IN ('block', 'next_unit')")
-        self.set_meta("epoch", epoch)
-        self.set_meta("place", place)
-        return epoch
+    def begin_epoch(self) -> None:
+        """This store is not the only one that counted its events so far, as a copy of it was used: count anew, and give
+        out other plates."""
+        self.set_meta("epoch", str(uuid.uuid4()))
+        self.set_meta("block", "")
+        self.set_meta("next_unit", "1")
 
     def take_lpns(self, n: int) -> tuple[str, ...]:
         """The next `n` licence plates, never given out again.

@@ -157,6 +157,7 @@ def test_a_copy_goes_on_while_commits_come_and_has_what_they_wrote(store: Store,
     def pause() -> None:
         nonlocal pauses
         pauses += 1
+        assert pauses < 500, "it began anew again and again"
         bench.finish(store, notes=("y" * 1000,))
 
     verified = store.backup(tmp_path / "copy.db", pause)

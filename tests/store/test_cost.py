@@ -87,6 +87,7 @@ IN_PEACE = {
     "playbook_history": "a supervisor looks",
     "finished_between": "reports: page by page",
     "known_events": "the outbox: page by page, after the hub was restored",
+    "pictures": "page by page, when the store is verified",
     "shows": "the sweep of orphaned photos",
 }
 

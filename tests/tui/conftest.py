@@ -294,7 +294,8 @@ def folder(_shop: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dock(folder: Path) -> Dock:
-    """``async with dock() as operator``: the app at 80 × 24, signed in, plates from block DK3T; printing only in ``background``."""
+    """``async with dock() as operator``: the app at 80 × 24, signed in, plates from block DK3T; printing only in
+    ``background``."""
 
     @asynccontextmanager
     async def open_dock(
