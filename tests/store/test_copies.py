@@ -313,9 +313,7 @@ def test_a_store_that_stays_where_it_is_keeps_its_epoch(opened, folder: Path, be
 
 
 @pytest.mark.parametrize("whole", [pytest.param(True, id="the folder"), pytest.param(False, id="store.db alone")])
-def test_a_copy_that_works_beside_its_original_gives_out_nothing_twice(
-    opened, folder: Path, clock, bench, tmp_path, whole
-):
+def test_a_copy_that_works_beside_its_original_repeats_nothing(opened, folder: Path, clock, bench, tmp_path, whole):
     """Faults 12 and 13: by a plain cp, without anybody saying so."""
     original = opened(running=True)
     bench.finish(original)
