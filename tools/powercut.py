@@ -346,7 +346,7 @@ def save(store: Store, disk: Disk, chance: random.Random, moment: datetime, n: i
 class Image:
     """A disk after a cut: its files, and what had been shown before."""
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes | bytearray]
     shown: Sequence[Shown]
 
 
@@ -435,7 +435,7 @@ class Cuts:
         by_folder = chance.random() < 0.5
         names, lost = (self._by_folder if by_folder else self._ordered).after(chance, by_folder=by_folder)
         likely, torn = chance.choice((0.0, 0.5, 0.9, 1.0)), chance.random() < 0.5
-        files: dict[str, bytes] = {}
+        files: dict[str, bytes | bytearray] = {}
         for path, number in names.items():
             later = self._later.get(number)
             if later is None:
@@ -485,7 +485,7 @@ def wrong_with(left: Image, folder: Path, disk: Disk) -> Iterator[str]:
             yield f"corrupt: {error}"
 
 
-def _wrong_units(connection: sqlite3.Connection, left: Image, photos: Mapping[str, bytes]) -> Iterator[str]:
+def _wrong_units(connection: sqlite3.Connection, left: Image, photos: Mapping[str, bytes | bytearray]) -> Iterator[str]:
     def by(sql: str) -> dict[Any, tuple[Any, ...]]:
         return {row[0]: row[1:] for row in connection.execute(sql)}
 

@@ -147,8 +147,9 @@ class Store:
                 return
         with self.write() as writer:
             if why := self._astray(writer, here):
+                # A new store and a copy that was put back are no news; a copy that nobody spoke of is.
+                level = logging.WARNING if writer.meta("epoch") else logging.INFO
                 writer.begin_epoch()
-                level = logging.WARNING if writer.size()[1] else logging.INFO
                 _log.log(level, "epoch %s begins: %s", writer.meta("epoch"), why)
             writer.set_meta("place", here)
             writer.set_meta("station", station)

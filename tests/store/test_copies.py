@@ -14,6 +14,7 @@ import pytest
 from inspect_station.core.records import Photo
 from inspect_station.errors import NotFound, StoreError, StoreLocked
 from inspect_station.store import Store, copies, doors, keep_photos, restore, verify
+from inspect_station.store.said import unusable
 
 
 def test_a_copy_is_verified_and_says_what_is_in_it(store: Store, bench, tmp_path: Path):
@@ -119,10 +120,10 @@ def test_a_copy_is_opened_as_a_store_before_it_counts(store: Store, bench, tmp_p
     real = Store.open.__func__  # type: ignore[attr-defined]
     opened: list[Path] = []
 
-    def refuses(cls: type[Store], folder: Path, **options: object) -> Store:
+    def refuses(cls: type[Store], /, folder: Path, **options: object) -> Store:
         opened.append(folder)
         assert (folder / "store.db").is_file()
-        raise doors.unusable(folder, "as if it were broken")
+        raise unusable(folder, "as if it were broken")
 
     monkeypatch.setattr(Store, "open", classmethod(refuses))
     with pytest.raises(StoreError, match="as if it were broken"):
@@ -172,7 +173,7 @@ def test_no_commit_waits_long_for_a_copy(store: Store, bench, tmp_path: Path):
         bench.finish(store, notes=("x" * 60_000,))
 
     def slowest(until: Callable[[], bool]) -> float:
-        times = []
+        times: list[float] = []
         while not until() or len(times) < 20:
             started = time.perf_counter()
             bench.finish(store)
