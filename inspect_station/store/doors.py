@@ -6,6 +6,7 @@ lose commits in WAL mode with two connections, so WAL only where that is repaire
 reader holds up the commit, so every answer of a reader is complete, and its lock gone, before the next one.
 """
 
+import errno
 import logging
 import os
 import shutil
@@ -136,7 +137,7 @@ class Store:
         for path in (self.folder, self.blobs.folder, self.file):
             if not os.access(path, os.W_OK):
                 read_only = os.statvfs(path).f_flag & os.ST_RDONLY
-                raise unusable(path, "its disk is read-only" if read_only else "this user may not write to it")
+                raise unusable(path, os.strerror(errno.EROFS if read_only else errno.EACCES))
 
     def _settle(self, station: str) -> None:
         """See that this is the file that worked here last; a new epoch begins where it is a copy, or an earlier one."""
