@@ -151,9 +151,12 @@ class Store:
                 # A new store and a copy that was put back are no news; a copy that nobody spoke of is.
                 level = logging.WARNING if writer.meta("epoch") else logging.INFO
                 writer.begin_epoch()
-                _log.log(level, "epoch %s begins: %s", writer.meta("epoch"), why)
+                _log.log(level, "a new epoch begins: %s", why)
             writer.set_meta("place", here)
             writer.set_meta("station", station)
+            epoch = writer.meta("epoch")
+        if why:
+            self._mark.write(epoch, 0)
 
     def _astray(self, reader: Reader, here: str) -> str | None:
         """Why events of the store's epoch may have been given out by another file, too; None where none were."""

@@ -149,8 +149,13 @@ def test_a_disk_that_changes_what_is_written_makes_no_copy(store: Store, bench, 
     assert not list(tmp_path.glob("copy*"))
 
 
-def test_a_copy_goes_on_while_commits_come_and_has_what_they_wrote(store: Store, bench, tmp_path: Path):
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_copy_goes_on_while_commits_come_and_has_what_they_wrote(
+    opened, bench, tmp_path: Path, monkeypatch, journal: str
+):
     """Each commit of another connection would begin it anew, and that of a big store might never end."""
+    monkeypatch.setattr(doors, "journal_mode", lambda version: journal)
+    store = opened()
     for _ in range(60):
         bench.finish(store, notes=("x" * 60_000,))
     pauses = 0
@@ -348,11 +353,12 @@ def test_an_earlier_store_that_was_written_over_the_newer_one_begins_anew(opened
     shutil.copy(tmp_path / "plain-copy.db", folder / "store.db")
     assert (folder / "store.db").stat().st_ino == number
     with opened(running=True) as store:
-        assert epoch_of(store) != first
-        assert bench.finish(store).lpn[:5] != lost.lpn[:5]
         second = epoch_of(store)
-    with opened(running=True) as store:
-        assert epoch_of(store) == second, "once is enough"
+        assert second != first
+    for _ in range(2):
+        with opened(running=True) as store:
+            assert epoch_of(store) == second, "once is enough"
+            assert bench.finish(store).lpn[:5] != lost.lpn[:5]
 
 
 @pytest.mark.parametrize("left", [b"", b"half of a ma", b"\xff\xfe"])
