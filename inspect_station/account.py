@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from inspect_station.core.clocks import Clock, of_case, of_draft
-from inspect_station.core.records import Inspection, Line, Parcel, Reason, Verdict
+from inspect_station.core.records import Inspection, Line, Parcel, Photo, Reason, Verdict
 from inspect_station.manifest import FATES, WAYS
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import BatchSeen, LineSeen
@@ -98,7 +98,10 @@ class Account:
             "signals": self._reasons_json(unit.signals),
             "gates": list(unit.gates),
             "findings": [{"code": each.code, "note": each.note} for each in unit.findings],
-            "photos": [{"slot": each.slot, "sha256": each.sha256 or None} for each in unit.photos],
+            "photos": [
+                {"slot": each.slot, "sha256": each.sha256 or None, "state": self._photo_state(each)}
+                for each in unit.photos
+            ],
             "wipe": unit.wipe.model_dump(mode="json") if unit.wipe else None,
             "case": unit.case.model_dump(mode="json") if unit.case else None,
             "clocks": self._clocks_json(unit, parcel),
@@ -230,11 +233,9 @@ class Account:
             method = voice.say(METHODS.get(unit.wipe.method, Message(unit.wipe.method)))
             yield msg("wipe"), f"{unit.wipe.medium}, {method}: {unit.wipe.by}, {self._moment(unit.wipe.at)}"
         yield msg("for a supervisor"), voice.several(unit.signals)
-        shown = [
-            (voice.data(f"slot.{each.slot}"), "" if each.sha256 else f" ({voice.say(msg('owed'))})")
-            for each in unit.photos
-        ]
-        yield msg("photos"), ", ".join(slot + owed for slot, owed in shown)
+        states = {"photo_owed": msg("owed"), "photo_missing": msg("not on this station's disk any more")}
+        shown = [(voice.data(f"slot.{each.slot}"), states.get(self._photo_state(each))) for each in unit.photos]
+        yield msg("photos"), ", ".join(f"{slot} ({voice.say(state)})" if state else slot for slot, state in shown)
         labels = self.station.labels_of(unit.lpn)
         yield msg("labels"), "; ".join(self._label(unit.lpn, each) for each in labels)
         if unit.finished_at:
@@ -334,6 +335,12 @@ class Account:
             return said
         copy = self.voice.say(msg("copy {n}", n=printed["copy"]))
         return " · ".join(filter(None, [said, copy, printed["by"], printed["why"]]))
+
+    def _photo_state(self, photo: Photo) -> str:
+        """Whether the picture is here, is owed, or is gone from this disk; the inspection stands all the same."""
+        if not photo.sha256:
+            return "photo_owed"
+        return "photo_here" if self.station.blobs.path(photo.sha256).is_file() else "photo_missing"
 
     def _clock(self, unit: Inspection, parcel: Parcel | None) -> Clock | None:
         """What runs for the unit now: its grading while it is not finished, then the seller's answer, if one is due."""

@@ -32,7 +32,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Check or show the configuration.")
 import_app = typer.Typer(help="Take in lists of products or RMAs (CSV).")
 report_app = typer.Typer(help="Reports of the graded units.")
-db_app = typer.Typer(help="The store: upgrade, back up, verify.")
+db_app = typer.Typer(help="The store: upgrade, back up, verify, restore.")
 hub_app = typer.Typer(help="The hub that collects all stations.")
 sheet_app = typer.Typer(help="Sheets to print and scan from.")
 template_app = typer.Typer(help="Label templates: start one of your own, measure them.")
@@ -538,21 +538,82 @@ def db_upgrade(config: ConfigPath = None) -> None:
 
 
 @db_app.command("backup")
-def db_backup(to: Path, config: ConfigPath = None) -> None:
-    """Copy the store to a file while the station runs, and verify the copy."""
-    with _station(_load(config)) as station:
-        station.store.backup(to)
+def db_backup(
+    to: Annotated[Path | None, typer.Argument(help="A file; default: a dated one in the folder of [backup].")] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Copy the store while the station runs, and try the copy: put it back elsewhere, open it, count."""
+    from inspect_station import upkeep
+
+    loaded = _load(config)
+    if to is None and loaded.backup.to is None:
+        raise _usage(msg("name a file, or set [backup] in station.toml"))
+    with _station(loaded) as station:
+        if to is None:
+            to = upkeep.back_up(station.store, loaded.backup, loaded.station.name, station.clock())
+        else:
+            station.store.backup(to)
     _say(msg("backup written and verified: {file}", file=str(to)))
+
+
+@db_app.command("restore")
+def db_restore(
+    copy: Annotated[Path | None, typer.Argument(help="A backup; default: the newest in [backup].")] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Put a backup in the store's place; what stands there is set aside. Close the station first (F9)."""
+    from zoneinfo import ZoneInfo
+
+    from inspect_station import upkeep
+    from inspect_station.store import restore
+
+    loaded = _load(config)
+    if copy is None:
+        folder = loaded.backup.to
+        known = upkeep.copies(folder, loaded.station.name) if folder else []
+        if not known:
+            raise _usage(msg("no backup is known: name its file, or set [backup] in station.toml"))
+        copy = known[0][1]
+    restored = restore(copy, loaded.station.data, datetime.now(UTC))
+    with _station(loaded):
+        pass
+    _say(msg("restored from {file}: {n} inspections", file=str(copy), n=restored.copy.inspections))
+    if restored.copy.last_finished_at is not None:
+        at = restored.copy.last_finished_at.astimezone(ZoneInfo(loaded.station.zone))
+        said = msg(
+            "the last of them is of {on:date} {at:time}; what was finished later is not in it",
+            on=at.date().isoformat(),
+            at=at.isoformat(),
+        )
+        _say(said)
+    if restored.aside is not None:
+        _say(msg("what stood there before is kept: {file}", file=str(restored.aside)))
+    if restored.photos_missing:
+        _say(
+            msg("{n} photos are not on this station: the hub or another copy may have them", n=restored.photos_missing)
+        )
 
 
 @db_app.command("verify")
 def db_verify(file: Annotated[Path | None, typer.Argument()] = None, config: ConfigPath = None) -> None:
-    """Check the store, or a backup of it."""
+    """Check the store and its photos, or a backup of it."""
     from inspect_station.store import verify
 
-    checked = file or _load(config).station.data / "store.db"
-    verify(checked)
-    _say(msg("{file} is sound", file=str(checked)))
+    if file is not None:
+        verify(file)
+        _say(msg("{file} is sound", file=str(file)))
+        return
+    loaded = _load(config)
+    own = loaded.station.data / "store.db"
+    verify(own)
+    _say(msg("{file} is sound", file=str(own)))
+    with _station(loaded) as station:
+        missing = [*station.store.photos_missing()]
+    for photo in missing[:20]:
+        print(f"photo_missing {photo.inspection} {photo.slot} {photo.sha256}")
+    if missing:
+        _say(msg("{n} photos are not on this station: the hub or another copy may have them", n=len(missing)))
+        raise typer.Exit(Exit.SOME_FAILED)
 
 
 @config_app.command("check")

@@ -8,11 +8,21 @@ something is wrong; a good file costs its parsing and its validation.
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from inspect_station.core.playbook import SellerSettings, too_short
@@ -167,6 +177,23 @@ class DiskLimits(Rule):
     """Kept in reserve, so that the open unit can still be finished."""
 
 
+class BackupSettings(Rule):
+    """Copies of the store on another disk."""
+
+    to: Annotated[Path | None, BeforeValidator(lambda folder: folder or None)] = None
+    """The folder, which must be there; None = no copies."""
+    every_minutes: int = Field(ge=5)
+    keep: int = Field(ge=1)
+    """So many of the newest copies stay."""
+    photos: bool = True
+    """Whether the photos are copied, too."""
+
+    @property
+    def every(self) -> timedelta:
+        """From one copy to the next."""
+        return timedelta(minutes=self.every_minutes)
+
+
 class Site(Rule):
     """A place that an RMA may be meant for."""
 
@@ -186,6 +213,7 @@ class Config(Rule):
     printers: tuple[LabelPrinter, ...] = ()
     upstream: UpstreamSettings
     limits: DiskLimits
+    backup: BackupSettings
     keys: dict[str, str] = Field(default={})
     """Keys that differ from the shipped ones, by the id of what they do."""
     sites: tuple[Site, ...] = ()
@@ -290,6 +318,7 @@ def _at_home(config: Config, home: Path) -> Config:
         update={
             "station": placed(placed(placed(config.station, "data"), "playbooks"), "labels"),
             "camera": placed(config.camera, "folder"),
+            "backup": placed(config.backup, "to"),
             "printers": tuple(placed(printer, "folder") for printer in config.printers),
         }
     )

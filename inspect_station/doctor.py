@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from inspect_station.config import Config
 from inspect_station.devices import ScannerPort
@@ -32,6 +33,7 @@ def examine(config: Config) -> tuple[Check, ...]:
         _settings,
         _store,
         _disk,
+        _backup,
         _scanner,
         _zbar,
         _labels,
@@ -112,6 +114,23 @@ def _disk(config: Config) -> Iterator[Check]:
         yield Check("disk", True, found)
     else:
         yield Check("disk", None if room.photos else False, found, room.said)
+
+
+def _backup(config: Config) -> Iterator[Check]:
+    from inspect_station import upkeep
+
+    if config.backup.to is None:
+        mend = msg("name a folder on another disk in [backup] of station.toml")
+        yield Check("backup", None, msg("no backup is set up: the store is lost with its disk"), mend)
+        return
+    name = config.station.name
+    found = upkeep.trouble(config.backup, name, config.station.data, datetime.now(UTC))
+    if found is not None:
+        yield Check("backup", False, *found)
+        return
+    at, file = upkeep.copies(config.backup.to, name)[0]
+    on = at.astimezone(ZoneInfo(config.station.zone)).date().isoformat()
+    yield Check("backup", True, msg("{file}, of {on:date} {at:time}", file=str(file), on=on, at=at.isoformat()))
 
 
 def _scanner(config: Config) -> Iterator[Check]:

@@ -67,6 +67,7 @@ from inspect_station.reception import EXTRA_UNIT, Reception
 from inspect_station.reports.daily import Daily, daily
 from inspect_station.resources import resource
 from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Outgoing, Reader, Store, Writer, space
+from inspect_station.upkeep import Upkeep
 from inspect_station.words import Voice
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Station(Reception):
         self._camera = camera
         self._scanner = scanner
         self._outbox: Outbox | None = None
+        self._upkeep: Upkeep | None = None
         self._notify: Callable[[], None] = lambda: None
         self._stop_looking = Event()
 
@@ -107,6 +109,10 @@ class Station(Reception):
         """
         self._notify = notify
         self.outbox.start()
+        self._upkeep = Upkeep(
+            self.store, self.config.backup, station=self.config.station.name, clock=self.clock, notify=notify
+        )
+        self._upkeep.start()
         if self._scanner is not None:
             self._scanner.start(code, notify)
         # Behind the first paint, and before the first photo.
@@ -129,6 +135,8 @@ class Station(Reception):
             self._scanner.stop()
         if self._outbox is not None:
             self._outbox.stop()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         self.store.close()
 
     @property
@@ -136,6 +144,12 @@ class Station(Reception):
         """Why the scanner gives no codes; None where all is well, and for one that types. Any thread may ask."""
         state = self._scanner.state if self._scanner is not None else None
         return Said(*state.trouble) if state and state.trouble else None
+
+    @property
+    def backup_trouble(self) -> Said | None:
+        """Why no good copy of the store is near; None where one is, or none is wanted. Any thread may ask."""
+        found = self._upkeep.trouble if self._upkeep is not None else None
+        return Said(*found) if found else None
 
     @property
     def outbox(self) -> Outbox:
@@ -268,6 +282,8 @@ class Station(Reception):
             raise NotAllowed(msg("nobody is signed in: {lpn} is kept, not saved", lpn=unit.lpn), msg("scan your badge"))
         now = self.clock()
         with self.store.write() as writer:
+            if (before := self._finished_before(writer, unit)) is not None:
+                return before
             if self._too_many(writer, unit):
                 return self._one_too_many(writer, unit)
             done = decide.finished(
@@ -293,6 +309,16 @@ class Station(Reception):
         else:
             said = msg("{lpn} saved: {place:data}", lpn=done.lpn, place=f"place.{done.disposition}")
         return Finished(units, said)
+
+    @staticmethod
+    def _finished_before(reader: Reader, unit: Inspection) -> Finished | None:
+        """The unit as it was kept, where its disk failed while it was saved and yet it stands in the store."""
+        kept = reader.inspection(unit.lpn)
+        if kept is None or (kept.id, kept.revision) != (unit.id, unit.revision) or reader.draft(unit.lpn) is not None:
+            return None
+        return Finished(
+            (kept,), msg("{lpn} was saved already: {place:data}", lpn=kept.lpn, place=f"place.{kept.disposition}")
+        )
 
     def _too_many(self, reader: Reader, unit: Inspection) -> bool:
         """Whether the line has fewer units open than are to be committed, and nobody has said so yet."""

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from io import BytesIO
@@ -366,6 +367,49 @@ def test_a_backup_is_made_and_verified_and_a_damaged_one_is_told(demo, tmp_path)
     copy.write_bytes(copy.read_bytes()[:5000])
     damaged = run("db", "verify", str(copy), "--config", demo.config, check=4)
     assert str(copy) in damaged.stderr
+
+
+def test_a_damaged_store_comes_back_from_its_newest_backup_by_one_command(demo, tmp_path):
+    """Fault 11, as docs/setup.md tells it."""
+    folder = Path(shutil.copytree(demo.dir, tmp_path / "dock"))
+    (folder / "usb").mkdir()
+    settings = folder / "station.toml"
+    settings.write_text(f"{settings.read_text()}\n[backup]\nto = 'usb'\n")
+    run("db", "backup", "--config", str(settings))
+    store = folder / "data" / "store.db"
+    damaged = store.read_bytes()[:20_000]
+    store.write_bytes(damaged)
+    refused = run("show", "X", "--config", str(settings), check=4)
+    assert "is damaged" in refused.stderr and "inspect-station db restore" in refused.stderr
+    done = run("db", "restore", "--config", str(settings))
+    assert "restored from" in done.stderr and "inspections" in done.stderr
+    (aside,) = (folder / "data" / "aside").iterdir()
+    assert aside.read_bytes() == damaged and str(aside) in done.stderr
+    run("db", "verify", "--config", str(settings))
+
+
+def test_without_a_file_or_a_folder_for_backups_nothing_is_copied_or_restored(demo):
+    assert "[backup]" in run("db", "backup", "--config", demo.config, check=2).stderr
+    assert "[backup]" in run("db", "restore", "--config", demo.config, check=2).stderr
+
+
+def test_a_photo_that_was_deleted_by_hand_is_shown_as_missing_and_its_unit_stands(demo, lpn, tmp_path):
+    """Fault 54."""
+    folder = Path(shutil.copytree(demo.dir, tmp_path / "dock"))
+    there = ("--config", str(folder / "station.toml"))
+
+    def shown() -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(run("show", lpn, "--json", *there).stdout)
+        return body
+
+    (photo,) = shown()["photos"]
+    assert photo["state"] == "photo_here"
+    run("db", "verify", *there)
+    (folder / "data" / "blobs" / photo["sha256"][:2] / photo["sha256"]).unlink()
+    assert shown() == {**shown(), "photos": [{**photo, "state": "photo_missing"}], "hub": "waiting"}
+    assert "not on this station's disk any more" in run("show", lpn, *there).stdout
+    checked = run("db", "verify", *there, check=1)
+    assert f"{photo['slot']} {photo['sha256']}" in checked.stdout and "photo_missing" in checked.stdout
 
 
 def test_the_doctor_answers_and_finds_the_demo_well(demo):

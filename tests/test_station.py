@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from threading import Event, Timer
+from typing import Any
 
 import pypdfium2
 import pytest
@@ -29,7 +31,15 @@ from inspect_station.core.records import Disposition, Grade, Inspection, Kind, M
 from inspect_station.core.view import view
 from inspect_station.demo import build, goods
 from inspect_station.demo.build import Demo
-from inspect_station.errors import DeviceError, DiskFull, NotAllowed, NotFound, PrintUnknown, StoreLocked
+from inspect_station.errors import (
+    DeviceError,
+    DiskFull,
+    NotAllowed,
+    NotFound,
+    PrintUnknown,
+    StoreError,
+    StoreLocked,
+)
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import (
     Arrived,
@@ -2540,3 +2550,40 @@ def test_an_edited_text_does_not_outlive_the_tests_it_tells_of(station: Station)
     assert told.inspection.page == "finish"
     back = going_on(station, told, life.Back(), life.Digit(5))
     assert back.inspection.text == ""
+
+
+# ── A disk that fails ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_finishing_again_what_stands_in_the_store_says_so_and_saves_nothing_twice(station, monkeypatch):
+    """The disk reported an error in the commit, and yet the unit is there: Enter once more."""
+
+    class Failing(sqlite3.Connection):
+        """Its disk fails when all of the commit is written."""
+
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            done = super().execute(sql, *values)
+            if sql == "COMMIT":
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+                raise error
+            return done
+
+    announce(station, "ML-40001", (LAMP, 1))
+    unit = opened(station, "ML-40001", LAMP)
+    step = press(station, unit, life.Digit(1))
+    station.store._hang_up()
+    station.store._writing = sqlite3.connect(
+        station.store.file, isolation_level=None, factory=Failing, check_same_thread=False
+    )
+    with pytest.raises(StoreError, match="but the last step stands there"):
+        station.finish(unit.bench, step.inspection)
+    with station.store.read() as reader:
+        before = reader.size()
+    again = station.finish(unit.bench, step.inspection)
+    assert isinstance(again, Finished)
+    assert again.units[0].lpn == unit.inspection.lpn and "was saved already" in text(again.said)
+    with station.store.read() as reader:
+        assert reader.size() == before
+        assert reader.open_count("lumo", "ML-40001", 1) == 0
+        assert len(reader.labels_of(unit.inspection.lpn)) == 1

@@ -477,8 +477,7 @@ def enrol(store: Store, settings: UpstreamSettings, code: str) -> Message:
             # A station of another hub keeps the old epoch: it then sees that it has moved, and offers all again.
             writer.set_meta("hub_epoch", granted.hub_epoch)
         if granted.block != writer.meta("block"):
-            writer.set_meta("block", granted.block)
-            writer.set_meta("next_unit", "1")
+            writer.use_block(granted.block)
             writer.set_meta("next_batch", "1")
     if block and granted.block != block:
         return msg(

@@ -4,7 +4,8 @@ Two doors, `Store.read` and `Store.write`; through them pass records and the sma
 """
 
 from inspect_station.store.blobs import Blobs
-from inspect_station.store.doors import Store, verify
+from inspect_station.store.copies import Restored, keep_photos, restore, verify
+from inspect_station.store.doors import Store
 from inspect_station.store.reader import Reader
 from inspect_station.store.space import Space, space
 from inspect_station.store.values import (
@@ -34,6 +35,7 @@ __all__ = [
     "Reader",
     "Receipt",
     "ReportRow",
+    "Restored",
     "Space",
     "Store",
     "StoredPhoto",
@@ -43,6 +45,8 @@ __all__ = [
     "Verified",
     "Waiting",
     "Writer",
+    "keep_photos",
+    "restore",
     "space",
     "verify",
 ]

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -83,6 +83,12 @@ class Blobs:
                 msg("Put the file back from a copy; check the disk with your administrator."),
             )
         return data
+
+    def names(self) -> Iterator[str]:
+        """The hashes of all whole files, in no order."""
+        for path in self.folder.glob("??/*"):
+            if _SHA256.fullmatch(path.name):
+                yield path.name
 
     def sweep(self, needed: Callable[[str], bool], before: datetime) -> int:
         """Delete files older than `before` that nothing needs, and unfinished ones; answer how many."""

@@ -7,36 +7,51 @@ reader holds up the commit, so every answer of a reader is complete, and its loc
 """
 
 import errno
-import fcntl
-import hashlib
-import json
+import logging
 import os
 import shutil
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, Self
 
-from inspect_station.errors import DiskFull, StoreError, StoreLocked
-from inspect_station.message import Message, msg
+from inspect_station.errors import DiskFull, StoreError
+from inspect_station.message import msg
 from inspect_station.store import schema
 from inspect_station.store.blobs import Blobs, settle
+from inspect_station.store.copies import STORE, copied, make_anew, put_back, verified
+from inspect_station.store.identity import Mark, place
+from inspect_station.store.lock import hold
 from inspect_station.store.reader import Reader
+from inspect_station.store.said import (
+    PATIENCE,
+    after_commit,
+    as_told,
+    busy,
+    damaged,
+    refused,
+    reserve_freed,
+    told,
+    unusable,
+)
 from inspect_station.store.space import MB
-from inspect_station.store.values import Verified
+from inspect_station.store.values import StoredPhoto, Verified
 from inspect_station.store.writer import Writer
 
-PATIENCE = 5.0
-"""Seconds to wait for another writer."""
 ORPHANS_KEPT = timedelta(days=7)
 """A photo without an inspection may belong to one that is being written, or to a mistake worth finding."""
-_NOT_COPIED = ("epoch", "block", "next_unit", "next_batch")
-"""A copy that is put back must not repeat the events and plates that its original has given out since."""
+STEP_PAGES, STEP_PAUSE_S = 256, 0.002
+"""A copy is read 1 MB at a time: the bench waits for one such step, some milliseconds, and goes first after it."""
+
+COPYING = "copy-"
+"""Folders in which copies are made and tried begin so."""
+
+_log = logging.getLogger(__name__)
 
 
 def journal_mode(version: tuple[int, int, int]) -> Literal["wal", "delete"]:
@@ -51,10 +66,11 @@ class Store:
 
     def __init__(self, folder: Path, clock: Callable[[], datetime], zone: str) -> None:
         self.folder = folder
-        self.file = folder / "store.db"
+        self.file = folder / STORE
         self.ballast = folder / "ballast"
         """A file that only takes room; it is deleted when the disk is full."""
         self.blobs = Blobs(folder / "blobs")
+        self._mark = Mark(folder / "store.mark")
         self._clock = clock
         self._zone = zone
         self._lock: int | None = None
@@ -85,22 +101,18 @@ class Store:
         try:
             store.blobs.folder.mkdir(parents=True, exist_ok=True)
             if running:
-                store._lock = _lock(folder, wait=0.5)
+                store._lock = hold(folder, wait=0.5)
             if store._revision() != schema.newest():
                 store._upgrade()
             if running:
+                store._writable()
                 store.check()
-            with store.read() as reader:
-                settled = reader.meta("epoch") and reader.meta("station") == station
-            if not settled:
-                with store.write() as writer:
-                    writer.set_meta("epoch", writer.meta("epoch") or str(uuid.uuid4()))
-                    writer.set_meta("station", station)
+            store._settle(station)
             if running and ballast_mb:
                 store._take_ballast(ballast_mb * MB)
         except OSError as error:
             store.close()
-            raise _refused(error, folder) from error
+            raise refused(error, folder) from error
         except BaseException:
             store.close()
             raise
@@ -111,6 +123,7 @@ class Store:
         out): SQLite does not bear to be closed in the middle of one."""
         with self._turn:
             self._hang_up()
+        self._mark.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -121,12 +134,49 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _writable(self) -> None:
+        """See before work begins that this user may write: on a disk that is read-only every step would fail."""
+        for path in (self.folder, self.blobs.folder, self.file):
+            if not os.access(path, os.W_OK):
+                read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+                raise unusable(path, os.strerror(errno.EROFS if read_only else errno.EACCES))
+
+    def _settle(self, station: str) -> None:
+        """See that this is the file that worked here last; a new epoch begins where it is a copy, or an earlier one."""
+        here = place(self.file)
+        with self.read() as reader:
+            known = reader.meta("place") == here and reader.meta("station") == station
+            if known and self._astray(reader, here) is None:
+                return
+        with self.write() as writer:
+            if why := self._astray(writer, here):
+                # A new store and a copy that was put back are no news; a copy that nobody spoke of is.
+                level = logging.WARNING if writer.meta("epoch") else logging.INFO
+                writer.begin_epoch()
+                _log.log(level, "a new epoch begins: %s", why)
+            writer.set_meta("place", here)
+            writer.set_meta("station", station)
+            epoch = writer.meta("epoch")
+        if why:
+            self._mark.write(epoch, 0)
+
+    def _astray(self, reader: Reader, here: str) -> str | None:
+        """Why events of the store's epoch may have been given out by another file, too; None where none were."""
+        epoch, was, marked = reader.meta("epoch"), reader.meta("place"), self._mark.read()
+        if not epoch:
+            return "the store is new, or a copy that was put back"
+        if was and was != here:
+            return f"the store was copied: from {was} to {here}"
+        if was and marked is not None and marked[1] > reader.last_seq(marked[0]):
+            return f"an earlier store was put back: event {marked[1]} of {marked[0]} is not in it"
+        return None
+
     # ── The doors ───────────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
         """Look. Each answer stands for its own moment; only inside `write` do several belong together."""
-        with _told(self.file), closing(self._connect()) as connection:
+        with told(self.file), closing(self._connect()) as connection:
             # Not mode=ro: whoever looks first after a crash has to roll the journal back.
             connection.execute("PRAGMA query_only = 1")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -142,15 +192,16 @@ class Store:
         do the step once more.
         """
         if not self._turn.acquire(timeout=PATIENCE):
-            raise _busy(self.file)
+            raise busy(self.file)
         try:
-            with _told(self.file):
+            with told(self.file):
                 if self._writing is None:
                     self._writing = self._connect_to_write()
                 connection = self._writing
                 connection.execute("BEGIN IMMEDIATE")
+                writer = Writer(connection, self._clock, self._zone)
                 try:
-                    yield Writer(connection, self._clock, self._zone)
+                    yield writer
                 except BaseException:
                     self._roll_back()
                     raise
@@ -159,13 +210,25 @@ class Store:
             except sqlite3.Error as error:
                 # Never the same commit again: a second fsync may succeed over data that the first one lost.
                 self._hang_up()
-                raise _uncertain(error, self.file) from error
+                raise after_commit(error, self.file, self._kept(writer)) from error
+            if writer.told is not None:
+                self._mark.write(writer.told.epoch, writer.told.seq)
         except DiskFull as full:
             if not (freed := self._drop_ballast()):
                 raise
-            raise DiskFull(full.title, _reserve_freed(freed)) from full
+            raise DiskFull(full.title, reserve_freed(freed)) from full
         finally:
             self._turn.release()
+
+    def _kept(self, writer: Writer) -> bool | None:
+        """Whether a transaction stands in the file, read through a connection that knows nothing of it."""
+        if writer.proof is None:
+            return None
+        try:
+            with closing(self._connect()) as connection:
+                return connection.execute(*writer.proof).fetchone() is not None
+        except sqlite3.Error:
+            return None
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
@@ -230,38 +293,74 @@ class Store:
 
     def check(self) -> None:
         """See that the whole file is sound (about 1 s per GB). Raises StoreError; changes nothing."""
-        with _told(self.file), closing(self._connect()) as connection:
+        with told(self.file), closing(self._connect()) as connection:
             found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
         if found != ["ok"]:
-            raise _damaged(self.file, "; ".join(found))
+            raise damaged(self.file, "; ".join(found))
 
-    def backup(self, to: Path) -> Verified:
-        """Copy the database into the file `to` while work goes on, and verify the copy. Photos are not in it.
+    def photos_missing(self) -> Iterator[StoredPhoto]:
+        """Pictures that units or parcels show and whose files are gone from this disk."""
+        with self.read() as reader:
+            yield from (photo for photo in reader.pictures() if not self.blobs.path(photo.sha256).is_file())
+
+    def backup(self, to: Path, pause: Callable[[], None] = lambda: time.sleep(STEP_PAUSE_S)) -> Verified:
+        """Copy the database into the file `to` while work goes on, and try the copy: put it back into a folder of its
+        own, open it there as a store, count. Photos are not in it (`copies.keep_photos`).
 
         A copy that is put in the place of ``store.db`` begins a new epoch and a new block of plates by itself.
+        ``pause`` is called between the steps, and may raise to end it.
         Raises StoreError, DiskFull; an older file `to` is replaced by a good copy only.
         """
+        with self._copying(to, pause) as (partial, room):
+            sound, _ = put_back(partial, room, self._clock())
+            with Store.open(room, clock=self._clock, station=sound.station, zone=self._zone) as restored:
+                restored.check()
+                with restored.read() as reader:
+                    if reader.size() != (sound.inspections, sound.events):
+                        raise damaged(to, f"{reader.size()} inspections and events instead of {sound}")
+        return sound
+
+    @contextmanager
+    def _copying(self, to: Path, pause: Callable[[], None]) -> Iterator[tuple[Path, Path]]:
+        """A copy, sound or not, beside its place, and a folder to try it in; it comes into its place at the end."""
         partial = to.with_name(f"{to.name}.partial")
         try:
             to.parent.mkdir(parents=True, exist_ok=True)
-            partial.unlink(missing_ok=True)
-            with _told(to), closing(self._connect()) as source, closing(sqlite3.connect(partial)) as copy:
-                # In steps of 4 MB, between which a commit of the station goes first.
-                source.backup(copy, pages=1024, sleep=0.02)
-                copy.execute("PRAGMA journal_mode = DELETE")
-                copy.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in _NOT_COPIED])
-                copy.commit()
-            verified = _verified(partial, of=self.file)
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
+            # First beside the store: a slow disk must not keep the bench waiting. Only without room, straight there.
+            near = self.folder / "backups"
+            near.mkdir(exist_ok=True)
+            if shutil.disk_usage(near).free < 2 * self.file.stat().st_size:
+                near = to.parent
+            with TemporaryDirectory(prefix=COPYING, dir=near) as room:
+                snapshot = Path(room) / "snapshot.db"
+                with told(to):
+                    self._snapshot(snapshot, pause)
+                copied(snapshot, partial)
+                snapshot.unlink()
+                _forget(partial)
+                yield partial, Path(room)
             partial.replace(to)
             settle(to.parent)
         except OSError as error:
-            raise _refused(error, to) from error
+            raise refused(error, to) from error
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
-        return verified
+
+    def _snapshot(self, to: Path, pause: Callable[[], None]) -> None:
+        # Through the connection that writes, as far as it may be shared: what it writes meanwhile goes into the copy,
+        # too. Through another one every commit would begin the copy anew, and that of a big store might never end.
+        if self._writing is None:
+            with self.write():
+                pass
+        shared = self._writing if sqlite3.threadsafety == 3 else None
+        own = closing(self._connect()) if shared is None else nullcontext(shared)
+        with own as source, closing(sqlite3.connect(to, isolation_level=None)) as copy:
+            # The copy is synced once, when it is whole, and not under the lock of the last step.
+            copy.execute("PRAGMA synchronous = OFF")
+            copy.execute("PRAGMA journal_mode = OFF")
+            source.backup(copy, pages=STEP_PAGES, progress=lambda *_: pause(), sleep=0.02)
+            make_anew(copy)
 
     def sweep(self) -> int:
         """Delete photo files older than a week that nothing in the store shows; answer how many."""
@@ -274,10 +373,10 @@ class Store:
             if any(self.blobs.folder.iterdir()):
                 raise StoreError(
                     msg("The store {file} is empty or gone, but its photos are there.", file=str(self.file)),
-                    msg("Put your newest copy in its place, or begin anew in an empty folder."),
+                    msg("`inspect-station db restore` puts your newest copy in its place."),
                 )
             return ""
-        with _told(self.file), closing(self._connect()) as connection:
+        with told(self.file), closing(self._connect()) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             revision = schema.revision(connection)
         if application != schema.APPLICATION:
@@ -299,14 +398,16 @@ class Store:
 
     def _upgrade(self) -> None:
         """Make or migrate the tables: one transaction, after a copy, never under a station that runs."""
-        lock = _lock(self.folder, wait=PATIENCE) if self._lock is None else None
+        lock = hold(self.folder, wait=PATIENCE) if self._lock is None else None
         try:
             found = self._revision()
             if found == schema.newest():
                 return
             if found:
                 at = self._clock().strftime("%Y%m%dT%H%M%SZ")
-                self.backup(self.folder / "backups" / f"revision-{found}-{at}.db")
+                # Not tried as a store: that would upgrade it.
+                with self._copying(self.folder / "backups" / f"revision-{found}-{at}.db", pause=_no_pause) as (copy, _):
+                    verified(copy, of=self.file)
             self._migrate()
         finally:
             if lock is not None:
@@ -325,173 +426,23 @@ class Store:
                 connection.exec_driver_sql(f"PRAGMA user_version = {int(schema.newest())}")
                 loose = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
                 if loose:
-                    raise _damaged(self.file, f"foreign_key_check: {loose[0]}")
+                    raise damaged(self.file, f"foreign_key_check: {loose[0]}")
                 connection.commit()
         except sqlalchemy.exc.DBAPIError as error:
-            told = _as_told(error.orig, self.file) if isinstance(error.orig, sqlite3.Error) else None
+            told = as_told(error.orig, self.file) if isinstance(error.orig, sqlite3.Error) else None
             if told is None:
                 raise
             raise told from error
 
 
-def verify(path: Path) -> Verified:
-    """See that a store or a copy would serve: the file sound, the events a whole chain, no unit untold.
-
-    Reads only, but long: a station that works on this very file waits.
-    Raises StoreError that says what was found.
-    """
-    if not path.is_file():
-        raise StoreError(
-            msg("There is no store at {file}.", file=str(path)),
-            msg("Name the file itself, such as store.db."),
-        )
-    return _verified(path, of=path)
+def _no_pause() -> None:
+    """Nobody works while the store is upgraded."""
 
 
-def _verified(path: Path, *, of: Path) -> Verified:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with _told(of), closing(sqlite3.connect(uri, uri=True)) as connection:
-        found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
-        if found == ["ok"]:
-            found = list(_contradictions(connection))[:3]
-        if found:
-            raise _damaged(of, "; ".join(found))
-        station = connection.execute("SELECT value FROM meta WHERE key = 'station'").fetchone()
-        inspections, last = connection.execute("SELECT count(*), max(finished_at) FROM inspection").fetchone()
-        return Verified(
-            station=station[0] if station else "",
-            revision=schema.revision(connection),
-            inspections=inspections,
-            events=connection.execute("SELECT count(*) FROM event").fetchone()[0],
-            last_finished_at=datetime.fromisoformat(last) if last else None,
-        )
-
-
-def _contradictions(connection: sqlite3.Connection) -> Iterator[str]:
-    if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION:
-        yield "not a store of inspect-station"
-        return
-    epoch, seq, previous = None, 0, ""
-    for row in connection.execute("SELECT epoch, seq, sha256, line FROM event ORDER BY epoch, seq"):
-        if row[0] != epoch:
-            epoch, seq, previous = row[0], 0, ""
-        event = json.loads(row[3])
-        if row[1] != seq + 1 or event["seq"] != row[1]:
-            yield f"event {seq + 1} of {epoch} is missing"
-        elif event["prev_sha256"] != previous or hashlib.sha256(row[3].encode()).hexdigest() != row[2]:
-            yield f"event {row[1]} of {epoch} was changed"
-        seq, previous = row[1], row[2]
-    # A hub's units were told by its stations: their events stand among what it received. The first stores knew no hub.
-    hub = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'hub_event'").fetchone()
-    known = "SELECT id FROM event UNION ALL SELECT id FROM hub_event" if hub else "SELECT id FROM event"
-    untold = connection.execute(f"SELECT lpn FROM inspection WHERE event_id NOT IN ({known})")
-    yield from (f"{lpn} has no event" for (lpn,) in untold)
-
-
-# ── The lock ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _lock(folder: Path, *, wait: float) -> int:
-    """Hold the folder until the handle is closed or the process ends, however it ends."""
-    handle = os.open(folder / "station.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    until = time.monotonic() + wait
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() < until:
-                time.sleep(0.05)
-                continue
-            holder = os.pread(handle, 20, 0).decode(errors="replace").strip()
-            os.close(handle)
-            raise StoreLocked(
-                msg("A station already runs on {folder} (process {pid}).", folder=str(folder), pid=holder),
-                msg("Go on at its screen, or end it there with F9 and start again."),
-            ) from error
-        with suppress(OSError):  # a full disk must not keep the station from starting
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        return handle
-
-
-# ── What SQLite says, said to people ────────────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def _told(file: Path) -> Iterator[None]:
+def _forget(file: Path) -> None:
+    """Have the next reader ask the disk, not the memory in which what was written may still stand."""
+    handle = os.open(file, os.O_RDONLY)
     try:
-        yield
-    except sqlite3.Error as error:
-        told = _as_told(error, file)
-        if told is None:
-            raise
-        raise told from error
-
-
-def _as_told(error: sqlite3.Error, file: Path) -> StoreError | None:
-    """The error for people; None for a mistake in this program: a constraint, a wrong statement."""
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-        case sqlite3.SQLITE_FULL:
-            return _full(file)
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return _busy(file)
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return _damaged(file, str(error))
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_IOERR:
-            return _unusable(file, str(error))
-    return None
-
-
-def _uncertain(error: sqlite3.Error, file: Path) -> StoreError:
-    told = _as_told(error, file)
-    if isinstance(told, DiskFull | StoreLocked):
-        return told
-    return StoreError(
-        msg("Perhaps the last step was not saved in {file}: {problem}.", file=str(file), problem=str(error)),
-        msg("Scan the unit again to see what was kept before you repeat the step; have the disk checked."),
-    )
-
-
-def _refused(error: OSError, file: Path) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _full(file)
-    return _unusable(file, error.strerror or str(error))
-
-
-def _full(file: Path) -> DiskFull:
-    return DiskFull(
-        msg("The disk is full: the last step was not saved in {file}.", file=str(file)),
-        msg("Free space on that disk, then do the step again. What was confirmed before is safe."),
-    )
-
-
-def _reserve_freed(size: int) -> Message:
-    return msg(
-        "{mb} MB kept in reserve are free now: do the step again, finish what is open, then free space on that disk. "
-        "What was confirmed before is safe.",
-        mb=size // MB,
-    )
-
-
-def _busy(file: Path) -> StoreLocked:
-    return StoreLocked(
-        msg("{file} was in use for {n} s: the last step was not saved.", file=str(file), n=int(PATIENCE)),
-        msg("Wait until the import or upgrade that is running has ended, then do the step again."),
-    )
-
-
-def _damaged(file: Path, found: str) -> StoreError:
-    return StoreError(
-        msg("The store {file} is damaged: {found}. It was left as it is.", file=str(file), found=found),
-        msg(
-            "Keep this file: it may still hold units that no copy has. Check your newest copy with "
-            "`inspect-station db verify COPY`, put it in this file's place and start again."
-        ),
-    )
-
-
-def _unusable(file: Path, problem: str) -> StoreError:
-    return StoreError(
-        msg("The store cannot use {file}: {problem}.", file=str(file), problem=problem),
-        msg("See that the disk is there and that this user may write to it, then start again."),
-    )
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)

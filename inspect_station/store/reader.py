@@ -83,6 +83,16 @@ class Reader:
         row = self._row("SELECT value FROM meta WHERE key = ?", key)
         return row["value"] if row else ""
 
+    def size(self) -> tuple[int, int]:
+        """How many inspections, revisions included, and how many events there are."""
+        row = self._row("SELECT (SELECT count(*) FROM inspection) AS units, (SELECT count(*) FROM event) AS events")
+        return (row["units"], row["events"]) if row else (0, 0)
+
+    def last_seq(self, epoch: str) -> int:
+        """The number of the last event of an epoch; 0 = none yet."""
+        row = self._row("SELECT coalesce(max(seq), 0) AS seq FROM event WHERE epoch = ?", epoch)
+        return int(row["seq"]) if row else 0
+
     # ── What was announced ──────────────────────────────────────────────────────────────────────────────────
 
     def seller(self, code: str) -> Seller | None:
@@ -684,12 +694,37 @@ class Reader:
         rows = self._rows(f"SELECT {_columns(StoredPhoto)} FROM photo WHERE {where}", *values)
         return tuple(_made(StoredPhoto, row) for row in rows)
 
+    def pictures(self) -> Iterator[StoredPhoto]:
+        """Every slot with a picture, page by page, by inspection."""
+        last = ("", "")
+        while page := self._photos(
+            "sha256 <> '' AND state <> 'deleted' AND (inspection, slot) > (?, ?) ORDER BY inspection, slot LIMIT ?",
+            *last,
+            PAGE,
+        ):
+            yield from page
+            last = (page[-1].inspection, page[-1].slot)
+
     def shows(self, sha256: str) -> bool:
         """Whether any inspection, in whatever revision, any draft or parcel has this picture."""
         return bool(
             self._rows("SELECT 1 FROM photo WHERE sha256 = ?", sha256)
-            or self._rows("SELECT 1 FROM inspection WHERE photos > 0 AND instr(body, ?) LIMIT 1", sha256)
+            or any(
+                self._rows(
+                    "SELECT 1 FROM inspection WHERE rowid BETWEEN ?1 AND ?1 + ?2 AND photos > 0 AND instr(body, ?3) "
+                    "LIMIT 1",
+                    first,
+                    PAGE - 1,
+                    sha256,
+                )
+                # In pages, between which commits pass: a picture that nothing shows is looked for everywhere.
+                for first in range(1, self._last_rowid("inspection") + 1, PAGE)
+            )
         )
+
+    def _last_rowid(self, table: str) -> int:
+        row = self._row(f"SELECT coalesce(max(rowid), 0) AS last FROM {table}")
+        return int(row["last"]) if row else 0
 
     # ── What goes to the printer ────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ import os
 import secrets
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -60,6 +61,10 @@ class Writer(Reader):
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], datetime], zone: str) -> None:
         super().__init__(connection, clock)
         self._zone = zone
+        self.proof: tuple[str, tuple[object, ...]] | None = None
+        """A question that has an answer only where this transaction was kept; None where none is known."""
+        self.told: Event | None = None
+        """The last event that it gave out."""
 
     def _do(self, sql: str, *values: object) -> int:
         """How many rows were changed."""
@@ -72,7 +77,11 @@ class Writer(Reader):
             f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))}) "
             f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes} WHERE {where}"
         )
-        return self._do(sql, *row.values()) > 0
+        taken = self._do(sql, *row.values()) > 0
+        if taken and self.told is None:
+            same = " AND ".join(f"{name} IS ?" for name in row)
+            self.proof = (f"SELECT 1 FROM {table} WHERE {same}", tuple(row.values()))
+        return taken
 
     def new_id(self) -> str:
         """A UUIDv7 of this moment."""
@@ -81,6 +90,18 @@ class Writer(Reader):
     def set_meta(self, key: str, value: str) -> None:
         """Keep a single fact about this store."""
         self._put("meta", ["key"], {"key": key, "value": value})
+
+    def begin_epoch(self) -> None:
+        """This store is not the only one that counted its events so far, as a copy of it was used: count anew, and give
+        out other plates."""
+        self.set_meta("epoch", str(uuid.uuid4()))
+        self.use_block("")
+
+    def use_block(self, block: str) -> None:
+        """Give out plates and batches of this block from now on, from the first; of a new one drawn, where empty."""
+        self.set_meta("block", block)
+        for each in COUNTERS:
+            self.set_meta(each, "1")
 
     def take_lpns(self, n: int) -> tuple[str, ...]:
         """The next `n` licence plates, never given out again.
@@ -97,8 +118,7 @@ class Writer(Reader):
                 code, used = next_(block, number)
             except ValueError:
                 block, number = barcode.station_block(secrets.token_bytes(16)), 1
-                for each in COUNTERS:
-                    self.set_meta(each, "1")
+                self.use_block(block)
                 continue
             taken.append(code)
             number = used + 1
@@ -511,6 +531,8 @@ class Writer(Reader):
             hashlib.sha256(line.encode()).hexdigest(),
             instant(self._clock()),
         )
+        self.told = event
+        self.proof = ("SELECT 1 FROM event WHERE id = ?", (event.id,))
         return event
 
     def mark_events(self, receipts: Iterable[Receipt]) -> int:
@@ -577,7 +599,13 @@ class Writer(Reader):
             f"INSERT INTO label ({', '.join(row)}) VALUES ({', '.join('?' * len(row))}) RETURNING id",
             tuple(row.values()),
         )
-        return int(inserted.fetchone()["id"])
+        number = int(inserted.fetchone()["id"])
+        if self.told is None:
+            self.proof = (
+                "SELECT 1 FROM label WHERE id = ? AND print_no = ? AND lpn = ?",
+                (number, label.print_no, label.lpn),
+            )
+        return number
 
     def move_label(
         self,

@@ -441,7 +441,11 @@ class StationApp(App[int]):
             scene = self._before[-count]
             del self._before[-count:]
             self._pending = None
-            self._show(scene.but(desk=self.scene.desk, states=self.scene.states, scanner=self.scene.scanner))
+            self._show(
+                scene.but(
+                    desk=self.scene.desk, states=self.scene.states, scanner=self.scene.scanner, backup=self.scene.backup
+                )
+            )
 
     async def _commit(self) -> None:
         """Nothing can take the presses back any more: do what they started, in their order."""
@@ -570,6 +574,7 @@ class StationApp(App[int]):
     @on(Changed)
     def _changed(self) -> None:
         self._heed_scanner()
+        self._heed_backup()
         self._look()
 
     def _heed_scanner(self) -> None:
@@ -580,6 +585,17 @@ class StationApp(App[int]):
             banner = trouble or Banner("ok", msg("the scanner is back"))
             self._show(self.scene.but(scanner=trouble, banner=banner))
             self._sound(banner)
+
+    def _heed_backup(self) -> None:
+        """Say once that no good copy of the store is near; the lamp stays while there is none."""
+        said = self.station.backup_trouble
+        trouble = Banner("look", said.title, said.hint) if said else None
+        if trouble != self.scene.backup:
+            banner = trouble or Banner("ok", msg("the store has a good copy again"))
+            shown = self.scene.banner
+            # Why the last scan was refused stays: this is nothing that the hands at the bench can mend.
+            urgent = shown is not None and shown.tone in ("look", "bad")
+            self._show(self.scene.but(backup=trouble, banner=shown if urgent else banner))
 
     def _heed_printer(self, before: PrinterState | None, now: PrinterState) -> None:
         """Say once that a label is late, or that a printer does not print; the lamp stays."""

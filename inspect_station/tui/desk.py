@@ -168,11 +168,13 @@ def _fate(paper: Paper, unit: Inspection) -> str:
 
 def lamps(paper: Paper, scene: Scene) -> Part:
     """Saved here and the hub in one line, the printer in another: sign, word and colour each. The scanner only where it
-    is gone."""
+    is gone, the backup only where none is near."""
     saved = msg("last step NOT saved") if scene.unsaved else msg("saved here: all")
     here = _lamp("look" if scene.unsaved else "ok", paper.say(saved))
     if scene.scanner is not None:
         here += "   " + _lamp("look", paper.say(msg("scanner gone")))
+    if scene.backup is not None:
+        here += "   " + _lamp("look", paper.say(msg("no backup")))
     if scene.states is None:
         return Part(stack([here, ink("")]), "lamps")
     hub, printer = scene.states.hub, scene.states.printer

@@ -233,6 +233,8 @@ class Scene:
     """The lamps of hub and printer."""
     scanner: Banner | None = None
     """Why the scanner gives no codes, and what to do."""
+    backup: Banner | None = None
+    """Why no good copy of the store is near, and what to do."""
     unsaved: bool = False
     """The last step could not be saved."""
     layout_told: bool = False

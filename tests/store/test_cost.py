@@ -88,6 +88,8 @@ ASKED: dict[str, Callable[[Reader], object]] = {
 """What is asked while somebody stands at the bench."""
 
 IN_PEACE = {
+    "size": "a copy is tried, a new epoch begins",
+    "last_seq": "once, when the store is opened",
     "sellers": "a few dozen, when something came unannounced",
     "batches": "the command line lists the newest, done with or not",
     "batched": "the list of a batch and its end, a page of units at a time",
@@ -96,6 +98,7 @@ IN_PEACE = {
     "playbook_history": "a supervisor looks",
     "finished_between": "reports: page by page",
     "known_events": "the outbox: page by page, after the hub was restored",
+    "pictures": "page by page, when the store is verified",
     "shows": "the sweep of orphaned photos",
 }
 

@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -104,6 +103,7 @@ def test_a_reader_left_open_holds_up_no_commit(store: Store, bench, monkeypatch)
 
 def test_a_commit_that_cannot_be_is_undone_and_the_next_one_works(store: Store, folder: Path, bench, monkeypatch):
     monkeypatch.setattr(doors, "PATIENCE", 0.1)
+    store.close()  # so that it connects with that patience
     other = sqlite3.connect(folder / "store.db", isolation_level=None)
     other.execute("BEGIN")
     other.execute("SELECT * FROM meta").fetchall()  # a foreign program that reads for minutes
@@ -115,35 +115,66 @@ def test_a_commit_that_cannot_be_is_undone_and_the_next_one_works(store: Store, 
         assert reader.last_units(9) == (unit,)
 
 
-def test_an_error_of_the_disk_in_a_commit_is_not_tried_again_and_said_to_be_uncertain(store: Store, bench):
-    bench.finish(store)
-    tried: list[str] = []
+class Failing(sqlite3.Connection):
+    """Its disk fails in the commit: before anything of it is there, or after all of it."""
 
-    class Failing(sqlite3.Connection):
-        """Its disk fails in the commit."""
+    tried = 0
+    after = False
 
-        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-            if sql == "COMMIT":
-                tried.append(sql)
-                error = sqlite3.OperationalError("disk I/O error")
-                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-                raise error
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if sql != "COMMIT":
             return super().execute(sql, *values)
+        self.tried += 1
+        if self.after:
+            super().execute(sql)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
 
-    broken = sqlite3.connect(store.file, isolation_level=None, factory=Failing)
+
+@pytest.mark.parametrize("after", [pytest.param(False, id="before"), pytest.param(True, id="after it was written")])
+@pytest.mark.parametrize("what", ["unit", "draft", "label", "news of the hub"])
+def test_an_error_of_the_disk_in_a_commit_is_not_tried_again_and_what_is_there_is_told(
+    store: Store, bench, after: bool, what: str
+):
+    """Fault 7: the file is opened anew and read, for the operator shall hear what is true."""
+    first = bench.finish(store)
+    broken = sqlite3.connect(store.file, isolation_level=None, factory=Failing, check_same_thread=False)
+    broken.after = after
     store._writing = broken
-    with pytest.raises(StoreError, match="Perhaps the last step was not saved"):
-        bench.finish(store)
-    assert tried == ["COMMIT"]
+
+    def step() -> None:
+        with store.write() as writer:
+            match what:
+                case "unit":
+                    unit = bench.done(bench.unit(writer))
+                    writer.finish(unit, bench.event(unit), bench.label(writer, unit))
+                case "draft":
+                    writer.save_draft(bench.unit(writer))
+                case "label":
+                    writer.queue_label(bench.label(writer, first))
+                case _:
+                    writer.mark_photo("0" * 64, "verified")
+
+    with pytest.raises(StoreError) as told:
+        step()
+    if what == "news of the hub":
+        assert "Perhaps the last step was not saved" in str(told.value.title)
+    else:
+        assert ("the last step stands there" if after else "the last step was not saved") in str(told.value.title)
+    assert broken.tried == 1
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         broken.execute("SELECT 1")
-    bench.finish(store)
     with store.read() as reader:
-        assert len(reader.last_units(9)) == 2
+        assert reader.size()[0] == 1 + (after and what == "unit")
+        assert len(reader.drafts()) == (after and what == "draft")
+        assert len(reader.labels_of(first.lpn)) == 1 + (after and what == "label")
+    bench.finish(store)
 
 
 def test_a_program_that_holds_the_store_too_long_is_named_as_the_reason(store: Store, folder: Path, bench, monkeypatch):
     monkeypatch.setattr(doors, "PATIENCE", 0.1)
+    store.close()  # so that it connects with that patience
     with closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreLocked, match="in use"):
@@ -227,7 +258,7 @@ def test_a_damaged_file_is_told_and_left_as_it_is(opened, folder: Path, harm: Ca
         opened(running=True)
     assert "is damaged" in str(told.value.title)
     assert str(file) in str(told.value.title)
-    assert "db verify" in str(told.value.hint)
+    assert "db restore" in str(told.value.hint)
     assert file.read_bytes() == damaged
     with pytest.raises(StoreError, match="is damaged"):
         verify(file)
@@ -379,103 +410,3 @@ def test_a_disk_that_sets_nothing_aside_is_no_reason_not_to_work(opened, folder:
     monkeypatch.setattr(os, "posix_fallocate", refused)
     bench.finish(opened(running=True, ballast_mb=1))
     assert not (folder / "ballast").exists()
-
-
-# ── Copies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_copy_is_verified_and_says_what_is_in_it(store: Store, bench, tmp_path: Path):
-    units = [bench.finish(store, finished_at=bench.clock.pass_(minutes=1)) for _ in range(3)]
-    verified = store.backup(tmp_path / "usb" / "copy.db")
-    assert verified == verify(tmp_path / "usb" / "copy.db")
-    assert (verified.station, verified.inspections, verified.events) == ("DOCK-3", 3, 3)
-    assert verified.last_finished_at == units[-1].finished_at
-    assert sorted(path.name for path in (tmp_path / "usb").iterdir()) == ["copy.db"]
-
-
-def test_a_copy_is_made_while_units_are_finished(store: Store, bench, tmp_path: Path):
-    for _ in range(20):
-        bench.finish(store, notes=("x" * 50_000,))
-    stop = threading.Event()
-    finished: list[str] = []
-
-    def work() -> None:
-        while not stop.is_set():
-            finished.append(bench.finish(store).lpn)
-            stop.wait(0.02)
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
-        verified = store.backup(tmp_path / "copy.db")
-    finally:
-        stop.set()
-        worker.join()
-    assert 20 <= verified.inspections <= 20 + len(finished)
-    with store.read() as reader:
-        assert len(reader.last_units(1000)) == 20 + len(finished)
-
-
-def test_a_copy_that_is_put_back_repeats_neither_events_nor_plates(opened, folder: Path, bench):
-    with opened() as store:
-        before = bench.finish(store)
-        store.backup(folder / "copy.db")
-        lost = bench.finish(store)
-        with store.read() as reader:
-            old = reader.pending_events()
-    shutil.copy(folder / "copy.db", folder / "store.db")
-    with opened(running=True) as store:
-        with store.read() as reader:
-            assert reader.inspection(before.lpn) == before
-        after = bench.finish(store)
-        assert after.lpn not in (before.lpn, lost.lpn)
-        assert after.lpn[:5] != lost.lpn[:5]
-        with store.read() as reader:
-            mine = [event for event in reader.pending_events() if event.epoch != old[0].epoch]
-        assert [(event.seq, json.loads(event.line)["prev_sha256"]) for event in mine] == [(1, "")]
-    verify(folder / "store.db")
-
-
-@pytest.mark.parametrize(
-    ("change", "found"),
-    [
-        pytest.param("DELETE FROM event WHERE seq = 2", "event 2 of .* is missing", id="an event is gone"),
-        pytest.param(
-            "UPDATE event SET line = replace(line, 'ana', 'bob') WHERE seq = 2",
-            "event 2 of .* was changed",
-            id="a line was changed",
-        ),
-        pytest.param("DELETE FROM event WHERE seq = 3", "has no event", id="a unit was never told"),
-    ],
-)
-def test_a_copy_that_contradicts_itself_does_not_pass(store: Store, folder: Path, bench, change: str, found: str):
-    for _ in range(3):
-        bench.finish(store)
-    store.close()
-    with closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as connection:
-        connection.executescript("DROP TRIGGER event_stays; DROP TRIGGER event_unchanged;")
-        connection.execute(change)
-    with pytest.raises(StoreError, match=found):
-        verify(folder / "store.db")
-
-
-def test_a_failed_copy_keeps_the_one_before(store: Store, bench, tmp_path: Path, monkeypatch):
-    bench.finish(store)
-    copy = tmp_path / "copy.db"
-    store.backup(copy)
-    before = copy.read_bytes()
-
-    def unsound(connection: sqlite3.Connection) -> list[str]:
-        return ["something is wrong"]
-
-    monkeypatch.setattr(doors, "_contradictions", unsound)
-    with pytest.raises(StoreError, match="something is wrong"):
-        store.backup(copy)
-    assert copy.read_bytes() == before
-    assert not list(tmp_path.glob("*.partial"))
-
-
-def test_verifying_what_is_not_there(tmp_path: Path):
-    with pytest.raises(StoreError, match="There is no store"):
-        verify(tmp_path / "nothing.db")
-    assert not (tmp_path / "nothing.db").exists()

@@ -1,11 +1,13 @@
 """From nothing, and from every older store, to the tables that the program works with."""
 
+import hashlib
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,10 @@ from sqlalchemy.schema import CreateIndex
 from inspect_station.core.records import Case, Inspection, Kind, Line, Product, Rma, instant
 from inspect_station.errors import StoreError, StoreLocked
 from inspect_station.resources import resource
-from inspect_station.store import LabelSpec, Store, schema, verify
+from inspect_station.store import EventSpec, LabelSpec, Store, schema, verify
 from inspect_station.store.hub_tables import HubEvent
 from inspect_station.store.tables import RmaLine
+from tools import crash
 
 METADATA = HubEvent.metadata
 """The station's tables and the hub's: one history makes both."""
@@ -142,6 +145,14 @@ def test_an_older_store_is_copied_then_upgraded_and_no_line_is_rewritten(opened,
     assert (verify(copy).revision, verify(copy).inspections) == (before, 3)
 
 
+RELEASED = [f"{n:04}" for n in range(1, int(schema.newest()))]
+"""Every revision that a store in the field may have."""
+FIRST = RELEASED[:3]
+"""Those whose tables differ most from today's."""
+WAITING = 10_000
+"""Events that the hub has not confirmed when the station is upgraded."""
+
+
 @pytest.fixture
 def past(tmp_path: Path, clock, monkeypatch):
     """A store as a program of the past left it, with what a store of today holds, as far as it had a place for it."""
@@ -163,15 +174,89 @@ def past(tmp_path: Path, clock, monkeypatch):
                     connection.execute(
                         f"INSERT OR REPLACE INTO main.{table} ({names}) SELECT {names} FROM today.{table}"
                     )
+            # Where a store lies was not known then.
+            connection.execute("DELETE FROM meta WHERE key = 'place'")
         return folder
 
     return left
 
 
-RELEASED = ["0001", "0002", "0003", "0005"]
+@pytest.fixture(scope="session")
+def waiting(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of today that has been offline for days."""
+    folder = Path(shutil.copytree(made, tmp_path_factory.mktemp("waiting") / "station"))
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    with Store.open(folder, clock=lambda: at, station="DOCK-3") as store, store.write() as writer:
+        for n in range(WAITING):
+            # Signs that another way of writing JSON would write otherwise.
+            body = {"parcel": f"p-{n}", "note": "œ\u2028 “…” \\ /", "float": 1e-7, "empty": {}}
+            writer.append_event(EventSpec("parcel.received", body, "ana", at))
+    return folder
+
+
+def lines(folder: Path) -> str:
+    """A fingerprint of all events, byte by byte, with their states."""
+    with closing(sqlite3.connect(folder / "store.db")) as connection:
+        rows = connection.execute("SELECT epoch, seq, id, cast(line AS BLOB), sha256, state FROM event ORDER BY seq")
+        digest = hashlib.sha256()
+        count = 0
+        for row in rows:
+            digest.update(repr(row).encode())
+            count += 1
+    return f"{count} {digest.hexdigest()}"
 
 
 @pytest.mark.parametrize("revision", RELEASED)
+def test_every_released_store_is_upgraded_with_a_full_outbox_and_no_line_changes(waiting: Path, past, clock, revision):
+    """Fault 56: what waits for the hub goes there as it was written, under the epoch in which it was."""
+    folder = past(revision, waiting)
+    before = lines(folder)
+    assert before.startswith(f"{WAITING} ")
+    with Store.open(folder, clock=clock, station="DOCK-3", running=True) as store, store.read() as reader:
+        assert reader.waiting().events == WAITING
+        assert reader._rows("SELECT version_num FROM alembic_version")[0][0] == schema.newest()
+        assert [event.seq for event in reader.pending_events(3)] == [1, 2, 3]
+        epoch = reader.meta("epoch")
+        assert reader.last_seq(epoch) == WAITING
+    assert lines(folder) == before
+    (copy,) = (folder / "backups").glob("revision-*")
+    assert (verify(copy).revision, verify(copy).events) == (revision, WAITING)
+
+
+@pytest.mark.parametrize("revision", FIRST[:1])
+def test_an_upgrade_that_is_killed_leaves_the_old_store_or_the_new_one(waiting: Path, past, clock, tmp_path, revision):
+    """Fault 6: at any moment, also while the copy is made; the next start ends it."""
+    old = past(revision, waiting)
+    before = lines(old)
+    (tmp_path / "measured").mkdir()
+    started = time.monotonic()
+    working = crash.process(crash.upgrade, str(shutil.copytree(old, tmp_path / "measured" / "station")))
+    working.join()
+    took = time.monotonic() - started
+    assert working.exitcode == 0
+    revisions = set()
+    for n, part in enumerate((0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 2.0)):
+        folder = Path(shutil.copytree(old, tmp_path / f"kill-{n}"))
+        working = crash.process(crash.upgrade, str(folder))
+        time.sleep(part * took)
+        working.kill()
+        working.join()
+        with closing(sqlite3.connect(folder / "store.db")) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            found = schema.revision(connection)
+            revisions.add(found)
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert found in (revision, schema.newest())
+        assert ("playbook" in tables) == (found == schema.newest())
+        assert lines(folder) == before
+        crash.upgrade(str(folder))
+        assert lines(folder) == before
+        assert verify(folder / "store.db").revision == schema.newest()
+        shutil.rmtree(folder)
+    assert revisions == {revision, schema.newest()}, "all kills came too early, or all too late"
+
+
+@pytest.mark.parametrize("revision", FIRST)
 def test_what_an_older_store_knows_is_counted_and_found(store: Store, bench, past, revision: str):
     """Units to come, the search, a customer's returns and the time of a case follow from what was there before."""
     with store.write() as writer:
@@ -210,7 +295,7 @@ def test_what_an_older_store_knows_is_counted_and_found(store: Store, bench, pas
         assert reader.playbooks() == ()
 
 
-@pytest.mark.parametrize("revision", RELEASED)
+@pytest.mark.parametrize("revision", FIRST)
 def test_an_upgraded_store_forbids_what_a_new_one_forbids(store: Store, bench, past, revision: str):
     def triggers(folder: Path) -> dict[str, str]:
         with closing(sqlite3.connect(folder / "store.db")) as connection:

@@ -266,7 +266,7 @@ Dock = Callable[..., AbstractAsyncContextManager[Operator]]
 
 @pytest.fixture(scope="session")
 def _shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that each test gets a copy of: lists imported, pictures in the camera, plates from block DK3T."""
+    """The folder that each test gets a copy of: lists imported, pictures in the camera."""
     from argon2 import PasswordHasher
 
     folder = tmp_path_factory.mktemp("shop") / "station"
@@ -283,8 +283,6 @@ def _shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_station(config.load(ready), clock=Clock().now) as station:
         station.import_products(PRODUCTS.encode())
         station.import_rmas(RMAS.encode())
-        with station.store.write() as writer:
-            writer.set_meta("block", "DK3T")
     return folder
 
 
@@ -296,7 +294,8 @@ def folder(_shop: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dock(folder: Path) -> Dock:
-    """``async with dock() as operator``: the app at 80 × 24, signed in; printing only in ``background``."""
+    """``async with dock() as operator``: the app at 80 × 24, signed in, plates from block DK3T; printing only in
+    ``background``."""
 
     @asynccontextmanager
     async def open_dock(
@@ -311,6 +310,9 @@ def dock(folder: Path) -> Dock:
         path.write_text(path.read_text(encoding="utf-8").replace("LOCALE", locale), encoding="utf-8")
         clock = Clock()
         with open_station(config.load(path), clock=clock.now, running=True, training=training) as station:
+            with station.store.write() as writer:
+                # The copied store has begun a block of its own.
+                writer.set_meta("block", "DK3T")
             app = StationApp(station, now=clock.mono)
             if background:
                 station.start(app.notify_changed)

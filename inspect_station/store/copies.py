@@ -1,0 +1,197 @@
+"""Copies of a store: whether one would serve, and how one is put in the place of a store that is lost or damaged."""
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from inspect_station.errors import NotFound, StoreError
+from inspect_station.message import msg
+from inspect_station.store import schema
+from inspect_station.store.blobs import Blobs, settle
+from inspect_station.store.lock import hold
+from inspect_station.store.said import PATIENCE, damaged, refused, told
+from inspect_station.store.values import Verified
+from inspect_station.store.writer import COUNTERS
+
+STORE = "store.db"
+NOT_COPIED = ("epoch", "block", *COUNTERS, "place")
+"""A copy that is put back must not repeat the events and plates that its original has given out since."""
+PHOTOS = "photos"
+"""The folder of the pictures beside the copies."""
+_BESIDE = ("", "-journal", "-wal", "-shm")
+"""What belongs to a database file, by what its name ends with."""
+
+
+def verify(path: Path) -> Verified:
+    """See that a store or a copy would serve: the file sound, the events a whole chain, no unit untold.
+
+    Reads only, but long: a station that works on this very file waits.
+    Raises StoreError that says what was found.
+    """
+    if not path.is_file():
+        raise StoreError(
+            msg("There is no store at {file}.", file=str(path)),
+            msg("Name the file itself, such as store.db."),
+        )
+    return verified(path, of=path)
+
+
+def verified(path: Path, *, of: Path) -> Verified:
+    """The same for a file that is a copy ``of`` another, which is named where something is wrong."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with told(of), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+        if found == ["ok"]:
+            found = list(_contradictions(connection))[:3]
+        if found:
+            raise damaged(of, "; ".join(found))
+        station = connection.execute("SELECT value FROM meta WHERE key = 'station'").fetchone()
+        inspections, last = connection.execute("SELECT count(*), max(finished_at) FROM inspection").fetchone()
+        return Verified(
+            station=station[0] if station else "",
+            revision=schema.revision(connection),
+            inspections=inspections,
+            events=connection.execute("SELECT count(*) FROM event").fetchone()[0],
+            last_finished_at=datetime.fromisoformat(last) if last else None,
+        )
+
+
+def _contradictions(connection: sqlite3.Connection) -> Iterator[str]:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION:
+        yield "not a store of inspect-station"
+        return
+    epoch, seq, previous = None, 0, ""
+    for row in connection.execute("SELECT epoch, seq, sha256, line FROM event ORDER BY epoch, seq"):
+        if row[0] != epoch:
+            epoch, seq, previous = row[0], 0, ""
+        event = json.loads(row[3])
+        if row[1] != seq + 1 or event["seq"] != row[1]:
+            yield f"event {seq + 1} of {epoch} is missing"
+        elif event["prev_sha256"] != previous or hashlib.sha256(row[3].encode()).hexdigest() != row[2]:
+            yield f"event {row[1]} of {epoch} was changed"
+        seq, previous = row[1], row[2]
+    # A hub's units were told by its stations: their events stand among what it received. The first stores knew no hub.
+    hub = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'hub_event'").fetchone()
+    known = "SELECT id FROM event UNION ALL SELECT id FROM hub_event" if hub else "SELECT id FROM event"
+    untold = connection.execute(f"SELECT lpn FROM inspection WHERE event_id NOT IN ({known})")
+    yield from (f"{lpn} has no event" for (lpn,) in untold)
+
+
+def make_anew(connection: sqlite3.Connection) -> None:
+    """Let a copy begin an epoch and a block of plates of its own at its first start."""
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in NOT_COPIED])
+    connection.execute("COMMIT")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A copy that stands in its place."""
+
+    copy: Verified
+    aside: Path | None
+    """Where the store is kept that stood there before; None where there was none."""
+    photos_missing: int
+    """Pictures that units show and that are neither here nor beside the copy."""
+
+
+def restore(copy: Path, folder: Path, now: datetime) -> Restored:
+    """Put a copy in the place of the store in ``folder``, and photos that lie beside the copy in theirs.
+
+    What stood there is set aside, never deleted: it may hold units that no copy has. A cut in the middle leaves the old
+    store, the new one, or none and the word that it is gone; the same command again ends it.
+    Raises StoreError where the copy would not serve, StoreLocked while a station runs there.
+    """
+    sound, aside = put_back(copy, folder, now)
+    store = folder / STORE
+    with told(store), closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        missing = _photos_back(connection, Blobs(copy.parent / PHOTOS), Blobs(folder / "blobs"))
+    return Restored(sound, aside, missing)
+
+
+def put_back(copy: Path, folder: Path, now: datetime) -> tuple[Verified, Path | None]:
+    """The database alone (see `restore`): what is in the copy, and where what stood there is kept."""
+    sound = verify(copy)
+    partial = folder / f"{STORE}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = hold(folder, wait=PATIENCE)
+        try:
+            copied(copy, partial)
+            with told(partial), closing(sqlite3.connect(partial, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = EXTRA")
+                make_anew(connection)
+            aside = _set_aside(folder, now)
+            partial.rename(folder / STORE)
+            settle(folder)
+        finally:
+            os.close(lock)
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise refused(error, folder) from error
+    return sound, aside
+
+
+def copied(file: Path, to: Path) -> None:
+    """Copy a file, and have the bytes on the other disk. Raises OSError."""
+    with file.open("rb") as source, to.open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _set_aside(folder: Path, now: datetime) -> Path | None:
+    """Move the store's files away together: what stands in a journal belongs to its database."""
+    aside = folder / "aside" / f"{now:%Y%m%dT%H%M%S%fZ}.db"
+    for end in _BESIDE:
+        with suppress(FileNotFoundError):
+            file = folder / f"{STORE}{end}"
+            aside.parent.mkdir(exist_ok=True)
+            file.rename(aside.with_name(aside.name + end))
+    if not aside.exists():
+        return None
+    settle(aside.parent)
+    return aside
+
+
+def keep_photos(blobs: Blobs, beside: Path, stop: Callable[[], bool] = lambda: False) -> int:
+    """Copy the pictures that are not beside the copies yet; answer how many. Raises OSError.
+
+    A picture never changes, so that it is copied once.
+    """
+    kept = Blobs(beside / PHOTOS)
+    new = 0
+    for name in blobs.names():
+        if stop():
+            break
+        to = kept.path(name)
+        if to.exists():
+            continue
+        to.parent.mkdir(parents=True, exist_ok=True)
+        partial = to.with_name(f"{name}.tmp")
+        copied(blobs.path(name), partial)
+        partial.rename(to)
+        settle(to.parent)
+        new += 1
+    return new
+
+
+def _photos_back(connection: sqlite3.Connection, beside: Blobs, here: Blobs) -> int:
+    """Take what is missing from beside the copy; answer how many are still missing."""
+    missing = 0
+    for (sha256,) in connection.execute("SELECT DISTINCT sha256 FROM photo WHERE sha256 <> ''"):
+        if here.path(sha256).exists():
+            continue
+        try:
+            here.put(beside.get(sha256))
+        except (NotFound, StoreError):
+            missing += 1
+    return missing
