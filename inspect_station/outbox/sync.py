@@ -478,7 +478,6 @@ def enrol(store: Store, settings: UpstreamSettings, code: str) -> Message:
             writer.set_meta("hub_epoch", granted.hub_epoch)
         if granted.block != writer.meta("block"):
             writer.use_block(granted.block)
-            writer.set_meta("next_batch", "1")
     if block and granted.block != block:
         return msg(
             "Enrolled. Another station has labels that begin with L{old}, as yours did; yours begin with L{new} now.",
