@@ -81,7 +81,7 @@ def test_what_raises_inside_a_write_leaves_nothing(store: Store, bench):
         assert reader.inspection(unit.lpn) is None
         assert reader.pending_events() == ()
         assert reader.labels("queued") == ()
-        assert reader.meta("next_unit") == ""
+        assert reader.meta("block") == "", "not even a plate was taken"
 
 
 def test_a_reader_cannot_write(store: Store):
