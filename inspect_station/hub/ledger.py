@@ -4,17 +4,18 @@ A ledger is a store's writer that also keeps what others send: facts go to ``hub
 units beside them into the same ``inspection`` table that a station has, so that reports and `show` read a hub too.
 """
 
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from inspect_station.core import barcode, wire
 from inspect_station.core.records import Event, EventType, Inspection, Kind, Product, Rma, compact, instant
 from inspect_station.core.wire import Receipt, Status
-from inspect_station.hub.intake import Arrival, Voided
+from inspect_station.hub.intake import Arrival, Misframed, Voided, read
 from inspect_station.store import EventSpec, Reader, Writer
 
 CODE_LIVES = timedelta(days=7)
@@ -25,6 +26,10 @@ RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
 _ON_NO_LINE = f"'{EventType.CLAIM_OPENED}', '{EventType.INSPECTION_VOIDED}'"
 """What puts no unit on a line: a claim has none yet, and what is taken back was told before."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_OPEN = "p.resolved_at IS NULL"
+Action = Literal["retry", "accept_as", "void"]
+"""What a person may do with a parked line."""
 _CONSUMES_NOTHING = f"'{Kind.WRONG_ITEM}', '{Kind.EMPTY_BOX}'"
 
 
@@ -37,6 +42,8 @@ class Caller:
     name: str
     new: bool
     """Whether the token was never used before."""
+    scope: str = "station"
+    """``station``, or ``supervisor``: a person who settles what is parked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,15 @@ class _Received(EventSpec):
     """An event that was made elsewhere."""
 
     event: Event
+
+
+class Unsettled(Exception):
+    """A parked line was not dealt with: ``not_found``, ``already_resolved``, or the code by which it is refused."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
 
 
 class _NotYours(Exception):
@@ -148,13 +164,13 @@ class Ledger(Writer):
         """Whose token this is (its hash); None for one that is not valid, or not any more."""
         row = self._row(
             """
-            SELECT s.id, s.tenant, s.name, t.used_at FROM hub_token t JOIN hub_station s ON s.id = t.station
+            SELECT s.id, s.tenant, s.name, s.scope, t.used_at FROM hub_token t JOIN hub_station s ON s.id = t.station
             WHERE t.sha256 = ? AND (t.ends_at IS NULL OR t.ends_at > ?)
             """,
             token,
             self._now(),
         )
-        return Caller(row["id"], row["tenant"], row["name"], row["used_at"] is None) if row else None
+        return Caller(row["id"], row["tenant"], row["name"], row["used_at"] is None, row["scope"]) if row else None
 
     def first_used(self, caller: Caller, token: str) -> None:
         """A token is shown for the first time: those before it are void from now on."""
@@ -169,6 +185,56 @@ class Ledger(Writer):
 
     def _add_token(self, station: str, token: str) -> None:
         self._do("INSERT INTO hub_token (sha256, station, made_at) VALUES (?, ?, ?)", token, station, self._now())
+
+    def revoke(self, tenant: str, name: str, scope: str) -> bool:
+        """Void the tokens of a station or a supervisor, and codes not used yet; False where there is none so named.
+
+        What a station has sent stays; with a new code it is the same station again.
+        """
+        row = self._row("SELECT id FROM hub_station WHERE tenant = ? AND name = ? AND scope = ?", tenant, name, scope)
+        unused = scope == "station" and self._do(
+            "DELETE FROM hub_code WHERE tenant = ? AND name = ? AND used_at IS NULL", tenant, name
+        )
+        if row is not None:
+            self._do("DELETE FROM hub_token WHERE station = ?", row["id"])
+        return row is not None or bool(unused)
+
+    def add_supervisor(self, tenant: str, name: str, token: str) -> None:
+        """Let in a supervisor by the token with this hash; raises ValueError where the name is taken."""
+        if self._row("SELECT 1 FROM hub_station WHERE tenant = ? AND name = ?", tenant, name):
+            raise ValueError(f"{name} is taken")
+        id = self.new_id()
+        self._do(
+            "INSERT INTO hub_station (id, tenant, name, made_at, scope) VALUES (?, ?, ?, ?, 'supervisor')",
+            id,
+            tenant,
+            name,
+            self._now(),
+        )
+        self._add_token(id, token)
+
+    def replace_token(self, tenant: str, name: str, token: str) -> bool:
+        """Give a supervisor another token, those before are void at once; False where there is none so named."""
+        row = self._row(
+            "SELECT id FROM hub_station WHERE tenant = ? AND name = ? AND scope = 'supervisor'", tenant, name
+        )
+        if row is None:
+            return False
+        self._do("DELETE FROM hub_token WHERE station = ?", row["id"])
+        self._add_token(row["id"], token)
+        return True
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """All tokens that are good now: whose, for what, since when, until when; nothing of the tokens themselves."""
+        rows = self._rows(
+            """
+            SELECT s.tenant, s.name, s.scope, t.made_at, t.used_at, t.ends_at FROM hub_token t
+            JOIN hub_station s ON s.id = t.station WHERE t.ends_at IS NULL OR t.ends_at > ?
+            ORDER BY s.tenant, s.scope, s.name, t.made_at
+            """,
+            self._now(),
+        )
+        return [dict(row) for row in rows]
 
     # ── Facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -337,6 +403,7 @@ class Ledger(Writer):
         match said:
             case Inspection() as unit:
                 self._add(unit, event)
+                self._refer(caller, unit)
                 following = self._row(
                     "SELECT line FROM hub_event WHERE subject = ? AND revision = ? AND type = 'inspection.voided'",
                     unit.id,
@@ -363,6 +430,84 @@ class Ledger(Writer):
             """,
             unit.id,
         )
+
+    # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _refer(self, caller: Caller, unit: Inspection) -> None:
+        """The photos that a unit shows are missing until the hub has them."""
+        for photo in unit.photos:
+            if _SHA256.fullmatch(photo.sha256):
+                self._do(
+                    """
+                    INSERT INTO hub_photo (tenant, inspection, slot, sha256, station, lpn, told_at, missing)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, NOT EXISTS (
+                        SELECT 1 FROM hub_blob WHERE tenant = ? AND sha256 = ? AND state = 'verified'))
+                    ON CONFLICT (tenant, inspection, slot, sha256) DO NOTHING
+                    """,
+                    caller.tenant,
+                    unit.id,
+                    photo.slot,
+                    photo.sha256,
+                    caller.station,
+                    unit.lpn,
+                    self._now(),
+                    caller.tenant,
+                    photo.sha256,
+                )
+
+    def blob(self, tenant: str, sha256: str) -> str:
+        """What was made of this tenant's photo: ``verified``, ``refused``, or empty where it never came."""
+        row = self._row("SELECT state FROM hub_blob WHERE tenant = ? AND sha256 = ?", tenant, sha256)
+        return str(row["state"]) if row else ""
+
+    def keep_blob(self, caller: Caller, sha256: str, *, mime: str, size: int, state: str) -> None:
+        """A photo's bytes were judged; what was verified once stays so."""
+        self._do(
+            """
+            INSERT INTO hub_blob (tenant, sha256, station, mime, size, state, judged_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (tenant, sha256) DO UPDATE SET station = excluded.station, mime = excluded.mime,
+                size = excluded.size, state = excluded.state, judged_at = excluded.judged_at
+            WHERE hub_blob.state <> 'verified'
+            """,
+            caller.tenant,
+            sha256,
+            caller.station,
+            mime,
+            size,
+            state,
+            self._now(),
+        )
+        if state == "verified":
+            self._do("UPDATE hub_photo SET missing = false WHERE tenant = ? AND sha256 = ?", caller.tenant, sha256)
+
+    def photo_bytes(self, caller: Caller, since: datetime) -> int:
+        """Bytes of photos that a station has sent since then."""
+        row = self._row(
+            "SELECT coalesce(sum(size), 0) AS size FROM hub_blob WHERE station = ? AND judged_at > ?",
+            caller.station,
+            instant(since),
+        )
+        return int(row["size"]) if row else 0
+
+    def photos_missing(self, limit: int = 1000) -> list[dict[str, Any]]:
+        """The photos that units refer to and the hub does not have, the longest missing first."""
+        rows = self._rows(
+            """
+            SELECT p.told_at, p.tenant, s.name AS station, p.lpn, p.inspection, p.slot, p.sha256,
+                coalesce(b.state, '') AS state
+            FROM hub_photo p JOIN hub_station s ON s.id = p.station
+            LEFT JOIN hub_blob b ON b.tenant = p.tenant AND b.sha256 = p.sha256
+            WHERE p.missing ORDER BY p.tenant, p.told_at, p.inspection, p.slot LIMIT ?
+            """,
+            limit,
+        )
+        return [dict(row) for row in rows]
+
+    def count_missing(self, tenant: str | None = None) -> int:
+        """How many photos are missing, of one tenant or of all."""
+        where, values = ("", ()) if tenant is None else ("AND tenant = ?", (tenant,))
+        row = self._row(f"SELECT count(*) AS n FROM hub_photo WHERE missing {where}", *values)
+        return int(row["n"]) if row else 0
 
     # ── What is known, what is parked ────────────────────────────────────────────────────────────────────────────────
 
@@ -412,22 +557,97 @@ class Ledger(Writer):
                 differs.append(id)
         return tuple(missing), tuple(differs)
 
-    def parked(self) -> list[dict[str, Any]]:
+    def parked(self, tenant: str | None = None, after: int = 0, limit: int = 1 << 31) -> list[dict[str, Any]]:
         """What could not be taken and nobody has dealt with, the oldest first; no field of it is from the line."""
+        return self._parked(_OPEN, tenant, after, limit)
+
+    def parked_line(self, no: int, tenant: str | None = None) -> dict[str, Any] | None:
+        """One parked line, also one that was dealt with: who sent it, its bytes, what became of it."""
+        rows = self._parked("p.id = ?", tenant, 0, 1, no)
+        return rows[0] if rows else None
+
+    def _parked(self, where: str, tenant: str | None, after: int, limit: int, *values: object) -> list[dict[str, Any]]:
+        line = "" if where == _OPEN else ", p.tenant, p.line, p.resolved_at, p.resolution, p.note, p.resolved_by"
+        whose, tenants = ("", ()) if tenant is None else ("AND p.tenant = ?", (tenant,))
         rows = self._rows(
-            """
-            SELECT p.received_at, s.name AS station, p.event AS id, p.code, p.detail
-            FROM hub_parked p JOIN hub_station s ON s.id = p.station WHERE p.resolved_at IS NULL ORDER BY p.id
-            """
+            f"""
+            SELECT p.id AS no, p.received_at, s.name AS station, p.event AS id, p.code, p.detail{line}
+            FROM hub_parked p JOIN hub_station s ON s.id = p.station
+            WHERE {where} AND p.id > ? {whose} ORDER BY p.id LIMIT ?
+            """,
+            *values,
+            after,
+            *tenants,
+            limit,
         )
         return [dict(row) for row in rows]
 
+    def settle(
+        self, no: int, action: Action, *, note: str, by: str, line: str = "", tenant: str | None = None
+    ) -> tuple[Status, str]:
+        """Deal with a parked line: what it is at the end, and the code of that.
+
+        ``retry``: as this hub is now, it may take it. ``accept_as``: ``line`` says what it was meant to say, under the
+        same epoch and number; it is kept in its place. ``void``: it says nothing. The parked line itself stays.
+        Raises Unsettled, after which the transaction must be undone.
+        """
+        found = self.parked_line(no, tenant)
+        if found is None:
+            raise Unsettled("not_found")
+        if found["resolved_at"] is not None:
+            raise Unsettled("already_resolved")
+        told = _Told(Status.REJECTED, "void")
+        if action != "void":
+            told = self._take_again(no, line if action == "accept_as" else found["line"])
+        self._do(
+            "UPDATE hub_parked SET resolved_at = ?, resolution = ?, note = ?, resolved_by = ? WHERE id = ?",
+            self._now(),
+            action,
+            note,
+            by,
+            no,
+        )
+        return told.status, told.code
+
+    def _take_again(self, no: int, line: str) -> _Told:
+        row = self._row(
+            """
+            SELECT p.station, p.tenant, s.name, p.epoch, p.seq FROM hub_parked p
+            JOIN hub_station s ON s.id = p.station WHERE p.id = ?
+            """,
+            no,
+        )
+        assert row is not None
+        try:
+            arrival = read(line)
+        except Misframed as error:
+            raise Unsettled("framing", str(error)) from error
+        event = arrival.event
+        if event is not None and row["epoch"] and (event.epoch, event.seq) != (row["epoch"], row["seq"]):
+            raise Unsettled("another_event", f"epoch must be {row['epoch']}, seq {row['seq']}")
+        told = self._take(Caller(row["station"], row["tenant"], row["name"], new=False), arrival)
+        if told.status in (Status.REJECTED, Status.RETRY):
+            raise Unsettled(told.code, arrival.detail)
+        if event is not None:
+            self._advance(row["station"], event.epoch)
+        return told
+
+    def count_parked(self) -> int:
+        """How many lines are parked and not dealt with."""
+        row = self._row(f"SELECT count(*) AS n FROM hub_parked p WHERE {_OPEN}")
+        return int(row["n"]) if row else 0
+
     def stations(self) -> list[dict[str, Any]]:
-        """The stations, when each was last heard, and how many events of each are kept."""
+        """The stations, when each was last heard, whether it may speak, how much of it is kept, and what is missing."""
         rows = self._rows(
             """
-            SELECT s.tenant, s.name, s.seen_at, (SELECT count(*) FROM hub_event e WHERE e.station = s.id) AS events
-            FROM hub_station s ORDER BY s.tenant, s.name
+            SELECT s.tenant, s.name, s.seen_at,
+                CASE WHEN EXISTS (SELECT 1 FROM hub_token t WHERE t.station = s.id) THEN 'known' ELSE 'revoked' END
+                    AS state,
+                (SELECT count(*) FROM hub_event e WHERE e.station = s.id) AS events,
+                (SELECT count(*) FROM hub_parked p WHERE p.station = s.id AND p.resolved_at IS NULL) AS parked,
+                (SELECT count(*) FROM hub_photo o WHERE o.station = s.id AND o.missing) AS photos_missing
+            FROM hub_station s WHERE s.scope = 'station' ORDER BY s.tenant, s.name
             """
         )
         return [dict(row) for row in rows]
