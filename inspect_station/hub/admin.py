@@ -1,6 +1,7 @@
 """A hub and what its owner does with it: open it, let stations in, publish lists, look at what is parked, serve."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,17 @@ from typing import Any, Literal, Self
 from inspect_station import config, imports
 from inspect_station.core.barcode import clean
 from inspect_station.core.records import Product, Rma
-from inspect_station.hub.ledger import Ledger
+from inspect_station.errors import NotAllowed, NotFound
+from inspect_station.hub.ledger import Action, Ledger, Unsettled
 from inspect_station.imports import Taken
+from inspect_station.message import msg
 from inspect_station.store import Store
 
 TENANT = "main"
 """The tenant of a hub that serves one house only."""
+OWNER = "owner"
+"""Who deals with parked records on the hub's own command line."""
+_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 class Hub:
@@ -95,17 +101,118 @@ def add_station(data: Path, name: str, tenant: str = TENANT) -> str:
     """A code that lets in one station of this name, once, within a week; it cannot be shown again.
 
     For a name that is known, it lets that station in again, and its older token is void from then on.
+    Raises NotAllowed for a tenant's name that could be no folder.
     """
     code = new_code()
     with Hub.open(data) as hub, hub.write() as ledger:
-        ledger.add_code(code_hash(code), tenant, clean(name, 60))
+        ledger.add_code(code_hash(code), _tenant(tenant), clean(name, 60))
     return code
 
 
+def stations(data: Path) -> list[dict[str, Any]]:
+    """Each station: tenant, name, seen_at, state (known, revoked), events, parked, photos_missing."""
+    with Hub.open(data) as hub, hub.read() as ledger:
+        return ledger.stations()
+
+
+def revoke(data: Path, name: str, scope: Literal["station", "supervisor"], tenant: str = TENANT) -> None:
+    """Void all tokens of a station or a supervisor, and codes not used yet, at once. Raises NotFound."""
+    with Hub.open(data) as hub, hub.write() as ledger:
+        if not ledger.revoke(tenant, clean(name, 60), scope):
+            raise _nobody(name, tenant)
+
+
+def add_supervisor(data: Path, name: str, tenant: str = TENANT) -> str:
+    """A token by which a supervisor settles what is parked, over HTTP; it cannot be shown again. Raises NotAllowed."""
+    token = new_token()
+    try:
+        with Hub.open(data) as hub, hub.write() as ledger:
+            ledger.add_supervisor(_tenant(tenant), clean(name, 60), secret_hash(token))
+    except ValueError as error:
+        raise NotAllowed(
+            msg("{name} is known to this hub already.", name=name),
+            msg("Take another name, or give that one a new token: `hub token rotate NAME`."),
+        ) from error
+    return token
+
+
+def rotate(data: Path, name: str, tenant: str = TENANT) -> str:
+    """A supervisor's new token; those before are void at once. Raises NotFound."""
+    token = new_token()
+    with Hub.open(data) as hub, hub.write() as ledger:
+        if not ledger.replace_token(tenant, clean(name, 60), secret_hash(token)):
+            raise _nobody(name, tenant)
+    return token
+
+
+def tokens(data: Path) -> list[dict[str, Any]]:
+    """Each token that is good now: tenant, name, scope, made_at, used_at, ends_at; not the token."""
+    with Hub.open(data) as hub, hub.read() as ledger:
+        return ledger.tokens()
+
+
 def parked(data: Path) -> list[dict[str, Any]]:
-    """What stations sent and the hub could not take: received_at, station, id, code, detail of each."""
+    """What stations sent and the hub could not take: no, received_at, station, id, code, detail of each."""
     with Hub.open(data) as hub, hub.read() as ledger:
         return ledger.parked()
+
+
+def parked_line(data: Path, no: int) -> dict[str, Any]:
+    """One parked line: as `parked`, and tenant, line, resolved_at, resolution, note, resolved_by. Raises NotFound."""
+    with Hub.open(data) as hub, hub.read() as ledger:
+        found = ledger.parked_line(no)
+    if found is None:
+        raise _not_parked(no)
+    return found
+
+
+def settle(data: Path, no: int, action: Action, *, note: str, line: str = "") -> tuple[str, str]:
+    """Deal with a parked line (see `Ledger.settle`): what it is at the end, and the code of that.
+
+    Raises NotFound, and NotAllowed where it was dealt with already or cannot be taken so.
+    """
+    try:
+        with Hub.open(data) as hub, hub.write() as ledger:
+            status, code = ledger.settle(no, action, note=clean(note, 500), by=OWNER, line=line)
+    except Unsettled as error:
+        if error.code == "not_found":
+            raise _not_parked(no) from error
+        if error.code == "already_resolved":
+            raise NotAllowed(
+                msg("Record {no} was dealt with already.", no=no), msg("See it with `hub parked show {no}`.", no=no)
+            ) from error
+        raise NotAllowed(
+            msg("The hub cannot take record {no}: {code} {detail}.", no=no, code=error.code, detail=error.detail),
+            msg("It stays parked. Correct it and give it with --accept-as, or say with --void that it says nothing."),
+        ) from error
+    return status.value, code
+
+
+def photos_missing(data: Path) -> list[dict[str, Any]]:
+    """Photos that units refer to and the hub lacks: told_at, tenant, station, lpn, inspection, slot, sha256, state."""
+    with Hub.open(data) as hub, hub.read() as ledger:
+        return ledger.photos_missing()
+
+
+def _tenant(tenant: str) -> str:
+    """A tenant's name that may lead the path of its photos."""
+    if not _TENANT.fullmatch(tenant):
+        raise NotAllowed(
+            msg("A tenant cannot be called {tenant}.", tenant=clean(tenant, 60)),
+            msg("Use up to forty small letters, digits and hyphens, a letter or digit first."),
+        )
+    return tenant
+
+
+def _nobody(name: str, tenant: str) -> NotFound:
+    return NotFound(
+        msg("This hub knows nobody called {name} (tenant {tenant}).", name=clean(name, 60), tenant=clean(tenant, 60)),
+        msg("See who it knows: `hub station list`, `hub token list`."),
+    )
+
+
+def _not_parked(no: int) -> NotFound:
+    return NotFound(msg("No record {no} is parked here.", no=no), msg("See which are: `hub parked list`."))
 
 
 def publish(
@@ -142,13 +249,17 @@ def load(hub: Hub, records: Sequence[Product | Rma], tenant: str = TENANT) -> in
     return news
 
 
-def serve(data: Path, *, host: str = "127.0.0.1", port: int = 8787) -> None:
-    """Answer stations until interrupted; uvicorn says on stderr where it listens. Raises StoreLocked, StoreError."""
-    import uvicorn
+def serve(data: Path, *, host: str = "127.0.0.1", port: int = 8787, photos: str = "") -> None:
+    """Answer stations until told to stop; then requests in flight are answered, and new ones turned away.
 
+    ``photos`` as `photos.place` reads it; empty = in the folder of the hub. The log goes to stderr, as JSON lines.
+    Raises StoreLocked, StoreError, ConfigError.
+    """
     from inspect_station.hub.app import create_app
+    from inspect_station.hub.edge import Limits
+    from inspect_station.hub.photos import place
+    from inspect_station.hub.server import run
 
+    limits = Limits()
     with Hub.open(data, running=True) as hub:
-        uvicorn.run(
-            create_app(hub), host=host, port=port, access_log=False, server_header=False, timeout_graceful_shutdown=10
-        )
+        run(create_app(hub, place(photos, hub.clock) if photos else None, limits), host, port, limits)

@@ -15,6 +15,8 @@ from inspect_station.core.wire import Status
 
 SCHEMA = 1
 """The newest form of an event's body that this hub reads, of every type."""
+MAX_VALUES = 1_000_000
+"""JSON values in one request: in memory each takes many times the two bytes that it may have as sent; ours."""
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REVISIONS = 1 << 31
 _EVENT = TypeAdapter(Event)
@@ -73,13 +75,21 @@ def unpack(data: bytes, encoding: str) -> bytes:
 
 
 def lines(body: bytes) -> list[Arrival]:
-    """The lines of a request. Raises Misframed, naming the first line without a readable id, and TooLarge."""
+    """The lines of a request. Raises Misframed, naming the first line without a readable id, and TooLarge.
+
+    How much there is to read is known before any of it is.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise TooLarge(f"more than {MAX_VALUES} values")
+    raw = body.removesuffix(b"\n").split(b"\n")
+    if len(raw) > wire.MAX_EVENTS:
+        raise TooLarge(f"more than {wire.MAX_EVENTS} events")
+    if max(map(len, raw)) > wire.MAX_LINE:
+        raise TooLarge(f"an event of more than {wire.MAX_LINE} bytes")
     try:
-        texts = body.decode().removesuffix("\n").split("\n")
+        texts = [each.decode() for each in raw]
     except UnicodeDecodeError as error:
         raise Misframed("not UTF-8") from error
-    if len(texts) > wire.MAX_EVENTS:
-        raise TooLarge(f"more than {wire.MAX_EVENTS} events")
     return [read(text, no) for no, text in enumerate(texts, start=1)]
 
 

@@ -503,10 +503,9 @@ class Ledger(Writer):
         )
         return [dict(row) for row in rows]
 
-    def count_missing(self, tenant: str | None = None) -> int:
-        """How many photos are missing, of one tenant or of all."""
-        where, values = ("", ()) if tenant is None else ("AND tenant = ?", (tenant,))
-        row = self._row(f"SELECT count(*) AS n FROM hub_photo WHERE missing {where}", *values)
+    def count_missing(self, tenant: str) -> int:
+        """How many photos of a tenant are missing."""
+        row = self._row("SELECT count(*) AS n FROM hub_photo WHERE tenant = ? AND missing", tenant)
         return int(row["n"]) if row else 0
 
     # ── What is known, what is parked ────────────────────────────────────────────────────────────────────────────────
@@ -632,10 +631,17 @@ class Ledger(Writer):
             self._advance(row["station"], event.epoch)
         return told
 
-    def count_parked(self) -> int:
-        """How many lines are parked and not dealt with."""
-        row = self._row(f"SELECT count(*) AS n FROM hub_parked p WHERE {_OPEN}")
-        return int(row["n"]) if row else 0
+    def figures(self) -> dict[str, int]:
+        """How many stations may speak, and how much waits for somebody, of all tenants together."""
+        row = self._row(
+            f"""
+            SELECT (SELECT count(DISTINCT t.station) FROM hub_token t JOIN hub_station s ON s.id = t.station
+                    WHERE s.scope = 'station') AS stations,
+                (SELECT count(*) FROM hub_parked p WHERE {_OPEN}) AS parked,
+                (SELECT count(*) FROM hub_photo WHERE missing) AS photos_missing
+            """
+        )
+        return dict(row) if row else {}
 
     def stations(self) -> list[dict[str, Any]]:
         """The stations, when each was last heard, whether it may speak, how much of it is kept, and what is missing."""
