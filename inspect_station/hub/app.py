@@ -63,7 +63,7 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
     busy = {"ingest": 0, "photo": 0}
 
     def answer(
-        form: type[wire.Said], status: int = 200, headers: dict[str, str] | None = None, **told: Any
+        form: type[wire.Said], status: int = 200, headers: dict[str, str] | None = None, /, **told: Any
     ) -> Response:
         said = form(hub_time=hub.clock(), hub_epoch=hub.epoch, **told)
         return Response(said.model_dump_json(), status, headers, media_type="application/json")
