@@ -128,10 +128,13 @@ class Folder:
     def put(self, tenant: str, sha256: str, data: bytes) -> None:
         """Keep them (see `store.blobs`)."""
         blobs = Blobs(self.folder / tenant)
-        if not blobs.folder.exists():
-            blobs.folder.mkdir(parents=True, exist_ok=True)
-            settle(self.folder)
-            settle(self.folder.parent)
+        try:
+            if not blobs.folder.exists():
+                blobs.folder.mkdir(parents=True, exist_ok=True)
+                settle(self.folder)
+                settle(self.folder.parent)
+        except OSError as error:
+            raise Unreachable(error.strerror) from error
         blobs.put(data)
 
     def get(self, tenant: str, sha256: str) -> bytes | None:
