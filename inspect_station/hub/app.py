@@ -18,6 +18,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from inspect_station.core import wire
 from inspect_station.core.barcode import clean
@@ -248,7 +249,7 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
         str, Path(pattern="^[0-9a-f]{64}$", description="Of the photo's bytes.", openapi_examples={"any": _A_PHOTO})
     ]
 
-    @app.head("/v1/blobs/{sha256}", response_class=Response, responses=_told(403, 404, 422, *_KNOWN))
+    @app.head("/v1/blobs/{sha256}", response_class=Response, responses=_silent(200, 403, 404, 422, *_KNOWN))
     def has_photo(sha256: Sha256, station: Station) -> Response:
         """Whether the hub has this photo, of the caller's own tenant."""
         with hub.read() as ledger:
@@ -458,9 +459,13 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
         return problem(error.status, error.code, error.title, error.after_s)
 
     @app.exception_handler(HTTPException)
-    def http(_: Request, error: HTTPException) -> Response:
+    def http(request: Request, error: HTTPException) -> Response:
         found = problem(error.status_code, "http")
-        found.headers.update(error.headers or {})
+        if error.status_code == 405:
+            # One route knows its own methods only.
+            routes = [route for route in app.routes if isinstance(route, Route)]
+            here = [route for route in routes if route.path_regex.match(request.url.path)]
+            found.headers["allow"] = ", ".join(sorted({method for route in here for method in route.methods or ()}))
         return found
 
     @app.exception_handler(RequestValidationError)
@@ -490,6 +495,7 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
 _A_PHOTO = {"value": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
 _METRICS = {"description": "Figures", "content": {"text/plain": {"schema": {"type": "string"}}}}
 _WHY = {
+    200: "It is here.",
     400: "Not what is asked for here; nothing of it was done.",
     401: "`token_missing`, `station_revoked`; at enrolment `code_unknown`.",
     403: "`not_station`, `not_supervisor`: the token is good for something else.",
@@ -522,6 +528,11 @@ _NDJSON = {
 def _told(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What else may be answered."""
     return {status: {"model": wire.Problem, "description": _WHY[status]} for status in sorted(set(statuses))}
+
+
+def _silent(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What may be answered where an answer has no body."""
+    return {status: {"description": _WHY[status]} for status in sorted(set(statuses))}
 
 
 def _takes(form: type[Record], **example: Any) -> dict[str, Any]:
