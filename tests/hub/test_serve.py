@@ -1,9 +1,11 @@
 """`hub serve` as a process: what it tells, how it stops, and how much memory the worst of requests can take."""
 
+import configparser
 import gzip
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ import pytest
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
 from inspect_station.hub import add_station
+from inspect_station.hub.edge import Limits
 
 EPOCH = uuid7(1, bytes(10))
 NDJSON = {"content-type": wire.NDJSON}
@@ -164,3 +167,15 @@ def test_a_hub_without_its_keys_does_not_start(tmp_path: Path) -> None:
     found = subprocess.run(command, check=False, capture_output=True, text=True, env=env, timeout=60)
     assert found.returncode == 4
     assert "AWS_ACCESS_KEY_ID" in found.stderr
+
+
+def test_the_unit_for_systemd_starts_what_there_is_and_waits_long_enough() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(Path(__file__).parents[2] / "packaging" / "inspect-station-hub.service")
+    program, *words = shlex.split(unit["Service"]["ExecStart"])
+    assert Path(program).name == "inspect-station"
+    command = [sys.executable, "-m", "inspect_station.cli", *words, "--help"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "Run the hub" in shown
+    assert int(unit["Service"]["TimeoutStopSec"]) > Limits().drain_s + 2
