@@ -420,8 +420,8 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
                         tenant=supervisor.tenant,
                     )
             except Unsettled as error:
-                status = {"not_found": 404, "already_resolved": 409}.get(error.code, 422)
-                raise Refused(status, error.code, error.detail) from error
+                refused = {"not_found": 404, "already_resolved": 409}.get(error.code, 422)
+                raise Refused(refused, error.code, error.detail) from error
             return answer(wire.Resolved, no=no, status=status, code=code)
 
         return await run_in_threadpool(settle)

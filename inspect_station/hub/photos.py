@@ -207,12 +207,11 @@ class Bucket:
     def get(self, tenant: str, sha256: str) -> bytes | None:
         """The object, if it is there and the bucket too."""
 
-        def read(obstore: Any, store: "S3Store") -> bytes:
-            found = obstore.get_range(store, self._key(tenant, sha256), start=0, end=wire.MAX_PHOTO + 1)
-            return bytes(found)
+        def read(obstore: Any, store: "S3Store") -> Any:
+            return obstore.get_range(store, self._key(tenant, sha256), start=0, end=wire.MAX_PHOTO + 1)
 
         try:
-            return self._do(read)
+            return bytes(self._do(read))
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
                 raise Unreachable("NoSuchBucket") from error

@@ -25,14 +25,21 @@ class Watch:
     def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-        self._registry = CollectorRegistry()
-        there = {"registry": self._registry}
-        self._requests = Counter("hub_requests", "Answers given.", ["method", "route", "status"], **there)
-        self._seconds = Histogram("hub_request_seconds", "From the first byte to the last.", ["route"], **there)
-        self._events = Counter("hub_events", "Receipts given, by what became of the event.", ["status"], **there)
-        self._photos = Counter("hub_photos", "Photos looked at, by what was found.", ["outcome"], **there)
+        self._registry = kept = CollectorRegistry()
+        self._requests = Counter(
+            "hub_requests", "Answers given.", ["method", "route", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "hub_request_seconds", "From the first byte to the last.", ["route"], registry=self._registry
+        )
+        self._events = Counter(
+            "hub_events", "Receipts given, by what became of the event.", ["status"], registry=self._registry
+        )
+        self._photos = Counter(
+            "hub_photos", "Photos looked at, by what was found.", ["outcome"], registry=self._registry
+        )
         self._now = {
-            name: Gauge(f"hub_{name}", help, **there)
+            name: Gauge(f"hub_{name}", help, registry=kept)
             for name, help in (
                 ("in_flight", "Requests being answered."),
                 ("parked", "Lines parked that nobody has dealt with."),

@@ -20,7 +20,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
 from inspect_station.hub import Hub, add_station, add_supervisor, intake
-from inspect_station.hub import edge as edges
 from inspect_station.hub.app import create_app
 from inspect_station.hub.edge import Buckets, Limits
 from inspect_station.hub.watch import JsonLines
@@ -64,7 +63,7 @@ def _line(n: int = 1, **changes: Any) -> str:
 
 def test_a_bucket_fills_up_again_at_its_rate_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(edges.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     bucket = Buckets(rate=2, burst=3)
     assert [bucket.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
     assert bucket.take("b") == 0, "another's is its own"

@@ -103,9 +103,9 @@ def test_a_hub_that_is_told_to_stop_answers_what_it_began_and_turns_away_the_res
         time.sleep(1.5)
         assert served.process.poll() is None
         connection.sendall(body[len(body) // 2 :])
-        answer = connection.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert b'"status":"accepted"' in answer
+        done = connection.recv(65536)
+    assert done.startswith(b"HTTP/1.1 200")
+    assert b'"status":"accepted"' in done
     assert served.process.wait(5) == 0
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{served.url}/livez")
