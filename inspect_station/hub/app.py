@@ -7,6 +7,7 @@ beside it too, they stand in the headers Hub-Time and Hub-Epoch.
 import asyncio
 import base64
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -61,7 +62,7 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
     strangers = Buckets(limits.enrolments, limits.enrolments * 10)
     ingesting = asyncio.Semaphore(limits.ingesting)
     decoding = threading.Semaphore(DECODING)
-    busy = {"ingest": 0, "photo": 0}
+    busy: Counter[str] = Counter()
 
     def answer(
         form: type[wire.Said], status: int = 200, headers: dict[str, str] | None = None, /, **told: Any
@@ -74,15 +75,17 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
         return answer(wire.Problem, status, headers, code=code, title=title or HTTPStatus(status).phrase)
 
     @contextmanager
-    def one_of(what: str, most: int) -> Iterator[None]:
+    def one_of(what: str, most: int, station: Caller) -> Iterator[None]:
         """Be let in, where so many may be at the same time. Raises Refused."""
         if busy[what] >= most:
             raise Refused(503, "busy", after_s=BUSY_S)
-        busy[what] += 1
+        if busy[what + station.station] >= limits.of_one:
+            raise Refused(429, "too_many", after_s=BUSY_S)
+        busy.update((what, what + station.station))
         try:
             yield
         finally:
-            busy[what] -= 1
+            busy.subtract((what, what + station.station))
 
     app.add_middleware(
         Edge,
@@ -180,7 +183,7 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
             raise Refused(415, "content_encoding", "gzip or nothing")
-        with one_of("ingest", limits.ingests):
+        with one_of("ingest", limits.ingests, station):
             packed = await edge.body(request, wire.MAX_WIRE, limits)
             async with ingesting:
                 return await run_in_threadpool(ingest, station, packed, encoding)
@@ -305,7 +308,7 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
         mime = edge.media_type(request)
         if mime not in wire.PHOTO_TYPES:
             raise Refused(415, "media_type", ", ".join(wire.PHOTO_TYPES))
-        with one_of("photo", limits.photos):
+        with one_of("photo", limits.photos, station):
             data = await edge.body(request, wire.MAX_PHOTO, limits, patience=5)
             if kind(data) != mime:
                 raise Refused(415, "media_type", f"its first bytes are not those of {mime}")
@@ -329,10 +332,10 @@ def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = No
     async def complete(sha256: Sha256, station: Station) -> Response:
         """The bytes are where they were to go: are they good?"""
         try:
-            with one_of("photo", limits.photos):
+            with one_of("photo", limits.photos, station):
                 return await run_in_threadpool(check_photo, station, sha256)
         except Refused as refused:
-            if refused.code != "busy":
+            if refused.code not in ("busy", "too_many"):
                 raise
             return answer(wire.BlobState, 202, {"retry-after": str(BUSY_S)}, state="verifying")
 

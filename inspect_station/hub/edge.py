@@ -35,6 +35,8 @@ class Limits:
     """Of these, read and written at the same time."""
     photos: int = 8
     """Photos received, or fetched to be looked at, at the same time; two of them are decoded."""
+    of_one: int = 4
+    """Of one station, with facts or photos at the same time: by slow bodies it keeps out nobody but itself."""
     rate: float = 20.0
     """Requests a second of one station, in the long run. A busy one needs two."""
     burst: float = 200.0

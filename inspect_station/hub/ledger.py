@@ -250,6 +250,8 @@ class Ledger(Writer):
         )
         for epoch in epochs:
             reached = self._advance(caller.station, epoch)
+        kept = (Status.ACCEPTED, Status.CONFLICT)
+        self._refer(caller, [each for each, receipt in zip(arrivals, receipts, strict=True) if receipt.status in kept])
         return receipts, reached
 
     @staticmethod
@@ -403,7 +405,6 @@ class Ledger(Writer):
         match said:
             case Inspection() as unit:
                 self._add(unit, event)
-                self._refer(caller, unit)
                 following = self._row(
                     "SELECT line FROM hub_event WHERE subject = ? AND revision = ? AND type = 'inspection.voided'",
                     unit.id,
@@ -433,27 +434,30 @@ class Ledger(Writer):
 
     # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _refer(self, caller: Caller, unit: Inspection) -> None:
-        """The photos that a unit shows are missing until the hub has them."""
-        for photo in unit.photos:
-            if _SHA256.fullmatch(photo.sha256):
-                self._do(
-                    """
-                    INSERT INTO hub_photo (tenant, inspection, slot, sha256, station, lpn, told_at, missing)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, NOT EXISTS (
-                        SELECT 1 FROM hub_blob WHERE tenant = ? AND sha256 = ? AND state = 'verified'))
-                    ON CONFLICT (tenant, inspection, slot, sha256) DO NOTHING
-                    """,
-                    caller.tenant,
-                    unit.id,
-                    photo.slot,
-                    photo.sha256,
-                    caller.station,
-                    unit.lpn,
-                    self._now(),
-                    caller.tenant,
-                    photo.sha256,
-                )
+    def _refer(self, caller: Caller, arrivals: Iterable[Arrival]) -> None:
+        """The photos that units show are missing until the hub has them."""
+        now = self._now()
+        shown = {
+            (arrival.said.id, photo.slot, photo.sha256): arrival.said.lpn
+            for arrival in arrivals
+            if isinstance(arrival.said, Inspection)
+            for photo in arrival.said.photos
+            if _SHA256.fullmatch(photo.sha256)
+        }
+        if not shown:
+            return
+        self._connection.executemany(
+            """
+            INSERT INTO hub_photo (tenant, inspection, slot, sha256, station, lpn, told_at, missing)
+            VALUES (?, ?, ?, ?, ?, ?, ?, NOT EXISTS (
+                SELECT 1 FROM hub_blob WHERE tenant = ? AND sha256 = ? AND state = 'verified'))
+            ON CONFLICT (tenant, inspection, slot, sha256) DO NOTHING
+            """,
+            [
+                (caller.tenant, *key, caller.station, lpn, now, caller.tenant, key[2])
+                for key, lpn in sorted(shown.items())
+            ],
+        )
 
     def blob(self, tenant: str, sha256: str) -> str:
         """What was made of this tenant's photo: ``verified``, ``refused``, or empty where it never came."""
@@ -595,7 +599,7 @@ class Ledger(Writer):
             raise Unsettled("not_found")
         if found["resolved_at"] is not None:
             raise Unsettled("already_resolved")
-        told = _Told(Status.REJECTED, "void")
+        told = Status.REJECTED, "void"
         if action != "void":
             told = self._take_again(no, line if action == "accept_as" else found["line"])
         self._do(
@@ -606,12 +610,12 @@ class Ledger(Writer):
             by,
             no,
         )
-        return told.status, told.code
+        return told
 
-    def _take_again(self, no: int, line: str) -> _Told:
+    def _take_again(self, no: int, line: str) -> tuple[Status, str]:
         row = self._row(
             """
-            SELECT p.station, p.tenant, s.name, p.epoch, p.seq FROM hub_parked p
+            SELECT p.station, p.tenant, s.name, s.seen_at, p.epoch, p.seq FROM hub_parked p
             JOIN hub_station s ON s.id = p.station WHERE p.id = ?
             """,
             no,
@@ -624,12 +628,12 @@ class Ledger(Writer):
         event = arrival.event
         if event is not None and row["epoch"] and (event.epoch, event.seq) != (row["epoch"], row["seq"]):
             raise Unsettled("another_event", f"epoch must be {row['epoch']}, seq {row['seq']}")
-        told = self._take(Caller(row["station"], row["tenant"], row["name"], new=False), arrival)
+        (told,), _ = self.ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival])
         if told.status in (Status.REJECTED, Status.RETRY):
             raise Unsettled(told.code, arrival.detail)
-        if event is not None:
-            self._advance(row["station"], event.epoch)
-        return told
+        # It was not the station that spoke.
+        self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", row["seen_at"], row["station"])
+        return told.status, told.code
 
     def figures(self) -> dict[str, int]:
         """How many stations may speak, and how much waits for somebody, of all tenants together."""

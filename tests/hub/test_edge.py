@@ -8,10 +8,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
@@ -200,6 +201,22 @@ def test_a_slow_body_is_given_up_and_the_hub_goes_on(hub: Hub, drips: bool) -> N
         assert b'"code":"slow"' in answer
         assert b"connection: close" in answer
         assert waited > (1.1 if drips else 0.4), "a body that drips has longer"
+
+
+def test_a_station_that_keeps_many_requests_open_keeps_out_nobody_else(hub: Hub) -> None:
+    client = _client(hub)
+    greedy, other = ({**_enrol(client, hub, name), **NDJSON} for name in ("DOCK-1", "DOCK-2"))
+    with _running(hub, ingests=4, of_one=3) as port, ExitStack() as held:
+        for _ in range(3):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+            held.enter_context(connection).sendall(_head("/v1/events", 1000, greedy))
+        time.sleep(0.3)
+        answers = [
+            httpx.post(f"http://127.0.0.1:{port}/v1/events", headers=headers, content=_line())
+            for headers in (greedy, other)
+        ]
+    assert [answer.status_code for answer in answers] == [429, 200]
+    assert int(answers[0].headers["retry-after"]) > 0
 
 
 def test_a_body_that_is_slow_but_steady_arrives(hub: Hub) -> None:

@@ -16,7 +16,7 @@ from inspect_station import cli
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import Disposition, Grade, Inspection
-from inspect_station.hub import Hub, add_station, add_supervisor, intake, parked, parked_line
+from inspect_station.hub import Hub, add_station, add_supervisor, intake, parked, parked_line, stations
 from inspect_station.hub.app import create_app
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -150,6 +150,16 @@ def test_a_newer_hub_takes_what_an_older_one_could_not(
     assert _units(hub) == [("LPN-1", "used")]
     assert chief.get("/v1/parked").json()["parked"] == []
     assert dock.send(_line(1)) == [("duplicate", "")]
+
+
+def test_a_station_is_not_heard_because_somebody_deals_with_its_record(
+    dock: Speaker, chief: Speaker, hub: Hub, data: Path
+) -> None:
+    dock.send(MINT)
+    heard = stations(data)[0]["seen_at"]
+    hub.store._clock = lambda: datetime(2031, 1, 1, tzinfo=UTC)
+    assert chief.resolve(1, "accept_as", "mint is used", _line()).status_code == 200
+    assert stations(data)[0]["seen_at"] == heard
 
 
 def test_what_still_cannot_be_taken_stays_parked(dock: Speaker, chief: Speaker, hub: Hub) -> None:
