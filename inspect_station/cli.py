@@ -25,9 +25,11 @@ def _first(verb: str) -> type[TyperGroup]:
     """A group of verbs of which one need not be said: `hub station NAME` is `hub station add NAME`."""
 
     class First(TyperGroup):
+        unsaid = verb
+
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             said = args[:1] and (args[0] in self.commands or args[0] in ("-h", "--help"))
-            return super().parse_args(ctx, args if said else [verb, *args])
+            return super().parse_args(ctx, args if said else [self.unsaid, *args])
 
     return First
 
