@@ -11,6 +11,8 @@ from inspect_station.hub.watch import log_to_stderr
 
 LINGER_S = 1.0
 """So long a hub that stops turns new requests away before it hangs up, so that whoever balances its load sees it."""
+HANG_UP_S = 2
+"""So long connections may take to close, when nothing is in flight any more."""
 
 
 def run(app: FastAPI, host: str, port: int, limits: Limits) -> None:
@@ -23,7 +25,7 @@ def run(app: FastAPI, host: str, port: int, limits: Limits) -> None:
         access_log=False,
         server_header=False,
         log_config=None,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=HANG_UP_S,
     )
     _Server(config, app.state.traffic, limits).run()
 

@@ -22,6 +22,7 @@ from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
 from inspect_station.hub import add_station
 from inspect_station.hub.edge import Limits
+from inspect_station.hub.server import HANG_UP_S, LINGER_S
 
 EPOCH = uuid7(1, bytes(10))
 NDJSON = {"content-type": wire.NDJSON}
@@ -99,8 +100,8 @@ def test_a_hub_that_is_told_to_stop_answers_what_it_began_and_turns_away_the_res
             assert int(answer.headers["retry-after"]) > 0
             assert answer.json()["hub_epoch"]
         assert httpx.get(f"{served.url}/livez").status_code == 200
-        # Longer than it would linger: it is this request that it waits for.
-        time.sleep(1.5)
+        # Longer than it would linger, and then wait to hang up: it is this request that it waits for.
+        time.sleep(LINGER_S + HANG_UP_S)
         assert served.process.poll() is None
         connection.sendall(body[len(body) // 2 :])
         done = connection.recv(65536)
@@ -178,4 +179,4 @@ def test_the_unit_for_systemd_starts_what_there_is_and_waits_long_enough() -> No
     command = [sys.executable, "-m", "inspect_station.cli", *words, "--help"]
     shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     assert "Run the hub" in shown
-    assert int(unit["Service"]["TimeoutStopSec"]) > Limits().drain_s + 2
+    assert int(unit["Service"]["TimeoutStopSec"]) > Limits().drain_s + HANG_UP_S
