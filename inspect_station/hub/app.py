@@ -29,7 +29,7 @@ from inspect_station.hub import edge, intake
 from inspect_station.hub.admin import Hub, code_hash, new_token, secret_hash
 from inspect_station.hub.edge import Buckets, Edge, Limits, Refused, Traffic
 from inspect_station.hub.ledger import Caller, Grant, Unsettled
-from inspect_station.hub.photos import Folder, Place, Unreachable, judge, kind
+from inspect_station.hub.photos import Folder, Photos, Unreachable, judge, kind
 from inspect_station.hub.watch import Watch
 
 BUSY_S = 2
@@ -41,7 +41,7 @@ DECODING = 2
 """Photos decoded at the same time: each may take half a gigabyte for a moment, if somebody means it to."""
 
 
-def create_app(hub: Hub, photos: Place | None = None, limits: Limits | None = None) -> FastAPI:
+def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = None) -> FastAPI:
     """The hub's application, which keeps photos there, else in the hub's folder; the caller opens and closes the hub.
 
     ``app.state.traffic`` says what it is answering now, and can be told that the hub stops.

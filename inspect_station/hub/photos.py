@@ -44,7 +44,7 @@ class Offer:
     """To be sent exactly so."""
 
 
-class Place(Protocol):
+class Photos(Protocol):
     """A store of photos. Its methods block; any thread may call them. All raise Unreachable, StoreError."""
 
     def offer(self, tenant: str, sha256: str, size: int, mime: str) -> Offer | None:
@@ -85,7 +85,7 @@ def kind(data: bytes) -> str:
     return ""
 
 
-def place(setting: str, clock: Callable[[], datetime], env: Mapping[str, str] = os.environ) -> Place:
+def place(setting: str, clock: Callable[[], datetime], env: Mapping[str, str] = os.environ) -> Photos:
     """The store that a setting names: a folder, or ``s3://bucket/prefix?endpoint=URL&region=NAME``.
 
     The keys of an S3 store come from the environment, by the names that Amazon's own tools know. Raises ConfigError.
