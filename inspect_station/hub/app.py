@@ -17,7 +17,7 @@ from inspect_station.core.records import Record
 from inspect_station.errors import DiskFull, StoreError, StoreLocked
 from inspect_station.hub import intake
 from inspect_station.hub.admin import Hub, code_hash, new_token, secret_hash
-from inspect_station.hub.ledger import Caller, Grant
+from inspect_station.hub.ledger import START, Caller, Grant, Place
 
 INGESTS = 16
 """Requests with events that may wait for the one writer; more are asked to come back."""
@@ -74,8 +74,7 @@ def create_app(hub: Hub) -> FastAPI:
         if found is None:
             raise Refused(401, "station_revoked")
         if found.new:
-            with hub.write() as ledger:
-                ledger.first_used(found, shown)
+            hub.change(lambda ledger: ledger.first_used(found, shown))
         return found
 
     Station = Annotated[Caller, Depends(caller)]
@@ -88,8 +87,8 @@ def create_app(hub: Hub) -> FastAPI:
         secret = new_token()
 
         def use() -> Grant | str:
-            with hub.write() as ledger:
-                return ledger.enrol(code_hash(asked.code), secret_hash(secret), epoch=asked.epoch, block=asked.block)
+            hashes = code_hash(asked.code), secret_hash(secret)
+            return hub.change(lambda ledger: ledger.enrol(*hashes, epoch=asked.epoch, block=asked.block))
 
         granted = await run_in_threadpool(use)
         match granted:
@@ -102,8 +101,7 @@ def create_app(hub: Hub) -> FastAPI:
     @app.post("/v1/stations/me/token", status_code=201, response_model=wire.Token)
     def rotate(station: Station, shown: Annotated[str, Depends(token)]) -> Response:
         secret = new_token()
-        with hub.write() as ledger:
-            ledger.rotate(station, shown, secret_hash(secret))
+        hub.change(lambda ledger: ledger.rotate(station, shown, secret_hash(secret)))
         return answer(wire.Token, 201, token=secret)
 
     # ── Events up ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -132,8 +130,7 @@ def create_app(hub: Hub) -> FastAPI:
             raise Refused(413, "too_large", str(error)) from error
         except intake.Misframed as error:
             raise Refused(400, "framing", str(error)) from error
-        with hub.write() as ledger:
-            receipts, reached = ledger.ingest(station, arrivals)
+        receipts, reached = hub.change(lambda ledger: ledger.ingest(station, arrivals))
         return answer(wire.Receipts, receipts=receipts, contiguous_seq=reached)
 
     @app.post("/v1/events/known", response_model=wire.Known, openapi_extra=_takes(wire.Ask))
@@ -172,7 +169,7 @@ def create_app(hub: Hub) -> FastAPI:
         found = [
             wire.Change(row["feed"], row["key"], row["version"], row["op"], 1, wire.parse(row["body"])) for row in page
         ]
-        reached = page[-1]["seq"] if page else after
+        reached = Place(page[-1]["xid"], page[-1]["seq"]) if page else after
         return answer(wire.Changes, changes=found, cursor=_cursor(hub.epoch, reached), more=more)
 
     # ── Is it well? ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,16 +256,18 @@ async def _form(request: Request, form: type[_Form], limit: int = wire.MAX_WIRE)
     return found
 
 
-def _cursor(epoch: str, seq: int) -> str:
-    return base64.urlsafe_b64encode(f"{epoch} {seq}".encode()).decode().rstrip("=")
+def _cursor(epoch: str, place: Place) -> str:
+    return base64.urlsafe_b64encode(f"{epoch} {place.xid} {place.seq}".encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, epoch: str) -> int | None:
-    """The number of the last change that was read; None for a cursor that this hub did not give."""
+def _read_cursor(cursor: str, epoch: str) -> Place | None:
+    """The last change that was read; None for a cursor that this hub did not give."""
     if not cursor:
-        return 0
+        return START
     try:
-        whose, _, seq = base64.urlsafe_b64decode(f"{cursor}===").decode().partition(" ")
-        return int(seq) if whose == epoch and seq.isdecimal() and len(seq) < 19 else None
+        whose, *place = base64.urlsafe_b64decode(f"{cursor}===").decode().split(" ")
     except ValueError:
         return None
+    if whose != epoch or len(place) != 2 or not all(each.isdecimal() and len(each) < 19 for each in place):
+        return None
+    return Place(*map(int, place))
