@@ -820,6 +820,14 @@ def sheet_pin() -> None:
 # ── The hub ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 HubData = Annotated[Path, typer.Option("--data", help="Folder of the hub's store.")]
+HubDatabase = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="INSPECT_STATION_DATABASE",
+        help="PostgreSQL instead of SQLite, for several hubs at once: postgresql+psycopg://USER@HOST/DATABASE.",
+    ),
+]
 
 
 @hub_app.command("serve")
@@ -827,28 +835,29 @@ def hub_serve(
     host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port")] = 8787,
     data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
 ) -> None:
     """Run the hub."""
     from inspect_station.hub import serve
 
-    serve(data, host=host, port=port)
+    serve(data, host=host, port=port, database=database)
 
 
 @hub_app.command("station")
-def hub_station(name: str, data: HubData = Path("hub-data")) -> None:
+def hub_station(name: str, data: HubData = Path("hub-data"), database: HubDatabase = "") -> None:
     """Add a station: prints its one-time enrolment code, once."""
     from inspect_station.hub import add_station
 
-    print(add_station(data, name))
+    print(add_station(data, name, database=database))
     _say(msg("on the station: inspect-station sync --enrol CODE"))
 
 
 @hub_app.command("parked")
-def hub_parked(data: HubData = Path("hub-data"), as_json: AsJson = False) -> None:
+def hub_parked(data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False) -> None:
     """Records that the hub could not take, with the reason; none is ever deleted."""
     from inspect_station.hub import parked
 
-    rows = parked(data)
+    rows = parked(data, database=database)
     if as_json:
         _write(_json({"schema": 1, "parked": rows}), None)
         return
@@ -857,11 +866,30 @@ def hub_parked(data: HubData = Path("hub-data"), as_json: AsJson = False) -> Non
     _say(msgn("{n} record parked", "{n} records parked", n=len(rows)))
 
 
+@hub_app.command("epoch")
+def hub_epoch(
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin a new one: the hub was restored and may lack records.")
+    ] = False,
+    data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
+) -> None:
+    """The epoch by which stations notice that a hub was restored, and send again what it lacks."""
+    from inspect_station.hub import begin_epoch, epoch
+
+    if not new:
+        print(epoch(data, database=database))
+        return
+    print(begin_epoch(data, database=database))
+    _say(msg("stations will ask what is still there, and send again what is not"))
+
+
 @hub_app.command("import")
 def hub_import(
     what: str,
     file: Path,
     data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
     zone: Annotated[
         str, typer.Option("--zone", help="Zone in which the RMAs' instants become dates; default: station.toml's.")
     ] = "",
@@ -877,7 +905,7 @@ def hub_import(
     except (KeyError, ValueError, OSError):
         raise _usage(msg("--zone {value}: no such time zone, for example Europe/Paris", value=zone)) from None
     content = _bytes(file)
-    taken = publish(data, "products" if what == "products" else "rmas", content, zone)
+    taken = publish(data, "products" if what == "products" else "rmas", content, zone, database=database)
     voice = _voice()
     for bad in taken.bad:
         print(f"{file}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)

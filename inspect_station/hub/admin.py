@@ -168,6 +168,12 @@ def load(hub: Hub, records: Sequence[Product | Rma], tenant: str = TENANT) -> in
     return sum(hub.change(lambda ledger, part=part: ledger.publish(tenant, part)) for part in parts)  # type: ignore[misc]
 
 
+def epoch(data: Path, *, database: str = "") -> str:
+    """The hub's epoch."""
+    with Hub.open(data, database) as hub:
+        return hub.epoch
+
+
 def begin_epoch(data: Path, *, database: str = "") -> str:
     """Say that what this hub has confirmed may be gone, because it was restored: a new epoch, which is answered.
 

@@ -1,14 +1,15 @@
 """What events say of units, and units of each other: the rule of two docks (sync.md §2.4). No database here."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from inspect_station.core import wire
 from inspect_station.core.records import Event, EventType, Inspection, Kind, upgrade
 from inspect_station.core.wire import Status
 from inspect_station.hub.intake import Voided
+from inspect_station.store.connection import Row
 
 ON_NO_LINE = frozenset({EventType.CLAIM_OPENED, EventType.INSPECTION_VOIDED})
 """What puts no unit on a line: a claim has none yet, and what is taken back was told before."""
@@ -88,7 +89,7 @@ class Units:
 
     # ── What is known ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def heard(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def heard(self, rows: Iterable[Row]) -> None:
         """Events about these units: tenant, station, subject, revision, type, code, line and number of the row."""
         for row in rows:
             story = self._stories[row["subject"]]
@@ -99,7 +100,7 @@ class Units:
             if row["type"] == EventType.INSPECTION_VOIDED and row["code"] != "revision_twice":
                 story.voids[row["revision"]] = (row["line"], row["station"])
 
-    def shown(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def shown(self, rows: Iterable[Row]) -> None:
         """Their revisions as they are kept: body, event, station."""
         for row in rows:
             self._show(Shown(upgrade(wire.parse(row["body"])), row["event_id"], row["station"]))
@@ -108,7 +109,7 @@ class Units:
         """The lines on which they stand."""
         return set(self._where.values())
 
-    def standing(self, rows: Iterable[Mapping[str, Any]], announced: Iterable[Mapping[str, Any]]) -> None:
+    def standing(self, rows: Iterable[Row], announced: Iterable[Row]) -> None:
         """All units on their lines, those of the request aside, with when each came there; how many were announced."""
         for row in rows:
             if row["id"] not in self._stories:
@@ -134,9 +135,8 @@ class Units:
             before = story.shown.get(said.revision - 1)
             shown = (_void(before.unit, line, station),) if before else ()
             return Judged(Told(Status.ACCEPTED), subject, said.revision, shown)
-        shown = (Shown(said, event.id, station),)
-        if (void := story.voids.get(said.revision + 1)) is not None:
-            shown += (_void(said, *void),)
+        void = story.voids.get(said.revision + 1)
+        shown = (Shown(said, event.id, station), *([_void(said, *void)] if void else []))
         return Judged(self._weighed(said, station), subject, said.revision, shown)
 
     def keep(self, event: Event, judged: Judged, line: str, station: str) -> None:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, LiteralString, Self, cast
+from typing import Any, LiteralString, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -123,11 +123,11 @@ class Connection:
 
     def execute(self, sql: str, values: Sequence[object] = (), /) -> Answer:
         with _told(self._where):
-            return self._raw.execute(cast(LiteralString, translated(sql)), values)
+            return self._raw.execute(translated(sql), values)
 
-    def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> object:
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> None:
         with _told(self._where):
-            return self._raw.cursor().executemany(cast(LiteralString, translated(sql)), rows)
+            self._raw.cursor().executemany(translated(sql), rows)
 
     def records(self, table: str, names: Iterable[str]) -> str:
         return f"(SELECT {', '.join(names)} FROM json_populate_recordset(NULL::{table}, ?))"
@@ -280,8 +280,8 @@ class Postgres:
         with _told(self._where):
             raw = self._dial()
             try:
-                raw.execute(cast(LiteralString, _SETTINGS))
-                epoch, began_in, here = raw.execute(_WHOSE).fetchone() or ()
+                raw.execute(_SETTINGS)
+                epoch, began_in, here = _whose(raw)
                 self.epoch = epoch if epoch and began_in == here else self._begin_epoch(raw, unless_in=here)
             except BaseException:
                 raw.close()
@@ -304,9 +304,9 @@ class Postgres:
     def _begin_epoch(self, raw: _Raw, unless_in: str = "") -> str:
         with raw.transaction():
             raw.execute("SELECT pg_advisory_xact_lock($1)", (_number("epoch"),))
-            epoch, began_in, here = raw.execute(_WHOSE).fetchone() or ()
+            epoch, began_in, here = _whose(raw)
             if epoch and began_in == unless_in:
-                return str(epoch)
+                return epoch
             epoch = str(uuid.uuid4())
             for key, value in (("epoch", epoch), ("cluster", here)):
                 raw.execute(
@@ -344,6 +344,12 @@ class Postgres:
             if not isinstance(error.orig, psycopg.Error):
                 raise
             raise _said(error.orig, self._where) from error
+
+
+def _whose(raw: _Raw) -> list[str]:
+    row = raw.execute(_WHOSE).fetchone()
+    assert row is not None
+    return [value or "" for value in row]
 
 
 def _revision(raw: _Raw) -> str:
