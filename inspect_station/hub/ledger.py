@@ -7,7 +7,7 @@ units beside them into the same ``inspection`` table that a station has, so that
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -15,10 +15,8 @@ from typing import Any, NamedTuple
 from inspect_station.core import barcode
 from inspect_station.core.records import Inspection, Product, Rma, compact, instant
 from inspect_station.core.wire import Receipt, Status
-from inspect_station.errors import Undone
 from inspect_station.hub.intake import Arrival, Voided
 from inspect_station.hub.units import CONSUMES_NOTHING, ON_NO_LINE, Judged, NotYours, Told, Units
-from inspect_station.message import msg
 from inspect_station.store import Reader, Writer
 from inspect_station.store.writer import revision_row
 
@@ -60,6 +58,10 @@ class Place(NamedTuple):
 
 
 START = Place(0, 0)
+
+
+class _Overtaken(Exception):
+    """Another station sent some of these facts while we looked: what it sent counts, and what follows from it."""
 
 
 class Ledger(Writer):
@@ -185,8 +187,9 @@ class Ledger(Writer):
     def _take(self, caller: Caller, arrivals: Sequence[Arrival]) -> list[Told]:
         """Keep all of them at once; where the tables refuse that, each alone, and park what is refused alone."""
         try:
-            with self._savepoint():
-                return self._keep(caller, arrivals)
+            while True:
+                with suppress(_Overtaken), self._savepoint():
+                    return self._keep(caller, arrivals)
         except sqlite3.IntegrityError as error:
             if len(arrivals) > 1:
                 return [told for arrival in arrivals for told in self._take(caller, [arrival])]
@@ -198,7 +201,7 @@ class Ledger(Writer):
         self._do("SAVEPOINT facts")
         try:
             yield
-        except sqlite3.IntegrityError:
+        except (sqlite3.IntegrityError, _Overtaken):
             self._do("ROLLBACK TO facts")
             raise
         finally:
@@ -346,8 +349,7 @@ class Ledger(Writer):
     ) -> None:
         kept = self._insert("hub_event", list(events.values()), "id")
         if len(kept) != len(events):
-            # Another station sent some of them while we looked: what it sent counts, and what follows from it.
-            raise Undone(msg("Another step came first: nothing of this one was saved."), msg("Do it again."))
+            raise _Overtaken
         # Dealt with at last, after a newer hub or a person has made it possible.
         self._do(
             """

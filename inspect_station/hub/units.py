@@ -133,8 +133,8 @@ class Units:
             return Judged(Told(Status.CONFLICT, "revision_twice"), subject, said.revision)
         if isinstance(said, Voided):
             before = story.shown.get(said.revision - 1)
-            shown = (_void(before.unit, line, station),) if before else ()
-            return Judged(Told(Status.ACCEPTED), subject, said.revision, shown)
+            undone = (_void(before.unit, line, station),) if before else ()
+            return Judged(Told(Status.ACCEPTED), subject, said.revision, undone)
         void = story.voids.get(said.revision + 1)
         shown = (Shown(said, event.id, station), *([_void(said, *void)] if void else []))
         return Judged(self._weighed(said, station), subject, said.revision, shown)

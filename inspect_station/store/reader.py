@@ -605,7 +605,7 @@ class Reader:
         """Whether any inspection, in whatever revision, any draft or parcel has this picture."""
         return bool(
             self._rows("SELECT 1 FROM photo WHERE sha256 = ?", sha256)
-            or self._rows("SELECT 1 FROM inspection WHERE photos > 0 AND instr(body, ?) LIMIT 1", sha256)
+            or self._rows("SELECT 1 FROM inspection WHERE photos > 0 AND instr(body, ?) > 0 LIMIT 1", sha256)
         )
 
     # ── What goes to the printer ────────────────────────────────────────────────────────────────────────────

@@ -94,6 +94,7 @@ def _counts(name: str, on: str, those: str, referencing: str) -> tuple[str, str]
 
 
 COUNTING = (
+    f"UPDATE rma_line SET open = {OPEN}",
     *_counts(
         "rma_line_counted", "INSERT ON rma_line", "SELECT seller, number, no FROM new_rows", "NEW TABLE AS new_rows"
     ),
