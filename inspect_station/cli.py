@@ -841,6 +841,14 @@ def sheet_pin() -> None:
 # ── The hub ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 HubData = Annotated[Path, typer.Option("--data", help="Folder of the hub's store.")]
+HubDatabase = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="INSPECT_STATION_DATABASE",
+        help="PostgreSQL instead of SQLite, for several hubs at once: postgresql+psycopg://USER@HOST/DATABASE.",
+    ),
+]
 HubTenant = Annotated[str, typer.Option("--tenant", help="Whose it is, where one hub serves several houses.")]
 
 
@@ -849,6 +857,7 @@ def hub_serve(
     host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port")] = 8787,
     data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
     photos: Annotated[
         str,
         typer.Option(
@@ -861,24 +870,26 @@ def hub_serve(
     """Run the hub."""
     from inspect_station.hub import serve
 
-    serve(data, host=host, port=port, photos=photos)
+    serve(data, host=host, port=port, photos=photos, database=database)
 
 
 @station_app.command("add")
-def hub_station(name: str, data: HubData = Path("hub-data"), tenant: HubTenant = "main") -> None:
+def hub_station(
+    name: str, data: HubData = Path("hub-data"), database: HubDatabase = "", tenant: HubTenant = "main"
+) -> None:
     """Let a station in: prints its one-time enrolment code, once."""
     from inspect_station.hub import add_station
 
-    print(add_station(data, name, tenant))
+    print(add_station(data, name, tenant, database=database))
     _say(msg("on the station: inspect-station sync --enrol CODE"))
 
 
 @station_app.command("list")
-def hub_stations(data: HubData = Path("hub-data"), as_json: AsJson = False) -> None:
+def hub_stations(data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False) -> None:
     """The stations, when each was last heard, what is kept, parked and missing of it."""
     from inspect_station.hub import stations
 
-    rows = stations(data)
+    rows = stations(data, database=database)
     if as_json:
         _write(_json({"schema": 1, "stations": rows}), None)
         return
@@ -890,28 +901,32 @@ def hub_stations(data: HubData = Path("hub-data"), as_json: AsJson = False) -> N
 
 
 @station_app.command("revoke")
-def hub_station_revoke(name: str, data: HubData = Path("hub-data"), tenant: HubTenant = "main") -> None:
+def hub_station_revoke(
+    name: str, data: HubData = Path("hub-data"), database: HubDatabase = "", tenant: HubTenant = "main"
+) -> None:
     """Void a station's token at once; what it sent stays, and what it has waits there until it is let in again."""
     from inspect_station.hub import revoke
 
-    revoke(data, name, "station", tenant)
+    revoke(data, name, "station", tenant, database=database)
     _say(msg("{name} is not known any more; `hub station {name}` lets it in again", name=name))
 
 
 @token_app.command("add")
-def hub_token_add(name: str, data: HubData = Path("hub-data"), tenant: HubTenant = "main") -> None:
+def hub_token_add(
+    name: str, data: HubData = Path("hub-data"), database: HubDatabase = "", tenant: HubTenant = "main"
+) -> None:
     """Let a supervisor settle what is parked, over HTTP: prints the token, once."""
     from inspect_station.hub import add_supervisor
 
-    print(add_supervisor(data, name, tenant))
+    print(add_supervisor(data, name, tenant, database=database))
 
 
 @token_app.command("list")
-def hub_tokens(data: HubData = Path("hub-data"), as_json: AsJson = False) -> None:
+def hub_tokens(data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False) -> None:
     """The tokens that are good now, of stations and supervisors; never the tokens themselves."""
     from inspect_station.hub import tokens
 
-    rows = tokens(data)
+    rows = tokens(data, database=database)
     if as_json:
         _write(_json({"schema": 1, "tokens": rows}), None)
         return
@@ -921,28 +936,32 @@ def hub_tokens(data: HubData = Path("hub-data"), as_json: AsJson = False) -> Non
 
 
 @token_app.command("rotate")
-def hub_token_rotate(name: str, data: HubData = Path("hub-data"), tenant: HubTenant = "main") -> None:
+def hub_token_rotate(
+    name: str, data: HubData = Path("hub-data"), database: HubDatabase = "", tenant: HubTenant = "main"
+) -> None:
     """Give a supervisor a new token, once; the one before is void at once. Stations change theirs by themselves."""
     from inspect_station.hub import rotate
 
-    print(rotate(data, name, tenant))
+    print(rotate(data, name, tenant, database=database))
 
 
 @token_app.command("revoke")
-def hub_token_revoke(name: str, data: HubData = Path("hub-data"), tenant: HubTenant = "main") -> None:
+def hub_token_revoke(
+    name: str, data: HubData = Path("hub-data"), database: HubDatabase = "", tenant: HubTenant = "main"
+) -> None:
     """Void a supervisor's token at once. A station's: `hub station revoke`."""
     from inspect_station.hub import revoke
 
-    revoke(data, name, "supervisor", tenant)
+    revoke(data, name, "supervisor", tenant, database=database)
     _say(msg("{name} has no token any more", name=name))
 
 
 @parked_app.command("list")
-def hub_parked(data: HubData = Path("hub-data"), as_json: AsJson = False) -> None:
+def hub_parked(data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False) -> None:
     """Records that the hub could not take, with the reason; none is ever deleted."""
     from inspect_station.hub import parked
 
-    rows = parked(data)
+    rows = parked(data, database=database)
     if as_json:
         _write(_json({"schema": 1, "parked": rows}), None)
         return
@@ -952,11 +971,13 @@ def hub_parked(data: HubData = Path("hub-data"), as_json: AsJson = False) -> Non
 
 
 @parked_app.command("show")
-def hub_parked_show(no: int, data: HubData = Path("hub-data"), as_json: AsJson = False) -> None:
+def hub_parked_show(
+    no: int, data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False
+) -> None:
     """One parked record as it was sent; --json tells also what became of it."""
     from inspect_station.hub import parked_line
 
-    found = parked_line(data, no)
+    found = parked_line(data, no, database=database)
     if as_json:
         _write(_json({"schema": 1, **found}), None)
         return
@@ -969,6 +990,7 @@ def hub_parked_show(no: int, data: HubData = Path("hub-data"), as_json: AsJson =
 def hub_parked_resolve(
     no: int,
     data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
     retry: Annotated[bool, typer.Option("--retry", help="This hub may take it as it is.")] = False,
     accept_as: Annotated[
         Path | None, typer.Option("--accept-as", help="File with the record as it was meant to be: one JSON object.")
@@ -990,7 +1012,9 @@ def hub_parked_resolve(
             line = json.dumps(json.loads(_bytes(accept_as)), ensure_ascii=False, separators=(",", ":"))
         except ValueError as error:
             raise _usage(msg("{file}: no JSON: {problem}", file=str(accept_as), problem=str(error))) from None
-    status, code = settle(data, no, "accept_as" if line else "void" if void else "retry", note=note, line=line)
+    status, code = settle(
+        data, no, "accept_as" if line else "void" if void else "retry", note=note, line=line, database=database
+    )
     if as_json:
         _write(_json({"schema": 1, "no": no, "status": status, "code": code}), None)
         return
@@ -998,11 +1022,11 @@ def hub_parked_resolve(
 
 
 @hub_app.command("photos")
-def hub_photos(data: HubData = Path("hub-data"), as_json: AsJson = False) -> None:
+def hub_photos(data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False) -> None:
     """Photos that units refer to and the hub does not have, the longest missing first (1000 at most)."""
     from inspect_station.hub import photos_missing
 
-    rows = photos_missing(data)
+    rows = photos_missing(data, database=database)
     if as_json:
         _write(_json({"schema": 1, "photos_missing": rows}), None)
         return
@@ -1012,11 +1036,30 @@ def hub_photos(data: HubData = Path("hub-data"), as_json: AsJson = False) -> Non
     _say(msgn("{n} photo missing", "{n} photos missing", n=len(rows)))
 
 
+@hub_app.command("epoch")
+def hub_epoch(
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin a new one: the hub was restored and may lack records.")
+    ] = False,
+    data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
+) -> None:
+    """The epoch by which stations notice that a hub was restored, and send again what it lacks."""
+    from inspect_station.hub import begin_epoch, epoch
+
+    if not new:
+        print(epoch(data, database=database))
+        return
+    print(begin_epoch(data, database=database))
+    _say(msg("stations will ask what is still there, and send again what is not"))
+
+
 @hub_app.command("import")
 def hub_import(
     what: str,
     file: Path,
     data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
     zone: Annotated[
         str, typer.Option("--zone", help="Zone in which the RMAs' instants become dates; default: station.toml's.")
     ] = "",
@@ -1032,7 +1075,7 @@ def hub_import(
     except (KeyError, ValueError, OSError):
         raise _usage(msg("--zone {value}: no such time zone, for example Europe/Paris", value=zone)) from None
     content = _bytes(file)
-    taken = publish(data, "products" if what == "products" else "rmas", content, zone)
+    taken = publish(data, "products" if what == "products" else "rmas", content, zone, database=database)
     voice = _voice()
     for bad in taken.bad:
         print(f"{file}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)

@@ -28,7 +28,7 @@ from inspect_station.errors import DiskFull, StoreError, StoreLocked
 from inspect_station.hub import edge, intake
 from inspect_station.hub.admin import Hub, code_hash, new_token, secret_hash
 from inspect_station.hub.edge import Buckets, Edge, Limits, Refused, Traffic
-from inspect_station.hub.ledger import Caller, Grant, Unsettled
+from inspect_station.hub.ledger import START, Caller, Grant, Place, Unsettled
 from inspect_station.hub.photos import Folder, Photos, Unreachable, judge, kind
 from inspect_station.hub.watch import Watch
 
@@ -117,8 +117,7 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         if wait := calls.take(found.station):
             raise Refused(429, "too_many", after_s=int(wait) + 1)
         if found.new:
-            with hub.write() as ledger:
-                ledger.first_used(found, shown)
+            hub.change(lambda ledger: ledger.first_used(found, shown))
         return found
 
     def station(found: Annotated[Caller, Depends(caller)]) -> Caller:
@@ -152,8 +151,8 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         secret = new_token()
 
         def use() -> Grant | str:
-            with hub.write() as ledger:
-                return ledger.enrol(code_hash(asked.code), secret_hash(secret), epoch=asked.epoch, block=asked.block)
+            hashes = code_hash(asked.code), secret_hash(secret)
+            return hub.change(lambda ledger: ledger.enrol(*hashes, epoch=asked.epoch, block=asked.block))
 
         granted = await run_in_threadpool(use)
         match granted:
@@ -167,8 +166,7 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
     def rotate(found: Anyone, shown: Annotated[str, Depends(token)]) -> Response:
         """A new token; the one before lives until this is used, and for a day at most."""
         secret = new_token()
-        with hub.write() as ledger:
-            ledger.rotate(found, shown, secret_hash(secret))
+        hub.change(lambda ledger: ledger.rotate(found, shown, secret_hash(secret)))
         return answer(wire.Token, 201, token=secret)
 
     # ── Events up ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,8 +193,7 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
             raise Refused(413, "too_large", str(error)) from error
         except intake.Misframed as error:
             raise Refused(400, "framing", str(error)) from error
-        with hub.write() as ledger:
-            receipts, reached = ledger.ingest(station, arrivals)
+        receipts, reached = hub.change(lambda ledger: ledger.ingest(station, arrivals))
         watch.receipts(receipts)
         return answer(wire.Receipts, receipts=receipts, contiguous_seq=reached)
 
@@ -243,7 +240,7 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         found = [
             wire.Change(row["feed"], row["key"], row["version"], row["op"], 1, wire.parse(row["body"])) for row in page
         ]
-        reached = page[-1]["seq"] if page else after
+        reached = Place(page[-1]["xid"], page[-1]["seq"]) if page else after
         return answer(wire.Changes, changes=found, cursor=_cursor(hub.epoch, reached), more=more)
 
     # ── Photos aside ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -361,9 +358,8 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         if code:
             photos.set_aside(station.tenant, sha256)
         if code != "photo_hash_mismatch":
-            state = "refused" if code else "verified"
-            with hub.write() as ledger:
-                ledger.keep_blob(station, sha256, mime=kind(data), size=len(data), state=state)
+            known = {"mime": kind(data), "size": len(data), "state": "refused" if code else "verified"}
+            hub.change(lambda ledger: ledger.keep_blob(station, sha256, **known))
         if code:
             raise Refused(422, code, "its bytes are others" if "hash" in code else "no picture that can be opened")
         return answer(wire.BlobState, state="verified")
@@ -413,15 +409,10 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
 
         def settle() -> Response:
             try:
-                with hub.write() as ledger:
-                    status, code = ledger.settle(
-                        no,
-                        asked.action,
-                        note=clean(asked.note, 500),
-                        by=supervisor.name,
-                        line=asked.line,
-                        tenant=supervisor.tenant,
-                    )
+                told = {"note": clean(asked.note, 500), "by": supervisor.name, "line": asked.line}
+                status, code = hub.change(
+                    lambda ledger: ledger.settle(no, asked.action, tenant=supervisor.tenant, **told)
+                )
             except Unsettled as error:
                 refused = {"not_found": 404, "already_resolved": 409}.get(error.code, 422)
                 raise Refused(refused, error.code, error.detail) from error
@@ -552,16 +543,18 @@ def _of(row: dict[str, Any], form: type[Record]) -> dict[str, Any]:
 # ── Cursors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _cursor(epoch: str, seq: int) -> str:
-    return base64.urlsafe_b64encode(f"{epoch} {seq}".encode()).decode().rstrip("=")
+def _cursor(epoch: str, place: Place) -> str:
+    return base64.urlsafe_b64encode(f"{epoch} {place.xid} {place.seq}".encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, epoch: str) -> int | None:
-    """The number of the last change that was read; None for a cursor that this hub did not give."""
+def _read_cursor(cursor: str, epoch: str) -> Place | None:
+    """The last change that was read; None for a cursor that this hub did not give."""
     if not cursor:
-        return 0
+        return START
     try:
-        whose, _, seq = base64.urlsafe_b64decode(f"{cursor}===").decode().partition(" ")
-        return int(seq) if whose == epoch and seq.isdecimal() and len(seq) < 19 else None
+        whose, *place = base64.urlsafe_b64decode(f"{cursor}===").decode().split(" ")
     except ValueError:
         return None
+    if whose != epoch or len(place) != 2 or not all(each.isdecimal() and len(each) < 19 for each in place):
+        return None
+    return Place(*map(int, place))

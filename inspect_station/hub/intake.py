@@ -18,7 +18,8 @@ SCHEMA = 1
 MAX_VALUES = 1_000_000
 """JSON values in one request: in memory each takes many times the two bytes that it may have as sent; ours."""
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_REVISIONS = 1 << 31
+_FITS = 1 << 31
+"""Numbers below it fit into a column."""
 _EVENT = TypeAdapter(Event)
 _UNIT = frozenset({EventType.INSPECTION_FINISHED, EventType.INSPECTION_AMENDED, EventType.CLAIM_OPENED})
 
@@ -35,7 +36,7 @@ class Voided(Record):
     """The body of ``inspection.voided``: a unit is as if it had not been inspected."""
 
     inspection: Annotated[str, Field(pattern=_ID.pattern)]
-    revision: Annotated[int, Field(gt=1, lt=_REVISIONS)]
+    revision: Annotated[int, Field(gt=1, lt=_FITS)]
     """The one after that which it takes back."""
     reason: str = ""
 
@@ -141,8 +142,10 @@ def _said(event: Event) -> Inspection | Voided | None:
     if event.type not in _UNIT:
         return None
     unit = upgrade(wire.cleaned(event.body))
-    if not _ID.fullmatch(unit.id) or not 0 < unit.revision < _REVISIONS or not 0 < len(unit.lpn) <= 40:
+    if not _ID.fullmatch(unit.id) or not 0 < unit.revision < _FITS or not 0 < len(unit.lpn) <= 40:
         raise ValueError("body.id, revision or lpn: not as it should be")
+    if max(abs(unit.line.no) if unit.line else 0, abs(unit.discount or 0)) >= _FITS:
+        raise ValueError("body.line.no or discount: out of range")
     if unit.finished_at is None or unit.voided_at is not None:
         raise ValueError("body.finished_at: not a finished unit")
     if unit.finished_at.tzinfo is None or unit.started_at.tzinfo is None:

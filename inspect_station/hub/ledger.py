@@ -7,16 +7,19 @@ units beside them into the same ``inspection`` table that a station has, so that
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from inspect_station.core import barcode, wire
-from inspect_station.core.records import Event, EventType, Inspection, Kind, Product, Rma, compact, instant
+from inspect_station.core import barcode
+from inspect_station.core.records import Inspection, Product, Rma, compact, instant
 from inspect_station.core.wire import Receipt, Status
 from inspect_station.hub.intake import Arrival, Misframed, Voided, read
-from inspect_station.store import EventSpec, Reader, Writer
+from inspect_station.hub.units import CONSUMES_NOTHING, ON_NO_LINE, Judged, NotYours, Told, Units
+from inspect_station.store import Reader, Writer
+from inspect_station.store.writer import revision_row
 
 CODE_LIVES = timedelta(days=7)
 """A one-time code that nobody used in this time is void; ours."""
@@ -24,13 +27,12 @@ OVERLAP = timedelta(hours=24)
 """The old token lives so long beside a new one that was never used (sync.md §2.3)."""
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
-_ON_NO_LINE = f"'{EventType.CLAIM_OPENED}', '{EventType.INSPECTION_VOIDED}'"
-"""What puts no unit on a line: a claim has none yet, and what is taken back was told before."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _OPEN = "p.resolved_at IS NULL"
 Action = Literal["retry", "accept_as", "void"]
 """What a person may do with a parked line."""
-_CONSUMES_NOTHING = f"'{Kind.WRONG_ITEM}', '{Kind.EMPTY_BOX}'"
+_ON_NO_LINE = ", ".join(f"'{each}'" for each in sorted(ON_NO_LINE))
+_CONSUMES_NOTHING = ", ".join(f"'{each}'" for each in sorted(CONSUMES_NOTHING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +48,6 @@ class Caller:
     """``station``, or ``supervisor``: a person who settles what is parked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A unit that stands on the line of an RMA, as far as another one may contradict it."""
-
-    station: str
-    serial: str
-    grade: str | None
-    disposition: str | None
-
-
 class Grant(NamedTuple):
     """What a station gets when it enrols."""
 
@@ -64,16 +56,19 @@ class Grant(NamedTuple):
     """Four signs that begin the licence plates of this epoch, and of no other."""
 
 
-class _Told(NamedTuple):
-    status: Status
-    code: str = ""
+class Place(NamedTuple):
+    """A place in the feed: where a cursor stands."""
+
+    xid: int
+    """The transaction of a change, where several write at once; else 0."""
+    seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Received(EventSpec):
-    """An event that was made elsewhere."""
+START = Place(0, 0)
 
-    event: Event
+
+class _Overtaken(Exception):
+    """Another station sent some of these facts while we looked: what it sent counts, and what follows from it."""
 
 
 class Unsettled(Exception):
@@ -83,10 +78,6 @@ class Unsettled(Exception):
         super().__init__(code)
         self.code = code
         self.detail = detail
-
-
-class _NotYours(Exception):
-    """The unit belongs to another tenant."""
 
 
 class Ledger(Writer):
@@ -240,8 +231,10 @@ class Ledger(Writer):
 
     def ingest(self, caller: Caller, arrivals: Sequence[Arrival]) -> tuple[list[Receipt], int]:
         """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap."""
+        # Whose row it is waits here, too: the sends of one station never run beside each other.
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", self._now(), caller.station)
-        receipts = [self._receipt(arrival, self._take(caller, arrival)) for arrival in arrivals]
+        told = self._take(caller, arrivals)
+        receipts = [self._receipt(arrival, each) for arrival, each in zip(arrivals, told, strict=True)]
         reached = 0
         epochs = dict.fromkeys(
             arrival.event.epoch
@@ -255,182 +248,233 @@ class Ledger(Writer):
         return receipts, reached
 
     @staticmethod
-    def _receipt(arrival: Arrival, told: _Told) -> Receipt:
+    def _receipt(arrival: Arrival, told: Told) -> Receipt:
         after_s = RETRY_S if told.status is Status.RETRY else 0
         return Receipt(id=arrival.id, sha256=arrival.sha256, status=told.status, code=told.code, after_s=after_s)
 
-    def _take(self, caller: Caller, arrival: Arrival) -> _Told:
-        known = self._row(
-            "SELECT sha256, status, code FROM hub_event WHERE tenant = ? AND id = ?",
-            caller.tenant,
-            arrival.id,
-        )
-        if known is not None and known["sha256"] == arrival.sha256:
-            again = Status.CONFLICT if known["status"] == Status.CONFLICT else Status.DUPLICATE
-            return _Told(again, known["code"])
-        if known is not None:
-            return self._park(caller, arrival, "id_reuse")
-        if arrival.status is Status.RETRY:
-            return _Told(Status.RETRY, arrival.code)
-        if arrival.event is None or arrival.status is Status.REJECTED:
-            return self._park(caller, arrival, arrival.code, arrival.detail)
-        self._do("SAVEPOINT fact")
+    def _take(self, caller: Caller, arrivals: Sequence[Arrival]) -> list[Told]:
+        """Keep all of them at once; where the tables refuse that, each alone, and park what is refused alone."""
         try:
-            told = self._keep(caller, arrival, arrival.event)
-        except (ValueError, OverflowError, sqlite3.IntegrityError, _NotYours) as error:
-            # It is more than the tables can hold: what it did is undone, and it alone.
-            self._do("ROLLBACK TO fact")
-            code = {_NotYours: "tenant_mismatch", sqlite3.IntegrityError: "internal_error"}
-            told = self._park(caller, arrival, code.get(type(error), "schema_invalid"), type(error).__name__)
-        self._do("RELEASE fact")
-        return told
+            while True:
+                with suppress(_Overtaken), self._savepoint():
+                    return self._keep(caller, arrivals)
+        except sqlite3.IntegrityError as error:
+            if len(arrivals) > 1:
+                return [told for arrival in arrivals for told in self._take(caller, [arrival])]
+            self._park(caller, [(arrivals[0], "internal_error", type(error).__name__)])
+            return [Told(Status.REJECTED, "internal_error")]
 
-    def _park(self, caller: Caller, arrival: Arrival, code: str, detail: str = "") -> _Told:
-        """Keep a line aside, whole; once, however often it is sent."""
-        self._do(
-            """
-            INSERT INTO hub_parked (tenant, station, event, epoch, seq, sha256, code, detail, line, received_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, event, sha256) DO NOTHING
-            """,
-            caller.tenant,
-            caller.station,
-            arrival.id,
-            arrival.event.epoch if arrival.event else "",
-            arrival.event.seq if arrival.event else 0,
-            arrival.sha256,
-            code,
-            detail,
-            arrival.line,
-            self._now(),
-        )
-        return _Told(Status.REJECTED, code)
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self._do("SAVEPOINT facts")
+        try:
+            yield
+        except (sqlite3.IntegrityError, _Overtaken):
+            self._do("ROLLBACK TO facts")
+            self._do("RELEASE facts")
+            raise
+        self._do("RELEASE facts")
 
-    def _keep(self, caller: Caller, arrival: Arrival, event: Event) -> _Told:
-        """Keep a fact, and what it says of a unit."""
-        told, subject, revision = _Told(Status.ACCEPTED), "", 0
-        match arrival.said:
-            case Inspection() as unit:
-                subject, revision = unit.id, unit.revision
-                told = self._weigh(caller, unit)
-            case Voided() as void:
-                subject, revision = void.inspection, void.revision
-                told = self._twice(caller, subject, revision)
-        self._do(
-            """
-            INSERT INTO hub_event (tenant, id, station, epoch, seq, type, sha256, line, received_at, status, code,
-                subject, revision)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            caller.tenant,
-            event.id,
-            caller.station,
-            event.epoch,
-            event.seq,
-            event.type,
-            arrival.sha256,
-            arrival.line,
-            self._now(),
-            told.status,
-            told.code,
-            subject,
-            revision,
-        )
-        # Dealt with at last, after a newer hub or a person has made it possible.
-        self._do(
-            "UPDATE hub_parked SET resolved_at = ? WHERE tenant = ? AND event = ? AND sha256 = ?",
-            self._now(),
-            caller.tenant,
-            event.id,
-            arrival.sha256,
-        )
-        if told.code != "revision_twice":
-            self._show(caller, event, arrival.said)
-        return told
+    def _keep(self, caller: Caller, arrivals: Sequence[Arrival]) -> list[Told]:
+        """What becomes of each, decided on what is known; then all of it is written, table by table.
 
-    def _twice(self, caller: Caller, subject: str, revision: int) -> _Told:
-        """Whether another event has said this revision of the unit already. Raises _NotYours."""
-        if self._row("SELECT 1 FROM hub_event WHERE subject = ? AND tenant <> ?", subject, caller.tenant):
-            raise _NotYours
-        said = self._row("SELECT 1 FROM hub_event WHERE subject = ? AND revision = ?", subject, revision)
-        return _Told(Status.CONFLICT, "revision_twice") if said else _Told(Status.ACCEPTED)
+        Ordered by id, so that two who keep the same facts do not wait for each other.
+        """
+        known = self._known(caller.tenant, arrivals)
+        fresh = [arrival for arrival in arrivals if arrival.id not in known]
+        units = self._units(caller.tenant, [arrival.said for arrival in fresh if arrival.said is not None])
+        told: dict[int, Told] = {}
+        parked: list[tuple[Arrival, str, str]] = []
+        events: dict[str, dict[str, Any]] = {}
+        revisions: list[dict[str, Any]] = []
+        for at in sorted(range(len(arrivals)), key=lambda at: arrivals[at].id):
+            arrival, event = arrivals[at], arrivals[at].event
+            here = known.get(arrival.id)
+            if here is not None and here[0] == arrival.sha256:
+                again = Status.CONFLICT if here[1].status is Status.CONFLICT else Status.DUPLICATE
+                told[at] = Told(again, here[1].code)
+                continue
+            if here is None and arrival.status is Status.RETRY:
+                told[at] = Told(Status.RETRY, arrival.code)
+                continue
+            code, detail = ("id_reuse", "") if here is not None else (arrival.code, arrival.detail)
+            if here is None and event is not None and arrival.status is Status.ACCEPTED:
+                try:
+                    judged = units.judged(event, arrival.said, arrival.line, caller.station)
+                    rows = [revision_row(shown.unit, shown.event) for shown in judged.shown]
+                except NotYours:
+                    code, detail = "tenant_mismatch", ""
+                except (ValueError, OverflowError) as error:
+                    code, detail = "schema_invalid", type(error).__name__
+                else:
+                    units.keep(event, judged, arrival.line, caller.station)
+                    events[arrival.id] = self._event_row(caller, arrival, judged)
+                    revisions += rows
+                    told[at] = judged.told
+                    known[arrival.id] = (arrival.sha256, judged.told)
+                    continue
+            told[at] = Told(Status.REJECTED, code)
+            parked.append((arrival, code, detail))
+        self._park(caller, parked)
+        if events:
+            self._write(caller.tenant, events, revisions, units)
+        return [told[at] for at in range(len(arrivals))]
 
-    def _weigh(self, caller: Caller, unit: Inspection) -> _Told:
-        told = self._twice(caller, unit.id, unit.revision)
-        if told.code or unit.line is None or not unit.rma or unit.kind in (Kind.WRONG_ITEM, Kind.EMPTY_BOX):
-            return told
-        earlier = self._standing(caller.tenant, unit)
-        announced = self._row(
-            "SELECT quantity FROM rma_line WHERE seller = ? AND number = ? AND no = ?",
-            unit.seller,
-            unit.rma,
-            unit.line.no,
-        )
-        quantity = max(unit.line.quantity, announced["quantity"] if announced else 0)
-        mine = Unit(caller.station, unit.serial, unit.grade, unit.disposition)
-        return _CLASHES[clash(mine, earlier, quantity)]
-
-    def _standing(self, tenant: str, unit: Inspection) -> list[Unit]:
-        """The units on this one's line that stand, and of which the hub heard before it heard of this one; as long as
-        a unit was a claim, it was on no line."""
-        assert unit.line is not None
+    def _known(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[str, tuple[str, Told]]:
+        """Hash and receipt of those that are kept already."""
         rows = self._rows(
-            f"""
-            SELECT e.station, i.serial, i.grade, i.disposition FROM inspection i
-            JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id AND e.subject = i.id
-            WHERE i.seller = ?2 AND i.rma = ?3 AND i.line_no = ?4 AND i.id <> ?5
-                AND i.current AND i.voided_at IS NULL AND i.kind NOT IN ({_CONSUMES_NOTHING})
-                AND (SELECT min(f.received_at || f.id) FROM hub_event f
-                    WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE}))
-                    < coalesce((SELECT min(f.received_at || f.id) FROM hub_event f
-                    WHERE f.subject = ?5 AND f.type NOT IN ({_ON_NO_LINE})), '~')
+            """
+            SELECT id, sha256, status, code FROM hub_event
+            WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))
             """,
             tenant,
-            unit.seller,
-            unit.rma,
-            unit.line.no,
-            unit.id,
+            compact([arrival.id for arrival in arrivals]),
         )
-        return [Unit(**row) for row in map(dict[str, Any], rows)]
+        return {row["id"]: (row["sha256"], Told(Status(row["status"]), row["code"])) for row in rows}
 
-    # ── Units, as reports read them ──────────────────────────────────────────────────────────────────────────────────
+    def _units(self, tenant: str, said: Sequence[Inspection | Voided]) -> Units:
+        """What is known of these units and of the lines they stand on; from here on nobody else adds to it."""
+        units = Units(tenant)
+        ids = [each.id if isinstance(each, Inspection) else each.inspection for each in said]
+        if not ids:
+            return units
+        self._connection.hold(f"unit {id}" for id in ids)
+        units.heard(
+            self._rows(
+                """
+                SELECT tenant, station, subject, revision, type, code, line, rowid AS at FROM hub_event
+                WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY rowid
+                """,
+                compact(ids),
+            )
+        )
+        units.shown(
+            self._rows(
+                """
+                SELECT i.body, i.event_id, e.station FROM inspection i
+                JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id
+                WHERE i.id IN (SELECT value FROM json_each(?2)) ORDER BY i.id, i.revision
+                """,
+                tenant,
+                compact(ids),
+            )
+        )
+        lines = units.lines() | {
+            (each.seller, each.rma, each.line.no) for each in said if isinstance(each, Inspection) and each.line
+        }
+        self._hold_rmas((seller, number) for seller, number, _ in lines)
+        those = self._connection.records("rma_line", ("seller", "number", "no"))
+        which = compact([{"seller": seller, "number": number, "no": no} for seller, number, no in lines])
+        units.standing(
+            self._rows(
+                f"""
+                SELECT line.seller, line.number, line.no, i.id, e.station, i.serial, i.grade, i.disposition,
+                    (SELECT min(f.rowid) FROM hub_event f
+                        WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE})) AS since
+                FROM {those} line
+                CROSS JOIN inspection i ON i.seller = line.seller AND i.rma = line.number AND i.line_no = line.no
+                CROSS JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id AND e.subject = i.id
+                WHERE i.current AND i.voided_at IS NULL AND i.kind NOT IN ({_CONSUMES_NOTHING})
+                """,
+                which,
+                tenant,
+            ),
+            self._rows(
+                f"""
+                SELECT l.seller, l.number, l.no, l.quantity FROM {those} line
+                CROSS JOIN rma_line l ON l.seller = line.seller AND l.number = line.number AND l.no = line.no
+                """,
+                which,
+            ),
+        )
+        return units
 
-    def append_event(self, spec: EventSpec) -> Event:
-        """Here events are received, not made: the one that tells of the unit."""
-        if not isinstance(spec, _Received):
-            raise TypeError("a hub makes no events of its own")
-        return spec.event
+    def _hold_rmas(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Nobody else changes what stands on these RMAs, or what is announced of them."""
+        self._connection.hold(f"rma {compact(key)}" for key in keys)
 
-    def _show(self, caller: Caller, event: Event, said: Inspection | Voided | None) -> None:
-        """Bring the unit's revisions to what all events about it say, in whatever order these came."""
-        match said:
-            case Inspection() as unit:
-                self._add(unit, event)
-                following = self._row(
-                    "SELECT line FROM hub_event WHERE subject = ? AND revision = ? AND type = 'inspection.voided'",
-                    unit.id,
-                    unit.revision + 1,
-                )
-                if following is not None:
-                    void = _event(following["line"])
-                    self._add(_void(unit, Voided.model_validate(void.body), void.occurred_at), void)
-            case Voided() as void:
-                before = self._inspection(
-                    "SELECT body FROM inspection WHERE id = ? AND revision = ?", void.inspection, void.revision - 1
-                )
-                # Where that revision has not come yet, it brings this one with it.
-                if before is not None:
-                    self._add(_void(before, void, event.occurred_at), event)
+    def _event_row(self, caller: Caller, arrival: Arrival, judged: Judged) -> dict[str, Any]:
+        event = arrival.event
+        assert event is not None
+        return {
+            "tenant": caller.tenant,
+            "id": event.id,
+            "station": caller.station,
+            "epoch": event.epoch,
+            "seq": event.seq,
+            "type": event.type,
+            "sha256": arrival.sha256,
+            "line": arrival.line,
+            "received_at": self._now(),
+            "status": judged.told.status,
+            "code": judged.told.code,
+            "subject": judged.subject,
+            "revision": judged.revision,
+        }
 
-    def _add(self, unit: Inspection, event: Event) -> None:
-        spec = _Received(type=event.type, body={}, operator=event.operator, at=event.occurred_at, event=event)
-        self._add_revision(unit, spec)
+    def _write(
+        self, tenant: str, events: Mapping[str, Mapping[str, Any]], revisions: list[dict[str, Any]], units: Units
+    ) -> None:
+        kept = self._insert("hub_event", list(events.values()), "id")
+        if len(kept) != len(events):
+            raise _Overtaken
+        # Dealt with at last, after a newer hub or a person has made it possible.
         self._do(
             """
-            UPDATE inspection SET current = revision = (SELECT max(revision) FROM inspection WHERE id = ?1)
-            WHERE id = ?1
+            UPDATE hub_parked SET resolved_at = ?1 WHERE tenant = ?2 AND resolved_at IS NULL
+                AND event IN (SELECT value FROM json_each(?3)) AND sha256 IN (SELECT value FROM json_each(?4))
             """,
-            unit.id,
+            self._now(),
+            tenant,
+            compact(list(events)),
+            compact([row["sha256"] for row in events.values()]),
         )
+        if not revisions:
+            return
+        for row in revisions:
+            row["current"] = row["revision"] == units.newest(row["id"])
+        self._do(
+            """
+            UPDATE inspection SET current = false
+            WHERE current AND id IN (SELECT value FROM json_each(?))
+            """,
+            compact(sorted({row["id"] for row in revisions if row["current"]})),
+        )
+        if len(self._insert("inspection", revisions, "id")) != len(revisions):
+            raise sqlite3.IntegrityError("a revision is there already")
+
+    def _insert(self, table: str, rows: Sequence[Mapping[str, Any]], answer: str) -> list[Any]:
+        """Put in all rows that are not there yet, in one statement; a column of those that were put in."""
+        names = tuple(rows[0])
+        columns = ", ".join(names)
+        put = self._rows(
+            f"""
+            INSERT INTO {table} ({columns}) SELECT {columns} FROM {self._connection.records(table, names)} AS each
+            WHERE true ON CONFLICT DO NOTHING RETURNING {answer}
+            """,
+            compact(rows),
+        )
+        return [row[answer] for row in put]
+
+    def _park(self, caller: Caller, arrivals: Iterable[tuple[Arrival, str, str]]) -> None:
+        """Keep lines aside, whole, with code and detail; each once, however often it is sent."""
+        rows = [
+            {
+                "tenant": caller.tenant,
+                "station": caller.station,
+                "event": arrival.id,
+                "epoch": arrival.event.epoch if arrival.event else "",
+                "seq": arrival.event.seq if arrival.event else 0,
+                "sha256": arrival.sha256,
+                "code": code,
+                "detail": detail,
+                "line": arrival.line,
+                "received_at": self._now(),
+            }
+            for arrival, code, detail in arrivals
+        ]
+        if rows:
+            self._insert("hub_parked", rows, "event")
 
     # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -446,6 +490,7 @@ class Ledger(Writer):
         }
         if not shown:
             return
+        self._hold_photos(caller.tenant, {sha256 for _, _, sha256 in shown})
         self._connection.executemany(
             """
             INSERT INTO hub_photo (tenant, inspection, slot, sha256, station, lpn, told_at, missing)
@@ -466,6 +511,7 @@ class Ledger(Writer):
 
     def keep_blob(self, caller: Caller, sha256: str, *, mime: str, size: int, state: str) -> None:
         """A photo's bytes were judged; what was verified once stays so."""
+        self._hold_photos(caller.tenant, [sha256])
         self._do(
             """
             INSERT INTO hub_blob (tenant, sha256, station, mime, size, state, judged_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -483,6 +529,10 @@ class Ledger(Writer):
         )
         if state == "verified":
             self._do("UPDATE hub_photo SET missing = false WHERE tenant = ? AND sha256 = ?", caller.tenant, sha256)
+
+    def _hold_photos(self, tenant: str, sha256s: Iterable[str]) -> None:
+        """Nobody else refers to these photos, or verifies them, until this is done: else one would miss the other."""
+        self._connection.hold(f"photo {tenant} {sha256}" for sha256 in sha256s)
 
     def photo_bytes(self, caller: Caller, since: datetime) -> int:
         """Bytes of photos that a station has sent since then."""
@@ -518,19 +568,20 @@ class Ledger(Writer):
         """Up to which number the events of an epoch have all arrived, parked ones among them."""
         row = self._row("SELECT contiguous_seq FROM hub_epoch WHERE station = ? AND epoch = ?", station, epoch)
         reached = row["contiguous_seq"] if row else 0
-        arrived = self._connection.execute(
+        arrived = self._rows(
             """
             SELECT seq FROM hub_event WHERE station = ?1 AND epoch = ?2 AND seq > ?3
             UNION SELECT seq FROM hub_parked WHERE station = ?1 AND epoch = ?2 AND seq > ?3
             ORDER BY seq LIMIT 1000
             """,
-            (station, epoch, reached),
+            station,
+            epoch,
+            reached,
         )
         for (seq,) in arrived:
             if seq != reached + 1:
                 break
             reached = seq
-        arrived.close()
         self._do(
             """
             INSERT INTO hub_epoch (station, epoch, contiguous_seq) VALUES (?, ?, ?)
@@ -544,21 +595,21 @@ class Ledger(Writer):
 
     def unknown(self, tenant: str, lines: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Of these events, those that are not here, neither kept nor parked, and those that are here otherwise."""
-        missing, differs = [], []
-        for id, sha256 in lines:
-            here = self._rows(
-                """
-                SELECT sha256 FROM hub_event WHERE tenant = ?1 AND id = ?2
-                UNION ALL SELECT sha256 FROM hub_parked WHERE tenant = ?1 AND event = ?2
-                """,
-                tenant,
-                id,
-            )
-            if not here:
-                missing.append(id)
-            elif sha256 not in {row["sha256"] for row in here}:
-                differs.append(id)
-        return tuple(missing), tuple(differs)
+        asked = list(lines)
+        here: dict[str, set[str]] = {}
+        for row in self._rows(
+            """
+            SELECT id, sha256 FROM hub_event WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))
+            UNION ALL SELECT event, sha256 FROM hub_parked
+            WHERE tenant = ?1 AND event IN (SELECT value FROM json_each(?2))
+            """,
+            tenant,
+            compact([id for id, _ in asked]),
+        ):
+            here.setdefault(row["id"], set()).add(row["sha256"])
+        missing = tuple(id for id, _ in asked if id not in here)
+        differs = tuple(id for id, sha256 in asked if sha256 not in here.get(id, {sha256}))
+        return missing, differs
 
     def parked(self, tenant: str | None = None, after: int = 0, limit: int = 1 << 31) -> list[dict[str, Any]]:
         """What could not be taken and nobody has dealt with, the oldest first; no field of it is from the line."""
@@ -664,10 +715,18 @@ class Ledger(Writer):
 
     # ── The feed ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def publish(self, tenant: str, records: Sequence[Product | Rma]) -> int:
+        """Tell all stations of these articles and return authorisations; how many were news to them."""
+        self._hold_rmas(sorted((each.seller, each.number) for each in records if isinstance(each, Rma)))
+        self._connection.hold(_feed_key(tenant, *_named(each)) for each in records)
+        return sum(
+            self.publish_product(tenant, each) if isinstance(each, Product) else self.publish_rma(tenant, each)
+            for each in records
+        )
+
     def publish_product(self, tenant: str, product: Product) -> bool:
         """Tell all stations of an article; False where they know it so already."""
-        key = compact([product.seller, product.gtin])
-        version = self._publish(tenant, "catalogue", key, product.model_dump_json())
+        version = self._publish(tenant, *_named(product), product.model_dump_json())
         return version > 0 and self.put_product(product, "hub", version)
 
     def publish_rma(self, tenant: str, rma: Rma) -> bool:
@@ -675,17 +734,20 @@ class Ledger(Writer):
 
         Its lines keep the numbers that stations know them by, whatever their order in the list.
         """
+        self._hold_rmas([(rma.seller, rma.number)])
         rma = self.with_known_numbers(rma)
-        version = self._publish(tenant, "rma", compact([rma.seller, rma.number]), rma.model_dump_json())
+        version = self._publish(tenant, *_named(rma), rma.model_dump_json())
         return version > 0 and self.put_rma(rma, "hub", version)
 
     def withdraw_rma(self, tenant: str, seller: str, number: str) -> bool:
         """Nothing more is expected of a return authorisation: every station closes it. False where that is known."""
+        self._hold_rmas([(seller, number)])
         self.close_rma(seller, number)
         return self._publish(tenant, "rma", compact([seller, number]), "{}", op="delete") > 0
 
     def _publish(self, tenant: str, feed: str, key: str, body: str, op: str = "upsert") -> int:
         """The new version of a thing, 0 where nothing is new."""
+        self._connection.hold([_feed_key(tenant, feed, key)])
         row = self._row(
             "SELECT version, op, body FROM hub_change WHERE tenant = ? AND feed = ? AND key = ?", tenant, feed, key
         )
@@ -693,13 +755,12 @@ class Ledger(Writer):
             return 0
         # By the clock, so that a hub restored to yesterday does not give out a number a second time.
         version = max(row["version"] + 1 if row else 1, int(self._clock().timestamp() * 1000))
-        # One writer at a time gives out the numbers, so a reader who has seen one has been offered all before it.
-        last = self._row("SELECT coalesce(max(seq), 0) AS seq FROM hub_change")
+        place = self._row(f"SELECT {self._connection.next_change} AS seq, {self._connection.transaction} AS xid")
         change = {
             "tenant": tenant,
             "feed": feed,
             "key": key,
-            "seq": (last["seq"] if last else 0) + 1,
+            **dict(place or ()),
             "version": version,
             "op": op,
             "body": body,
@@ -708,63 +769,42 @@ class Ledger(Writer):
         self._put("hub_change", ["tenant", "feed", "key"], change)
         return version
 
-    def changes(self, tenant: str, feeds: Sequence[str], after: int, limit: int) -> list[Mapping[str, Any]]:
-        """The things of these feeds that changed after this number, in the order of their last change."""
+    def changes(self, tenant: str, feeds: Sequence[str], after: Place, limit: int) -> list[Mapping[str, Any]]:
+        """The things of these feeds that changed after this place, in the order of their last change.
+
+        Where several write at once, those that a transaction still running could come before are told later.
+        """
         marks = ", ".join("?" * len(feeds))
         return [
             dict(row)
             for row in self._rows(
                 f"""
-                SELECT seq, feed, key, version, op, body FROM hub_change
-                WHERE tenant = ? AND seq > ? AND feed IN ({marks}) ORDER BY seq LIMIT ?
+                SELECT xid, seq, feed, key, version, op, body FROM hub_change
+                WHERE tenant = ? AND (xid, seq) > (?, ?) AND feed IN ({marks}) AND xid < {self._connection.horizon}
+                ORDER BY xid, seq LIMIT ?
                 """,
                 tenant,
-                after,
+                *after,
                 *feeds,
                 limit,
             )
         ]
 
-    def last_change(self) -> int:
-        """The number of the newest change."""
-        row = self._row("SELECT coalesce(max(seq), 0) AS seq FROM hub_change")
-        return int(row["seq"]) if row else 0
+    def last_change(self) -> Place:
+        """The place of the newest change."""
+        row = self._row("SELECT xid, seq FROM hub_change ORDER BY xid DESC, seq DESC LIMIT 1")
+        return Place(row["xid"], row["seq"]) if row else START
 
 
-# ── The rule of two docks ────────────────────────────────────────────────────────────────────────────────────────────
+def _named(record: Product | Rma) -> tuple[str, str]:
+    """Feed and key by which stations know it."""
+    if isinstance(record, Product):
+        return "catalogue", compact([record.seller, record.gtin])
+    return "rma", compact([record.seller, record.number])
 
 
-_CLASHES = {
-    "": _Told(Status.ACCEPTED),
-    "duplicate_scan": _Told(Status.ACCEPTED, "duplicate_scan"),
-    "line_conflict": _Told(Status.CONFLICT, "line_conflict"),
-}
-
-
-def clash(unit: Unit, earlier: Sequence[Unit], quantity: int) -> str:
-    """What a unit and those that stand on its line make of each other (sync.md §2.4, design.md §7).
-
-    Two with one serial are one parcel inspected twice. Without a serial nobody can tell, until there are more units
-    than were announced, from more than one dock: a dock knows its own extra units. Then the same grade and
-    disposition twice is a harmless ``duplicate_scan``, anything else a ``line_conflict``; empty where all is well.
-    """
-    against = [each for each in earlier if unit.serial and each.serial == unit.serial]
-    if not against and len(earlier) >= quantity:
-        against = [each for each in earlier if not (unit.serial and each.serial)]
-        if all(each.station == unit.station for each in against):
-            against = []
-    if not against:
-        return ""
-    agree = any((each.grade, each.disposition) == (unit.grade, unit.disposition) for each in against)
-    return "duplicate_scan" if agree else "line_conflict"
-
-
-def _void(unit: Inspection, void: Voided, at: datetime) -> Inspection:
-    return unit.but(revision=void.revision, voided_at=at, void_reason=void.reason)
-
-
-def _event(line: str) -> Event:
-    return Event(**wire.parse(line))
+def _feed_key(tenant: str, feed: str, key: str) -> str:
+    return f"feed {compact([tenant, feed, key])}"
 
 
 def _is_block(text: str) -> bool:

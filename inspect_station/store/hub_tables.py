@@ -162,14 +162,17 @@ class HubChange(Row, table=True):
     """The feed for stations: of each thing only its newest state, so that reading from the start is a snapshot."""
 
     __tablename__ = "hub_change"
+    __table_args__ = (Index(None, "xid", "seq"),)
 
     tenant: str = Field(primary_key=True)
     feed: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     seq: int = Field(unique=True, sa_type=BigInteger)
-    """Rises with each change of anything: where a cursor stands."""
+    """Rises with each change of anything; with ``xid``, where a cursor stands."""
     version: int = Field(sa_type=BigInteger)
     """Rises with each change of this thing."""
     op: str
     body: str
     published_at: str
+    xid: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    """The transaction that wrote it, where several write at once (PostgreSQL), else 0."""
