@@ -516,7 +516,7 @@ def test_a_hub_that_knew_no_photos_learns_what_its_units_refer_to(folder: Dock, 
         command.upgrade(config, str(before.down_revision))
     with closing(sqlite3.connect(old / "store.db", isolation_level=None)) as connection:
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
-        connection.execute("ATTACH ? AS new", (str(hub.store.file),))
+        connection.execute("ATTACH ? AS new", (str(hub.store.folder / "store.db"),))
         for table in ("hub_station", "hub_event", "inspection"):
             columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
             connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
