@@ -363,7 +363,7 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         if code != "photo_hash_mismatch":
             state = "refused" if code else "verified"
             with hub.write() as ledger:
-                ledger.keep_blob(station, sha256, mime=kind(data), size=len(data), state=state)
+                ledger.keep_blob(station, sha256, kind(data), len(data), state)
         if code:
             raise Refused(422, code, "its bytes are others" if "hash" in code else "no picture that can be opened")
         return answer(wire.BlobState, state="verified")
