@@ -358,8 +358,8 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         if code:
             photos.set_aside(station.tenant, sha256)
         if code != "photo_hash_mismatch":
-            known = {"mime": kind(data), "size": len(data), "state": "refused" if code else "verified"}
-            hub.change(lambda ledger: ledger.keep_blob(station, sha256, **known))
+            state = "refused" if code else "verified"
+            hub.change(lambda ledger: ledger.keep_blob(station, sha256, kind(data), len(data), state))
         if code:
             raise Refused(422, code, "its bytes are others" if "hash" in code else "no picture that can be opened")
         return answer(wire.BlobState, state="verified")

@@ -509,7 +509,7 @@ class Ledger(Writer):
         row = self._row("SELECT state FROM hub_blob WHERE tenant = ? AND sha256 = ?", tenant, sha256)
         return str(row["state"]) if row else ""
 
-    def keep_blob(self, caller: Caller, sha256: str, *, mime: str, size: int, state: str) -> None:
+    def keep_blob(self, caller: Caller, sha256: str, mime: str, size: int, state: str) -> None:
         """A photo's bytes were judged; what was verified once stays so."""
         self._hold_photos(caller.tenant, [sha256])
         self._do(

@@ -104,7 +104,7 @@ def test_a_hub_that_is_told_to_stop_answers_what_it_began_and_turns_away_the_res
         time.sleep(LINGER_S + HANG_UP_S)
         assert served.process.poll() is None
         connection.sendall(body[len(body) // 2 :])
-        done = connection.recv(65536)
+        done = b"".join(iter(lambda: connection.recv(65536), b""))
     assert done.startswith(b"HTTP/1.1 200")
     assert b'"status":"accepted"' in done
     assert served.process.wait(5) == 0
