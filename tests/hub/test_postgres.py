@@ -23,13 +23,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from fastapi.testclient import TestClient
 from sqlalchemy import NullPool, create_engine
+from typer.testing import CliRunner
 
+from inspect_station.cli import app
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import Disposition, Event, Grade, Inspection, Line, Product, Rma
 from inspect_station.core.wire import Receipt
 from inspect_station.errors import StoreError, StoreLocked
-from inspect_station.hub import Hub, add_station, intake, load
+from inspect_station.hub import Hub, add_station, begin_epoch, epoch, intake, load
 from inspect_station.hub.admin import secret_hash
 from inspect_station.hub.app import create_app
 from inspect_station.hub.ledger import START, Caller, Ledger, Place
@@ -714,3 +716,44 @@ def test_a_database_that_cannot_be_reached_is_said_so_without_its_password(tmp_p
     with pytest.raises(StoreError) as told:
         Hub.open(tmp_path, url.replace("nobody@", "nobody:s3cret@"))
     assert "s3cret" not in str(told.value)
+
+
+# ── From the command line ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_verbs_of_a_hub_work_on_a_database_that_the_environment_names(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSPECT_STATION_DATABASE", database)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "products.csv").write_text("gtin,seller,title\n3760311300165,lumo,Oak desk lamp\n")
+    run = CliRunner().invoke
+
+    def said(*words: str) -> str:
+        result = run(app, ["hub", *words])
+        assert result.exit_code == 0, result.output
+        return result.stdout.strip()
+
+    assert len(said("station", "DOCK-1").split("-")) == 4
+    said("import", "products", "products.csv")
+    assert '"parked": []' in said("parked", "--json")
+    before = said("epoch")
+    assert before == said("epoch")
+    begun = said("epoch", "--new")
+    assert begun != before
+    assert said("epoch") == begun
+    with Hub.open(tmp_path / "other", database) as hub, hub.read() as ledger:
+        assert ledger.product("lumo", LAMP) is not None
+        assert [row["name"] for row in ledger.stations()] == []
+        assert hub.epoch == begun
+    assert not (tmp_path / "hub-data" / "store.db").exists()
+
+
+def test_a_new_epoch_on_sqlite_is_begun_while_no_hub_runs(tmp_path: Path) -> None:
+    with Hub.open(tmp_path, running=True) as hub:
+        before = hub.epoch
+        with pytest.raises(StoreLocked):
+            begin_epoch(tmp_path)
+    begun = begin_epoch(tmp_path)
+    assert begun != before
+    assert epoch(tmp_path) == begun
