@@ -145,9 +145,13 @@ class Bench:
 
 def used(process: psutil.Process) -> float:
     """Seconds of processor time of a process and of its children, those that have ended too."""
-    times = process.cpu_times()
+    try:
+        times = process.cpu_times()
+        children = process.children()
+    except psutil.NoSuchProcess:  # ended in between: its parent has counted it, or will
+        return 0.0
     ended = times.children_user + times.children_system
-    return float(times.user + times.system + ended + sum(used(child) for child in process.children()))
+    return float(times.user + times.system + ended + sum(used(child) for child in children))
 
 
 @contextmanager

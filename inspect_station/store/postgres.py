@@ -168,7 +168,8 @@ class Postgres:
             known = conninfo_to_dict(self._address)
         except psycopg.ProgrammingError as error:
             raise StoreError(
-                msg("The address of the hub's database cannot be read: {problem}.", problem=str(error).strip()),
+                # Not what is wrong with it: that may be the password.
+                msg("The address of the hub's database cannot be read."),
                 msg("Write it like postgresql+psycopg://USER@HOST/DATABASE; a password is best kept in ~/.pgpass."),
             ) from error
         self._where = f"{known.get('host') or 'localhost'}/{known.get('dbname') or known.get('user') or ''}"

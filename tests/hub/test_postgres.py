@@ -6,6 +6,7 @@ Fault numbers are those of sync.md §3.2.
 import inspect
 import itertools
 import random
+import re
 import sqlite3
 import threading
 import time
@@ -190,6 +191,34 @@ def test_a_database_of_an_older_revision_is_brought_to_the_newest(server: Any, t
             ledger.publish_product("main", Product(seller="lumo", gtin=LAMP, title="Lamp"))
         expected = [41, 42] if revision > "0001" else [1]
         assert [seq for (seq,) in _rows(hub, "SELECT seq FROM hub_change ORDER BY seq")] == expected
+
+
+def test_a_partitioned_table_of_facts_serves_as_the_manual_says(server: Any, template: str, tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "hub.md").read_text(encoding="utf-8")
+    (sql,) = re.findall(r"```sql\n(.*?)```", manual, re.DOTALL)
+    name = server.make(template)
+    if server.version() < 17:
+        pytest.skip("identity columns of partitioned tables need PostgreSQL 17")
+    with Hub.open(tmp_path, server.url(name)) as hub:
+        dock = Dock(hub, "DOCK-1")
+        before = [dock.finished(_unit(f"R-{n}")) for n in range(3)]
+        dock.send(hub, *before)
+    with server.connect(name) as connection:
+        connection.execute(sql)
+        bounds = [
+            connection.execute("SELECT to_hex((extract(epoch FROM %s::timestamptz) * 1000)::bigint)", (at,)).fetchone()
+            for at in ("2026-11-01Z", "2026-12-01Z", "2027-01-01Z")
+        ]
+    for (bound,) in bounds:
+        assert f"'0{bound[:7]}-{bound[7:]}'" in sql
+    with Hub.open(tmp_path, server.url(name)) as hub:
+        told = [receipt.status.value for receipt in dock.send(hub, *before, dock.finished(_unit("R-0", Grade.USED)))]
+        assert told == ["duplicate"] * 3 + ["accepted"], "its own second unit"
+        other = Dock(hub, "DOCK-2")
+        assert other.send(hub, other.finished(_unit("R-1", Grade.USED)))[0].code == "line_conflict"
+        assert _one(hub, "SELECT count(*) FROM ONLY hub_event_2026_11") == 5
+        with pytest.raises(sqlite3.IntegrityError), hub.write() as ledger:
+            ledger._do("DELETE FROM hub_event")
 
 
 def test_several_that_start_at_once_make_the_tables_once(server: Any, tmp_path: Path) -> None:
