@@ -369,12 +369,14 @@ class Ledger(Writer):
             self._rows(
                 f"""
                 SELECT line.seller, line.number, line.no, i.id, e.station, i.serial, i.grade, i.disposition,
-                    (SELECT min(f.rowid) FROM hub_event f
+                    -- The sum keeps PostgreSQL from looking for the least number of all.
+                    (SELECT min(f.rowid + 0) FROM hub_event f
                         WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE})) AS since
                 FROM {those} line
                 CROSS JOIN inspection i ON i.seller = line.seller AND i.rma = line.number AND i.line_no = line.no
                 CROSS JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id AND e.subject = i.id
-                WHERE i.current AND i.voided_at IS NULL AND i.kind NOT IN ({_CONSUMES_NOTHING})
+                -- Said so that no database looks through all that stand.
+                WHERE i.current AND coalesce(i.voided_at, '') = '' AND i.kind NOT IN ({_CONSUMES_NOTHING})
                 """,
                 which,
                 tenant,

@@ -41,10 +41,14 @@ PATIENCE = 5.0
 _SETTINGS = f"""
 SELECT set_config('lock_timeout', '{int(PATIENCE)}s', false),
     set_config('idle_in_transaction_session_timeout', '60s', false),
+    set_config('plan_cache_mode', 'force_custom_plan', false),
     set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
         THEN 'on' ELSE current_setting('synchronous_commit') END, false)
 """
-"""What is confirmed is on the disk, and on that of a synchronous standby where there is one: never less than ``on``."""
+"""What is confirmed is on the disk, and on that of a synchronous standby where there is one: never less than ``on``.
+
+A plan that was made while the tables were empty is not kept as they grow.
+"""
 
 _WHOSE = """
 SELECT (SELECT value FROM meta WHERE key = 'epoch'), (SELECT value FROM meta WHERE key = 'cluster'),
@@ -58,7 +62,11 @@ _DIALECT = (
     (re.compile(r" INDEXED BY \w+"), ""),
     # SQLite keeps the order of a cross join, so the statements say what is looked at first; PostgreSQL finds out.
     (re.compile(r"CROSS JOIN (\w+(?: (?!ON)\w+)?) ON"), r"JOIN \1 ON"),
-    (re.compile(r"FROM json_each\((\?\d*)\)"), r"FROM jsonb_array_elements_text(\1) AS each (value)"),
+    # As an array, which is looked up by an index whatever the planner guesses of its length.
+    (
+        re.compile(r"IN \(SELECT value FROM json_each\((\?\d*)\)\)"),
+        r"= ANY (ARRAY(SELECT json_array_elements_text(\1::json)))",
+    ),
     # SQLite compares these letters without regard to case.
     (re.compile(r"LIKE \?"), "ILIKE ?"),
     (re.compile(r"\binstr\("), "strpos("),
@@ -160,7 +168,8 @@ class Postgres:
             known = conninfo_to_dict(self._address)
         except psycopg.ProgrammingError as error:
             raise StoreError(
-                msg("The address of the hub's database cannot be read: {problem}.", problem=str(error).strip()),
+                # Not what is wrong with it: that may be the password.
+                msg("The address of the hub's database cannot be read."),
                 msg("Write it like postgresql+psycopg://USER@HOST/DATABASE; a password is best kept in ~/.pgpass."),
             ) from error
         self._where = f"{known.get('host') or 'localhost'}/{known.get('dbname') or known.get('user') or ''}"
@@ -240,8 +249,9 @@ class Postgres:
     def _begun(self, begin: LiteralString) -> _Raw:
         """A connection inside a new transaction; one that was lost while nobody used it is replaced."""
         while True:
-            raw = self._free.pop() if self._free else None
-            if raw is None:
+            try:
+                raw = self._free.pop()
+            except IndexError:
                 raw = self._connect()
                 with _told(self._where):
                     raw.execute(begin)
@@ -272,9 +282,9 @@ class Postgres:
         )
 
     def _how(self) -> dict[str, Any]:
-        """What the address may say otherwise."""
-        ours = {"connect_timeout": 5, "application_name": NAME}
-        return {key: value for key, value in ours.items() if key not in conninfo_to_dict(self._address)}
+        """What is added to the address."""
+        patience = {} if "connect_timeout" in conninfo_to_dict(self._address) else {"connect_timeout": int(PATIENCE)}
+        return {"application_name": NAME, **patience}
 
     def _connect(self) -> _Raw:
         with _told(self._where):

@@ -26,8 +26,9 @@ NUMBERED = (
     "SELECT setval('hub_change_seq', coalesce(max(seq), 0) + 1, false) FROM hub_change",
     *(
         f"ALTER TABLE {table} ADD COLUMN rowid bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT uq_{table}_rowid UNIQUE"
-        for table in ("rma", "rma_line", "product", "inspection", "hub_event")
+        for table in ("rma", "rma_line", "product", "inspection")
     ),
+    "ALTER TABLE hub_event ADD COLUMN rowid bigint GENERATED ALWAYS AS IDENTITY",
 )
 
 _STAYS = {

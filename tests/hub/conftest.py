@@ -71,6 +71,10 @@ class Server:
         query = "&".join(f"{key}={quote(value, safe='')}" for key, value in known.items())
         return f"postgresql+psycopg:///{database}?{query}"
 
+    def version(self) -> int:
+        with self.connect() as connection:
+            return int(connection.info.server_version // 10000)
+
     def pid(self) -> int:
         """Of our own server's postmaster."""
         return int((self.own.pgdata / "postmaster.pid").read_text().splitlines()[0])

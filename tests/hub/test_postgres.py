@@ -6,6 +6,7 @@ Fault numbers are those of sync.md §3.2.
 import inspect
 import itertools
 import random
+import re
 import sqlite3
 import threading
 import time
@@ -23,13 +24,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from fastapi.testclient import TestClient
 from sqlalchemy import NullPool, create_engine
+from typer.testing import CliRunner
 
+from inspect_station.cli import app
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import Disposition, Event, Grade, Inspection, Line, Product, Rma
 from inspect_station.core.wire import Receipt
 from inspect_station.errors import StoreError, StoreLocked
-from inspect_station.hub import Hub, add_station, intake, load
+from inspect_station.hub import Hub, add_station, begin_epoch, epoch, intake, load
 from inspect_station.hub.admin import secret_hash
 from inspect_station.hub.app import create_app
 from inspect_station.hub.ledger import START, Caller, Ledger, Place
@@ -188,6 +191,34 @@ def test_a_database_of_an_older_revision_is_brought_to_the_newest(server: Any, t
             ledger.publish_product("main", Product(seller="lumo", gtin=LAMP, title="Lamp"))
         expected = [41, 42] if revision > "0001" else [1]
         assert [seq for (seq,) in _rows(hub, "SELECT seq FROM hub_change ORDER BY seq")] == expected
+
+
+def test_a_partitioned_table_of_facts_serves_as_the_manual_says(server: Any, template: str, tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "hub.md").read_text(encoding="utf-8")
+    (sql,) = re.findall(r"```sql\n(.*?)```", manual, re.DOTALL)
+    name = server.make(template)
+    if server.version() < 17:
+        pytest.skip("identity columns of partitioned tables need PostgreSQL 17")
+    with Hub.open(tmp_path, server.url(name)) as hub:
+        dock = Dock(hub, "DOCK-1")
+        before = [dock.finished(_unit(f"R-{n}")) for n in range(3)]
+        dock.send(hub, *before)
+    with server.connect(name) as connection:
+        connection.execute(sql)
+        bounds = [
+            connection.execute("SELECT to_hex((extract(epoch FROM %s::timestamptz) * 1000)::bigint)", (at,)).fetchone()
+            for at in ("2026-11-01Z", "2026-12-01Z", "2027-01-01Z")
+        ]
+    for (bound,) in bounds:
+        assert f"'0{bound[:7]}-{bound[7:]}'" in sql
+    with Hub.open(tmp_path, server.url(name)) as hub:
+        told = [receipt.status.value for receipt in dock.send(hub, *before, dock.finished(_unit("R-0", Grade.USED)))]
+        assert told == ["duplicate"] * 3 + ["accepted"], "its own second unit"
+        other = Dock(hub, "DOCK-2")
+        assert other.send(hub, other.finished(_unit("R-1", Grade.USED)))[0].code == "line_conflict"
+        assert _one(hub, "SELECT count(*) FROM ONLY hub_event_2026_11") == 5
+        with pytest.raises(sqlite3.IntegrityError), hub.write() as ledger:
+            ledger._do("DELETE FROM hub_event")
 
 
 def test_several_that_start_at_once_make_the_tables_once(server: Any, tmp_path: Path) -> None:
@@ -714,3 +745,44 @@ def test_a_database_that_cannot_be_reached_is_said_so_without_its_password(tmp_p
     with pytest.raises(StoreError) as told:
         Hub.open(tmp_path, url.replace("nobody@", "nobody:s3cret@"))
     assert "s3cret" not in str(told.value)
+
+
+# ── From the command line ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_verbs_of_a_hub_work_on_a_database_that_the_environment_names(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSPECT_STATION_DATABASE", database)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "products.csv").write_text("gtin,seller,title\n3760311300165,lumo,Oak desk lamp\n")
+    run = CliRunner().invoke
+
+    def said(*words: str) -> str:
+        result = run(app, ["hub", *words])
+        assert result.exit_code == 0, result.output
+        return result.stdout.strip()
+
+    assert len(said("station", "DOCK-1").split("-")) == 4
+    said("import", "products", "products.csv")
+    assert '"parked": []' in said("parked", "--json")
+    before = said("epoch")
+    assert before == said("epoch")
+    begun = said("epoch", "--new")
+    assert begun != before
+    assert said("epoch") == begun
+    with Hub.open(tmp_path / "other", database) as hub, hub.read() as ledger:
+        assert ledger.product("lumo", LAMP) is not None
+        assert [row["name"] for row in ledger.stations()] == []
+        assert hub.epoch == begun
+    assert not (tmp_path / "hub-data" / "store.db").exists()
+
+
+def test_a_new_epoch_on_sqlite_is_begun_while_no_hub_runs(tmp_path: Path) -> None:
+    with Hub.open(tmp_path, running=True) as hub:
+        before = hub.epoch
+        with pytest.raises(StoreLocked):
+            begin_epoch(tmp_path)
+    begun = begin_epoch(tmp_path)
+    assert begun != before
+    assert epoch(tmp_path) == begun
