@@ -4,9 +4,10 @@ Both ends read these forms from bytes that a stranger may have sent; fields of a
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
@@ -19,6 +20,8 @@ MAX_WIRE = 1 << 20
 """Bytes of a request as it travels."""
 MAX_UNPACKED = 8 << 20
 """Bytes of a request, or of an answer, unpacked."""
+MAX_LINE = 256 << 10
+"""Bytes of one event."""
 MAX_KNOWN = 5000
 """Ids in one question about what is known."""
 MAX_CHANGES = 500
@@ -27,6 +30,11 @@ FEEDS = ("rma", "catalogue")
 """What a hub of this version announces, and a station of this version takes in."""
 MAX_NUMBER = 1 << 53
 """Whole numbers up to here are the same for every reader of JSON, and fit into a column."""
+
+MAX_PHOTO = 8 << 20
+"""Bytes of one photo."""
+PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp")
+"""What a photo may be; its first bytes have to say the same."""
 
 NDJSON = "application/x-ndjson"
 """One event a line, each exactly as it was stored; what separates two is a line feed, and nothing else."""
@@ -118,6 +126,91 @@ class Known(Said):
 
     missing: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
+
+
+class BlobAsk(Record):
+    """May this photo be sent? It is named by the SHA-256 of its bytes in the path ``/v1/blobs/{sha256}``."""
+
+    size: int
+    """Bytes, exactly: a place is given for so many and no others."""
+    mime: str
+    """One of `PHOTO_TYPES`."""
+
+
+class BlobPlace(Said):
+    """Where the bytes of a photo go."""
+
+    mode: Literal["have", "put", "hub"]
+    """``have``: nowhere, the hub has it (200). ``put``: by PUT to ``url`` with exactly ``headers`` and without the
+    station's token, where 412 means that it is there already; then ``complete``. ``hub``: by PUT to the path that was
+    asked, with the token and the photo's type as Content-Type; then ``complete`` (both 201)."""
+    url: str = ""
+    """Good for a few minutes; refused later, ask again."""
+    headers: Mapping[str, str] = {}
+
+
+class BlobState(Said):
+    """What the hub makes of the bytes that it was sent; bad ones are a `Problem` (422) and may be sent again."""
+
+    state: Literal["verified", "verifying"]
+    """``verified`` (200): its hash and picture are good, the hub keeps it. ``verifying`` (202): ask ``complete`` again
+    after Retry-After."""
+
+
+class ParkedLine(Record):
+    """What the hub could not take as it is; no field of this is from the line itself."""
+
+    no: int
+    """By which it is called at this hub."""
+    received_at: datetime
+    station: str
+    """Its name."""
+    id: str
+    """Of the event; several lines may claim the same."""
+    code: str
+    """Why it was not taken."""
+    detail: str
+
+
+class Parked(Said):
+    """A page of what is parked and nobody has dealt with, the oldest first."""
+
+    parked: tuple[ParkedLine, ...]
+    more: bool
+    """Whether there is a next page, after the last ``no`` of this."""
+    photos_missing: int
+    """Photos that units refer to and the hub does not have."""
+
+
+class ParkedWhole(Said):
+    """One parked line with its bytes, and what became of it."""
+
+    parked: ParkedLine
+    line: str
+    resolved_at: datetime | None
+    resolution: str
+    note: str
+    resolved_by: str
+
+
+class Resolve(Record):
+    """A supervisor deals with a parked line."""
+
+    action: Literal["retry", "accept_as", "void"]
+    """``retry``: as the hub is now, it may take it. ``accept_as``: ``line`` says what it was meant to say. ``void``: it
+    says nothing."""
+    note: str = ""
+    """Why; only ``retry`` goes without."""
+    line: str = ""
+    """With ``accept_as``: the whole event, under the same epoch and number."""
+
+
+class Resolved(Said):
+    """What became of a parked line."""
+
+    no: int
+    status: Status
+    code: str = ""
 
 
 @dataclass(frozen=True)

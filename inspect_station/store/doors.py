@@ -24,6 +24,7 @@ from inspect_station.errors import DiskFull, StoreError
 from inspect_station.message import msg
 from inspect_station.store import schema
 from inspect_station.store.blobs import Blobs, settle
+from inspect_station.store.connection import Sqlite
 from inspect_station.store.copies import STORE, copied, make_anew, put_back, verified
 from inspect_station.store.identity import Mark, place
 from inspect_station.store.lock import hold
@@ -71,11 +72,13 @@ class Store:
         """A file that only takes room; it is deleted when the disk is full."""
         self.blobs = Blobs(folder / "blobs")
         self._mark = Mark(folder / "store.mark")
+        self.epoch = ""
+        """Random for each new or restored store."""
         self._clock = clock
         self._zone = zone
         self._lock: int | None = None
         self._turn = threading.Lock()
-        self._writing: sqlite3.Connection | None = None
+        self._writing: Sqlite | None = None
 
     @classmethod
     def open(
@@ -108,6 +111,8 @@ class Store:
                 store._writable()
                 store.check()
             store._settle(station)
+            with store.read() as reader:
+                store.epoch = reader.meta("epoch")
             if running and ballast_mb:
                 store._take_ballast(ballast_mb * MB)
         except OSError as error:
@@ -230,10 +235,12 @@ class Store:
         except sqlite3.Error:
             return None
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    def _connect(self) -> Sqlite:
+        return sqlite3.connect(
+            self.file, timeout=PATIENCE, isolation_level=None, check_same_thread=False, factory=Sqlite
+        )
 
-    def _connect_to_write(self) -> sqlite3.Connection:
+    def _connect_to_write(self) -> Sqlite:
         connection = self._connect()
         # Without recursive triggers, INSERT OR REPLACE would delete past the triggers that forbid it.
         for setting in ("synchronous = EXTRA", "foreign_keys = 1", "recursive_triggers = 1"):
@@ -361,6 +368,13 @@ class Store:
             copy.execute("PRAGMA journal_mode = OFF")
             source.backup(copy, pages=STEP_PAGES, progress=lambda *_: pause(), sleep=0.02)
             make_anew(copy)
+
+    def begin_epoch(self) -> str:
+        """A new epoch, because what was confirmed may be gone."""
+        with self.write() as writer:
+            writer.begin_epoch()
+            self.epoch = writer.meta("epoch")
+        return self.epoch
 
     def sweep(self) -> int:
         """Delete photo files older than a week that nothing in the store shows; answer how many."""

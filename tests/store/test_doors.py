@@ -17,6 +17,7 @@ import pytest
 
 from inspect_station.errors import DiskFull, StoreError, StoreLocked
 from inspect_station.store import Store, doors, verify
+from inspect_station.store.connection import Sqlite
 from inspect_station.store.doors import journal_mode
 
 # ── Journal ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -115,7 +116,7 @@ def test_a_commit_that_cannot_be_is_undone_and_the_next_one_works(store: Store, 
         assert reader.last_units(9) == (unit,)
 
 
-class Failing(sqlite3.Connection):
+class Failing(Sqlite):
     """Its disk fails in the commit: before anything of it is there, or after all of it."""
 
     tried = 0
