@@ -411,7 +411,7 @@ def test_overlapping_sends_through_several_replicas_make_one_row_of_each_fact(
             mine.update(receipt.status.value for receipt in docks[number].send(hubs[number % 4], *batch))
         told.append(mine)
 
-    _at_once(*[lambda n=n: sender(n) for n in range(8)])  # type: ignore[misc]
+    _at_once(*[lambda n=n: sender(n) for n in range(8)])
     total = sum(told, Counter[str]())
     assert sum(total.values()) == 8 * 12 * 60
     assert (
@@ -699,7 +699,7 @@ def _kill_sessions(server: Any, but: Sequence[int] = ()) -> int:
 
 def test_a_session_that_is_ended_in_mid_step_leaves_nothing_and_the_step_is_done_again(server: Any, hub: Hub) -> None:
     """33, 34."""
-    tried = []
+    tried: list[int] = []
 
     def step(ledger: Ledger) -> None:
         ledger.set_meta("a", str(len(tried)))
