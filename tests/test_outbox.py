@@ -359,7 +359,7 @@ def test_a_hub_that_was_restored_to_yesterday_gets_everything_again(tmp_path: Pa
         outbox = _enrolled(store, hub, url, clock, batch=2)
         _finish(store, "R-1")
         outbox.sync.push_once()
-        _copy(hub.store.file, tmp_path / "yesterday.db")
+        _copy(tmp_path / "hub" / "store.db", tmp_path / "yesterday.db")
         for n in range(2, 7):
             _finish(store, f"R-{n}")
         assert outbox.sync.push_once().sent == 5

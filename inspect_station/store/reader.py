@@ -562,7 +562,7 @@ class Reader:
     def _batches(self, those: str, *values: object) -> tuple[Batch, ...]:
         return tuple(self._batch(row) for row in self._rows(f"SELECT * FROM batch WHERE {those}", *values))
 
-    def _batch(self, row: sqlite3.Row) -> Batch:
+    def _batch(self, row: Row) -> Batch:
         members = self._rows(
             """
             SELECT u.inspection, u.lpn, u.joined_at, u.joined_by, i.rma, i.title, i.serial, i.grade,

