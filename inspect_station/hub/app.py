@@ -4,6 +4,7 @@ Every answer, an error too, is a form of `core.wire` and carries the hub's time 
 """
 
 import base64
+import random
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -22,6 +23,8 @@ from inspect_station.hub.ledger import Caller, Grant
 INGESTS = 16
 """Requests with events that may wait for the one writer; more are asked to come back."""
 BUSY_S = 2
+CROWD_S = 30
+"""Seconds within which those that found no place come back."""
 ENROL_BYTES = 4096
 """What a stranger may send."""
 
@@ -117,7 +120,8 @@ def create_app(hub: Hub) -> FastAPI:
         if encoding not in ("identity", "gzip"):
             raise Refused(415, "content_encoding", "gzip or nothing")
         if ingesting >= INGESTS:
-            raise Refused(503, "busy", after_s=BUSY_S)
+            # Each at another time: a thousand that were told the same would come back as one.
+            raise Refused(503, "busy", after_s=random.randint(BUSY_S, CROWD_S))
         ingesting += 1
         try:
             packed = await _body(request)

@@ -32,7 +32,7 @@ from inspect_station.core.records import Line, Rma
 from inspect_station.hub import Hub, add_station, load
 from tests.faults.proxy import Exchange, Fault, Heard, Proxy, answer, parted
 
-MIN_WAIT_S, MAX_WAIT_S = 0.1, 0.4
+MIN_WAIT_S, MAX_WAIT_S = 0.05, 0.2
 SHORTER = {
     "upstream.SILENCE_S": 0.5,
     "upstream.PATIENCE_S": 1.0,
