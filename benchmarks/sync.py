@@ -28,7 +28,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,27 +70,41 @@ def process(*words: str | Path) -> Iterator[subprocess.Popen[str]]:
             running.kill()
 
 
+@dataclass(frozen=True)
+class Served:
+    """A hub in a process of its own."""
+
+    port: int
+    pid: int
+
+    def busy(self) -> float:
+        """Seconds of processor that it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def serving(data: Path) -> Iterator[int]:
-    """A hub in a process of its own; its port."""
+def serving(data: Path) -> Iterator[Served]:
+    """Run a hub."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]
-    with process("-m", "inspect_station.cli", "hub", "serve", "--port", str(port), "--data", data):
+    with process("-m", "inspect_station.cli", "hub", "serve", "--port", str(port), "--data", data) as running:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             with suppress(httpx.HTTPError):
                 if httpx.get(f"http://127.0.0.1:{port}/v1/livez").is_success:
                     break
             time.sleep(0.05)
-        yield port
+        yield Served(port, running.pid)
 
 
 class Station:
     """A station in a process of its own (see tests/faults/station.py)."""
 
-    def __init__(self, running: subprocess.Popen[str], data: Path) -> None:
+    def __init__(self, running: subprocess.Popen[str], site: Path) -> None:
         self._running = running
-        self.file = data / "store.db"
+        self.name = site.name
+        self.file = site / "data" / "store.db"
         self._heard()
 
     def __call__(self, do: str, **how: Any) -> dict[str, Any]:
@@ -111,12 +125,6 @@ class Station:
         yield
         os.kill(self._running.pid, signal.SIGSTOP)
 
-    def waiting(self) -> int:
-        """Events that the hub has not taken."""
-        with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=10)) as connection:
-            sql = "SELECT count(*) FROM event WHERE state NOT IN ('accepted', 'duplicate')"
-            return int(connection.execute(sql).fetchone()[0])
-
 
 @contextmanager
 def station(folder: Path, name: str, url: str) -> Iterator[Station]:
@@ -127,7 +135,7 @@ def station(folder: Path, name: str, url: str) -> Iterator[Station]:
     upstream = f'[upstream]\nenabled = true\nurl = "{url}"\n'
     toml.write_text(f'printers = []\n[station]\nname = "{name}"\n{upstream}[limits]\nballast_mb = 0\n')
     with process(STATION, toml) as running:
-        yield Station(running, site / "data")
+        yield Station(running, site)
 
 
 # ── Saving while others wait ─────────────────────────────────────────────────────────────────────────────────────────
@@ -136,15 +144,16 @@ def station(folder: Path, name: str, url: str) -> Iterator[Station]:
 def saves(folder: Path) -> None:
     """Milliseconds to save one unit, three stations in turn."""
     hub = folder / "hub-1"
-    with serving(hub) as port, Proxy(port) as proxy:
+    with serving(hub) as served, Proxy(served.port) as proxy:
         url = f"http://127.0.0.1:{proxy.port}"
-        with station(folder, "REST", url) as rest, station(folder, "AWAY", url) as away, station(folder, "BUSY", url) as busy:
+        with ExitStack() as stack:
+            rest, away, busy = (stack.enter_context(station(folder, name, url)) for name in ("REST", "AWAY", "BUSY"))
             for each in (away, busy):
-                each("enrol", code=add_station(hub, each.file.parent.parent.name))
+                each("enrol", code=add_station(hub, each.name))
                 each("prepare", n=BACKLOG)
             proxy.down()
-            spent: dict[str, list[float]] = {"at rest": [], "hub away": [], "hub taking them": []}
-            three = dict(zip(spent, (rest, away, busy), strict=True))
+            three = {"at rest": rest, "hub away": away, "hub taking them": busy}
+            spent: dict[str, list[float]] = {name: [] for name in three}
             away("start")
             busy("start")
             left: list[int] = []
@@ -181,14 +190,14 @@ def drain(folder: Path) -> None:
     """Seconds until the hub has all, and how long saving took meanwhile."""
     seconds: dict[str, float] = {}
     hub = folder / "hub-2"
-    with serving(hub) as port:
+    with serving(hub) as served:
         for name, rate in (("10 Mbit/s", LINE), ("no limit", 0.0)):
-            with Proxy(port, rate) as proxy, station(folder, name[:2], f"http://127.0.0.1:{proxy.port}") as one:
+            with Proxy(served.port, rate) as proxy, station(folder, name[:2], f"http://127.0.0.1:{proxy.port}") as one:
                 one("enrol", code=add_station(hub, name))
                 one("prepare", n=THREE_DAYS)
                 began = time.perf_counter()
                 one("start")
-                while one.waiting():
+                while one("state")["waiting"]:
                     time.sleep(0.1)
                 seconds[name] = time.perf_counter() - began
                 lost(one.file, hub)
@@ -295,7 +304,7 @@ def plain(file: Path, returning: Returning, batches: int) -> float:
     """Events per second of nothing but an insert, as safe on the disk: no reading, no checks, no units."""
     rows = []
     for _ in range(batches):
-        request, n = returning.batch()
+        request, _ = returning.batch()
         texts = gzip.decompress(request[request.index(b"\r\n\r\n") + 4 :]).decode().splitlines()
         rows.append([(json.loads(text)["id"], hashlib.sha256(text.encode()).hexdigest(), text) for text in texts])
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
@@ -312,27 +321,33 @@ def plain(file: Path, returning: Returning, batches: int) -> float:
 def come_back(folder: Path, stations: int, events: int) -> None:
     """All at once; every event is there afterwards, once."""
     hub, line = folder / "hub-3", pattern(folder)
-    with serving(hub) as port:
+    with serving(hub) as served:
         all_of_them = enrolled(hub, line, stations, events)
 
         async def at_once() -> None:
-            await asyncio.gather(*(each.come_back(port) for each in all_of_them))
+            await asyncio.gather(*(each.come_back(served.port) for each in all_of_them))
 
         beside = [plain(folder / "before.db", Returning("", "e" * 36, line, 10**9), 50)]
-        began, busy = time.perf_counter(), os.times().user
+        began, busy, asking = time.perf_counter(), served.busy(), time.process_time()
         asyncio.run(at_once())
-        spent, ours = time.perf_counter() - began, os.times().user - busy
+        spent, busy, asking = time.perf_counter() - began, served.busy() - busy, time.process_time() - asking
         beside.append(plain(folder / "after.db", Returning("", "e" * 36, line, 10**9), 50))
     with closing(sqlite3.connect(hub / "store.db")) as there:
         whole, seqs = there.execute("SELECT count(*), count(DISTINCT epoch || seq) FROM hub_event").fetchone()
         reached = there.execute("SELECT count(*) FROM hub_epoch WHERE contiguous_seq = ?", (events,)).fetchone()[0]
     assert (whole, seqs, reached) == (stations * events, stations * events, stations), "events were lost"
     told = sum((each.told for each in all_of_them), Counter[str]())
-    rate = stations * events / spent
-    print(f"{stations} stations with {events} events each, at once: {spent:.0f} s, {rate:.0f} events/s, 0 lost; "
-          f"answers {dict(told)}; {ours:.0f} s of processor went into asking")  # fmt: skip
-    print(f"plain inserts of such lines: {beside[0]:.0f} and {beside[1]:.0f} events/s: × {rate / statistics.mean(beside):.2f}")
-    print(f"1,000 stations after three days ({1000 * THREE_DAYS} events): {1000 * THREE_DAYS / rate / 60:.0f} min at this rate")
+    whole, full = stations * events, 1000 * THREE_DAYS
+    rate, inserts = whole / spent, statistics.mean(beside)
+    print(f"{stations} stations with {events} events each, at once: {spent:.0f} s, 0 lost; answers {dict(told)}")
+    print(
+        f"  {rate:.0f} events/s; plain inserts of such lines {inserts:.0f}, in batches of 100: × {rate / inserts:.2f}"
+    )
+    print(
+        f"  the hub used {busy / whole * 1e6:.0f} µs of processor an event, those who asked {asking / busy:.2f} × that"
+    )
+    print(f"  1,000 stations after three days, {full} events: {full / rate / 60:.0f} min at this rate, "
+          f"{full * busy / whole / 60:.0f} min of one core")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -28,9 +28,12 @@ from typing import Any
 import httpx
 import pytest
 
+from inspect_station import config
 from inspect_station.core.records import Line, Rma
 from inspect_station.hub import Hub, add_station, load
+from inspect_station.station import open_station
 from tests.faults.proxy import Exchange, Fault, Heard, Proxy, answer, parted
+from tests.faults.station import finish
 
 MIN_WAIT_S, MAX_WAIT_S = 0.05, 0.2
 SHORTER = {
@@ -876,18 +879,14 @@ def cli(*words: str | Path) -> tuple[str | Path, ...]:
     return ("-m", "inspect_station.cli", *words)
 
 
-def enrolled(hub: Path, toml: Path, name: str) -> None:
-    """A station that has two units to send; enrolled by the verb itself, which sends what waits."""
-    from inspect_station import config
-    from inspect_station.station import open_station
-    from tests.faults.station import finish
-
-    with open_station(config.load(toml)) as station, station.store.write() as writer:
-        finish(writer, 1, datetime.now(UTC))
-        finish(writer, 2, datetime.now(UTC))
-    words = cli("sync", "--enrol", add_station(hub, name), "--config", toml)
-    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
-    assert "Enrolled" in done.stderr, done.stderr
+def enrolled(hub: Path, toml: Path, name: str) -> Path:
+    """The store of a station that is enrolled and has two units to send."""
+    with open_station(config.load(toml)) as station:
+        station.enrol(add_station(hub, name))
+        with station.store.write() as writer:
+            finish(writer, 1, datetime.now(UTC))
+            finish(writer, 2, datetime.now(UTC))
+        return station.store.file
 
 
 def told(running: subprocess.Popen[str]) -> dict[str, Any]:
@@ -900,17 +899,14 @@ def told(running: subprocess.Popen[str]) -> dict[str, Any]:
 def test_the_verb_waits_as_long_as_the_hub_asks(wire: Wire, tmp_path: Path) -> None:
     """23: `sync --watch` goes round and round, but no faster than the hub wants it to."""
     toml = site(tmp_path / "second", f"http://127.0.0.1:{wire.proxy.port}")
-    wire.proxy.fault(says("503 X", retry_after="2"), times=1)
-    enrolled(wire.hub, toml, "DOCK-2")
-    store = tmp_path / "second" / "data" / "store.db"
-    assert len(waiting(store)) == 2
+    store = enrolled(wire.hub, toml, "DOCK-2")
     wire.proxy.fault(says("503 X", retry_after="2"), times=1)
     with process(*cli("sync", "--watch", "--json", "--config", toml)) as running:
         first, then = told(running), told(running)
     assert (first["sent"], first["waiting"]) == (0, 2)
     assert "busy" in first["problem"] or "No hub answers" in first["problem"]
     assert (then["sent"], then["waiting"], then["problem"]) == (2, 0, None)
-    (refused,) = (each.at for each in wire.heard("/v1/events")[1:] if each.faulty)
+    (refused,) = (each.at for each in wire.heard("/v1/events") if each.faulty)
     assert min(each.at for each in wire.heard("/v1/events") if each.at > refused) - refused >= 1.9
     wire.healed()
     at_the_hub_once(store, wire.hub)
@@ -950,13 +946,13 @@ def test_a_certificate_that_nobody_vouches_for_is_no_hub(wire: Wire, tmp_path: P
     """18: no token is shown to it; the verb says why, waits, and goes on once the right hub answers."""
     authority, vouched, alone = certificates(tmp_path)
     environment = {**os.environ, "SSL_CERT_FILE": str(authority)}
-    with Proxy(wire.proxy.hub_port) as plain, Proxy(wire.proxy.hub_port) as proxy:
-        plain.fault(says("503 X"))
-        toml = site(tmp_path / "second", f"http://127.0.0.1:{plain.port}")
-        enrolled(wire.hub, toml, "DOCK-2")
-        url = f"https://localhost:{proxy.port}"
-        for file in (toml, toml.parent / "data" / "hub.json"):
-            file.write_text(file.read_text().replace(f"http://127.0.0.1:{plain.port}", url))
+    with Proxy(wire.proxy.hub_port) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        toml = site(tmp_path / "second", url)
+        store = enrolled(wire.hub, toml, "DOCK-2")
+        for file in (toml, store.with_name("hub.json")):
+            file.write_text(file.read_text().replace(url, f"https://localhost:{proxy.port}"))
+        met = len(proxy.heard)
         proxy.down()
         proxy.up(alone)
         with process(*cli("sync", "--watch", "--json", "--config", toml), env=environment) as running:
@@ -964,23 +960,21 @@ def test_a_certificate_that_nobody_vouches_for_is_no_hub(wire: Wire, tmp_path: P
             refused = [told(running) for _ in range(4)]
             assert time.monotonic() - began > 4 * MIN_WAIT_S
             assert all("CERTIFICATE_VERIFY_FAILED" in each["problem"] for each in refused), refused
-            assert not proxy.heard
+            assert len(proxy.heard) == met
             proxy.down()
             proxy.up(vouched)
             until(lambda: told(running)["waiting"] == 0)
-        at_the_hub_once(toml.parent / "data" / "store.db", wire.hub)
+        at_the_hub_once(store, wire.hub)
 
 
 def test_a_hub_whose_name_nobody_knows_is_waited_for(wire: Wire, tmp_path: Path) -> None:
     """18: and once the address is right, all of it is sent."""
     url = f"http://127.0.0.1:{wire.proxy.port}"
     toml = site(tmp_path / "second", url)
-    wire.proxy.fault(says("503 X"))
-    enrolled(wire.hub, toml, "DOCK-2")
-    files = (toml, toml.parent / "data" / "hub.json")
+    store = enrolled(wire.hub, toml, "DOCK-2")
+    files = (toml, store.with_name("hub.json"))
     for file in files:
         file.write_text(file.read_text().replace(url, "http://hub.invalid"))
-    wire.proxy.heal()
     with process(*cli("sync", "--watch", "--json", "--config", toml)) as running:
         began = time.monotonic()
         for _ in range(4):
@@ -992,4 +986,4 @@ def test_a_hub_whose_name_nobody_knows_is_waited_for(wire: Wire, tmp_path: Path)
         file.write_text(file.read_text().replace("http://hub.invalid", url))
     with process(*cli("sync", "--json", "--config", toml)) as running:
         assert told(running)["sent"] == 2
-    at_the_hub_once(toml.parent / "data" / "store.db", wire.hub)
+    at_the_hub_once(store, wire.hub)
