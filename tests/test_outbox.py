@@ -805,6 +805,15 @@ def test_pages_without_end_end(store: Store, clock: Clock, monkeypatch: pytest.M
     assert upstream.asked == 5
 
 
+def test_fetching_gives_way_to_sending_after_a_while(store: Store, clock: Clock) -> None:
+    upstream = Announcing(more=True)
+    outbox = _outbox(store, upstream, clock)
+    # Each page takes ten seconds.
+    outbox.sync._monotonic = lambda: upstream.asked * 10.0
+    assert outbox.sync.pull_once().problem is None
+    assert upstream.asked * 10.0 == sync.PULL_S + 10
+
+
 def test_pages_in_a_circle_end_where_it_closes(store: Store, clock: Clock) -> None:
     upstream = Announcing(more=True, circle=3)
     pulled = _outbox(store, upstream, clock).sync.pull_once()

