@@ -509,7 +509,7 @@ def sync(
                     _say(done.problem)
             if not watch:
                 break
-            clock.sleep(station.config.upstream.min_wait_s)
+            clock.sleep(max(station.config.upstream.min_wait_s, done.wait_s))
     if done.problem:
         raise typer.Exit(Exit.SOME_FAILED)
 

@@ -270,6 +270,8 @@ class Synced:
     parked: int
     fetched: int
     problem: Message | None
+    wait_s: float
+    """The hub is not to be asked again within so many seconds; 0 while all is well."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from inspect_station.manifest import WAYS
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outbox import Outbox
 from inspect_station.outbox.prints import Press
-from inspect_station.outbox.sync import connect, enrol, why
+from inspect_station.outbox.sync import Pulled, connect, enrol, why
 from inspect_station.outcomes import (
     Arrived,
     Desk,
@@ -861,9 +861,11 @@ class Station(Reception):
 
     def sync(self) -> Synced:
         """Send and fetch now."""
-        pushed = self.outbox.sync.push_once()
-        pulled = self.outbox.sync.pull_once()
-        return Synced(pushed.sent, pushed.waiting, pushed.parked, pulled.fetched, pushed.problem or pulled.problem)
+        sync = self.outbox.sync
+        pushed = sync.push_once()
+        # What the hub asked for when it was sent something is not undone by asking it something else.
+        pulled = sync.pull_once() if pushed.problem is None else Pulled(0, pushed.problem)
+        return Synced(pushed.sent, pushed.waiting, pushed.parked, pulled.fetched, pulled.problem, sync.wait_s)
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,13 +11,15 @@ import gzip
 import json
 import logging
 import os
+import socket
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from inspect_station.config import UpstreamSettings
@@ -56,6 +58,8 @@ class Later:
     message: Message
     after_s: float | None = None
     """How long the hub asks us to wait, `LONGEST_WAIT_S` at most."""
+    slow: bool = False
+    """It did not come through in time: less at once may."""
 
 
 class Refusal(StrEnum):
@@ -228,6 +232,10 @@ class _Reply:
             return None
 
 
+class _TooSlow(ValueError):
+    """It took longer than `PATIENCE_S`."""
+
+
 class Upstream:
     """Speaks to one hub as one station. Its methods block; they may be called from one thread at a time."""
 
@@ -238,6 +246,7 @@ class Upstream:
         self._url = credentials.url if credentials else settings.url.rstrip("/")
         self._token = credentials.token if credentials else ""
         self._client: httpx.Client | None = None
+        self._socket: socket.socket | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -289,6 +298,9 @@ class Upstream:
         found = self._answer(wire.Changes, reply)
         if not isinstance(found, wire.Changes):
             return found
+        if len(found.changes) > limit:
+            # Nor is it written: the bench waits for no more than what was asked for.
+            return Later(msg("The hub at {url} sends more at once than it was asked for.", url=self._url))
         if found.more and found.cursor == cursor:
             return Later(msg("The hub at {url} sends the same page again and again.", url=self._url))
         return Page(found.changes, found.cursor, found.more)
@@ -354,25 +366,52 @@ class Upstream:
             return self._silent(error)
 
     def _silent(self, error: Exception) -> Later:
+        import httpx
+
         self.close()
         problem = clean(str(error), 120) or type(error).__name__
-        return Later(msg("The hub at {url} does not answer: {problem}.", url=self._url, problem=problem))
+        slow = isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | _TooSlow)
+        return Later(msg("The hub at {url} does not answer: {problem}.", url=self._url, problem=problem), slow=slow)
 
     def _request(self, method: str, path: str, **request: object) -> _Reply:
         """One request, its answer bounded in size and time. Raises httpx.HTTPError, ValueError."""
+        import httpx
+
         if self._client is None:
             self._client = _client(self._url, self._token)
-        until = time.monotonic() + PATIENCE_S
         body = bytearray()
-        with self._client.stream(method, path, **request) as reply:  # type: ignore[arg-type]
-            # As it came: nothing packed was asked for, and so nothing can swell.
-            for part in reply.iter_raw():
-                body += part
-                if len(body) > wire.MAX_UNPACKED:
-                    raise ValueError("the answer does not end")
-                if time.monotonic() > until:
-                    raise ValueError("the answer takes too long")
-            return _Reply(reply.status_code, dict(reply.headers), bytes(body))
+        until = time.monotonic() + PATIENCE_S
+        # httpx only knows how long nothing may come: one byte now and then would hold us for ever.
+        watch = threading.Timer(PATIENCE_S, self._cut)
+        watch.daemon = True
+        watch.start()
+        told = {"extensions": {"trace": self._seen}, **request}
+        try:
+            with self._client.stream(method, path, **told) as reply:  # type: ignore[arg-type]
+                # As it came: nothing packed was asked for, and so nothing can swell.
+                for part in reply.iter_raw():
+                    body += part
+                    if len(body) > wire.MAX_UNPACKED:
+                        raise ValueError("the answer does not end")
+                return _Reply(reply.status_code, dict(reply.headers), bytes(body))
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+            if time.monotonic() >= until:
+                raise _TooSlow("the answer takes too long") from error
+            raise
+        finally:
+            watch.cancel()
+
+    def _seen(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpx tells what it does."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    def _cut(self) -> None:
+        """Whoever waits for an answer on this connection waits no longer."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # Not the shutdown of an SSLSocket, which would take its TLS from under whoever reads.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _client(url: str, token: str) -> "httpx.Client":

@@ -189,6 +189,20 @@ def test_what_surely_fails_again_is_not_repeated() -> None:
     assert [pace.broke(n, surely=True) for n in (4, 2, 1)] == [Next.SMALLER, Next.SMALLER, Next.BLAME]
 
 
+def test_what_does_not_come_through_in_time_is_halved_and_grows_back_one_by_one() -> None:
+    pace = _pace()
+    sizes = []
+    for _ in range(8):
+        pace.too_slow(pace.size)
+        sizes.append(pace.size)
+    assert sizes == [50, 25, 12, 6, 3, 1, 1, 1]
+    for _ in range(99):
+        pace.passed(pace.size)
+    assert pace.size == 100
+    pace.passed(100)
+    assert pace.size == 100
+
+
 @pytest.mark.parametrize("poison", range(0, 100, 7))
 def test_one_poisonous_event_of_a_hundred_is_found_and_the_others_pass(poison: int) -> None:
     pace = _pace()
@@ -724,13 +738,13 @@ def test_whatever_happens_in_whatever_order_nothing_is_lost_or_doubled(empty: Pa
 class Announcing(Upstream):
     """A hub that says what it was told to say."""
 
-    def __init__(self, *changes: Any, more: bool = False) -> None:
+    def __init__(self, *changes: Any, more: bool = False, circle: int = 1 << 30) -> None:
         super().__init__(_settings("http://hub"), Credentials("http://hub", "s", "t"), "e")
-        self.told, self.more, self.asked = changes, more, 0
+        self.told, self.more, self.circle, self.asked = changes, more, circle, 0
 
     def _request(self, method: str, path: str, **request: Any) -> _Reply:
         self.asked += 1
-        page = {"changes": self.told, "cursor": f"c{self.asked}", "more": self.more}
+        page = {"changes": self.told, "cursor": f"c{self.asked % self.circle}", "more": self.more}
         body = json.dumps({"hub_time": "2026-11-22T12:00:00Z", "hub_epoch": "e", **page})
         return _Reply(200, {"content-type": "application/json"}, body.encode())
 
@@ -789,6 +803,23 @@ def test_pages_without_end_end(store: Store, clock: Clock, monkeypatch: pytest.M
     upstream = Announcing(more=True)
     _outbox(store, upstream, clock).sync.pull_once()
     assert upstream.asked == 5
+
+
+def test_fetching_gives_way_to_sending_after_a_while(store: Store, clock: Clock) -> None:
+    upstream = Announcing(more=True)
+    outbox = _outbox(store, upstream, clock)
+    # Each page takes ten seconds.
+    outbox.sync._monotonic = lambda: upstream.asked * 10.0
+    assert outbox.sync.pull_once().problem is None
+    assert upstream.asked * 10.0 == sync.PULL_S + 10
+
+
+def test_pages_in_a_circle_end_where_it_closes(store: Store, clock: Clock) -> None:
+    upstream = Announcing(more=True, circle=3)
+    pulled = _outbox(store, upstream, clock).sync.pull_once()
+    assert upstream.asked == 4
+    assert pulled.problem is not None
+    assert "again and again" in pulled.problem.text
 
 
 # ── Labels ───────────────────────────────────────────────────────────────────────────────────────────────────────────

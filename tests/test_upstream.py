@@ -324,6 +324,15 @@ def test_an_answer_that_drips_is_given_up(canned: Any, monkeypatch: pytest.Monke
     assert time.monotonic() - begun < 10
 
 
+def test_a_head_that_drips_is_given_up(canned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    began = time.monotonic()
+    answer = _deliver(canned(b"HTTP/1.1 200 OK\r\nx: " + b"x" * 1000, drip_s=0.02).url)
+    assert isinstance(answer, Later)
+    assert answer.slow
+    assert time.monotonic() - began < 2
+
+
 def test_a_hub_that_hangs_is_given_up(canned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SILENCE_S", 0.1)
     assert isinstance(_deliver(canned(hang=True).url), Later)

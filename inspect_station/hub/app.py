@@ -6,6 +6,7 @@ beside it too, they stand in the headers Hub-Time and Hub-Epoch.
 
 import asyncio
 import base64
+import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ from inspect_station.hub.photos import Folder, Photos, Unreachable, judge, kind
 from inspect_station.hub.watch import Watch
 
 BUSY_S = 2
+CROWD_S = 30
+"""Seconds within which those that found no place come back."""
 STALLED_S = 60
 """Until a store of photos that does not answer is asked again."""
 ENROL_BYTES = 4096
@@ -78,7 +81,8 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
     def one_of(what: str, most: int, station: Caller) -> Iterator[None]:
         """Be let in, where so many may be at the same time. Raises Refused."""
         if busy[what] >= most:
-            raise Refused(503, "busy", after_s=BUSY_S)
+            # Each at another time: a thousand that were told the same would come back as one.
+            raise Refused(503, "busy", after_s=random.randint(BUSY_S, CROWD_S))
         if busy[what + station.station] >= limits.of_one:
             raise Refused(429, "too_many", after_s=BUSY_S)
         busy.update((what, what + station.station))

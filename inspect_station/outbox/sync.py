@@ -33,7 +33,7 @@ STRIKES, STRIKES_ALONE = 3, 5
 PULL_S = 30.0
 """Seconds from one fetching to the next."""
 MOST_PAGES = 1000
-"""Pages of changes read in one go; a hub that sends more goes on at the next."""
+"""Pages of changes read in one go, within `PULL_S`; a hub that sends more goes on at the next."""
 MOVES_APART_S = 60.0
 """Two changes of the hub within this time are two hubs behind one address."""
 _ROWS = 200
@@ -119,6 +119,25 @@ class Next(Enum):
 
 
 @dataclass(slots=True)
+class Portion:
+    """How much goes at once over this line: half of what took too long, and one more than what came through."""
+
+    most: int
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.most
+
+    def too_slow(self, of: int) -> None:
+        """So much did not come through in time."""
+        self.size = max(1, of // 2)
+
+    def in_time(self) -> None:
+        """It came through."""
+        self.size = min(self.most, self.size + 1)
+
+
+@dataclass(slots=True)
 class Pace:
     """How many events go at once, and how long to wait after a failure; knows nothing of stores or networks.
 
@@ -133,12 +152,14 @@ class Pace:
     size: int = field(init=False)
     wait_s: float = field(init=False, default=0.0)
     """Not to be tried again within so many seconds; 0 while all is well."""
+    _line: Portion = field(init=False)
     _doubt: int = field(init=False, default=0)
     _strikes: int = field(init=False, default=0)
     _failures: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.size = self.batch
+        self._line = Portion(self.batch)
 
     def answered(self) -> None:
         """The hub can be reached."""
@@ -149,8 +170,14 @@ class Pace:
         """So many events need not be sent again."""
         self._strikes = 0
         self._doubt = max(0, self._doubt - events)
+        self._line.in_time()
         if not self._doubt:
-            self.size = self.batch
+            self.size = self._line.size
+
+    def too_slow(self, sent: int) -> None:
+        """A batch of so many events did not come through in time."""
+        self._line.too_slow(sent)
+        self.size = self._line.size
 
     def failed(self, asked_s: float | None = None) -> None:
         """Not now. What the hub asks for goes first, else full jitter below a bound that doubles (sync.md §2.5)."""
@@ -202,6 +229,7 @@ class Sync:
         self._trouble: Message | None = None
         """Why the hub is not reached."""
         self._pull_at = 0.0
+        self._page = Portion(_ROWS)
         self._moved_at = -inf
         self._working = threading.RLock()
 
@@ -210,7 +238,11 @@ class Sync:
         self._reconnect()
         if self.push_once().problem is None and self._monotonic() >= self._pull_at:
             self.pull_once()
-        # Neither a broken hub nor its Retry-After is hurried by new work.
+        return self.wait_s
+
+    @property
+    def wait_s(self) -> float:
+        """The hub is not to be asked again within so many seconds: neither a broken one nor its wish is hurried."""
         return self._pace.wait_s
 
     def close(self) -> None:
@@ -291,6 +323,8 @@ class Sync:
             case Delivered():
                 return 0, self._later(Later(msg("The hub answered, but not for what was sent.")))
             case Later() as later:
+                if later.slow:
+                    self._pace.too_slow(len(batch))
                 return 0, self._later(later)
             case Moved(hub_epoch):
                 return 0, self._rejoin(upstream, hub_epoch)
@@ -370,16 +404,21 @@ class Sync:
     def pull_once(self) -> Pulled:
         """Fetch what the hub announces, until there is no more or it cannot go on now."""
         fetched, problem = 0, None
-        self._pull_at = self._monotonic() + PULL_S
+        self._pull_at = until = self._monotonic() + PULL_S
+        seen: set[str] = set()
         with self._working:
             for _ in range(MOST_PAGES):
-                if self.upstream is None or problem is not None:
+                if self.upstream is None or problem is not None or self._monotonic() > until:
                     break
                 with self._store.read() as reader:
                     cursor = reader.meta("hub_cursor")
-                match self.upstream.changes(cursor):
+                match self.upstream.changes(cursor, self._page.size):
+                    case Page() as page if page.more and page.cursor in seen:
+                        problem = self._later(Later(msg("The hub announces the same again and again.")))
                     case Page() as page:
+                        seen.add(page.cursor)
                         fetched += self._take(page)
+                        self._page.in_time()
                         self._reached()
                         if not page.more:
                             break
@@ -389,6 +428,8 @@ class Sync:
                     case Gone():
                         problem = self._later(Later(msg("The hub cannot say what it announces.")))
                     case Later() as later:
+                        if later.slow:
+                            self._page.too_slow(self._page.size)
                         problem = self._later(later)
                     case Refused(_, message):
                         problem = self._later(Later(message))

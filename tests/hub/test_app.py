@@ -16,7 +16,7 @@ from httpx import Response
 from inspect_station.core import wire
 from inspect_station.core.records import Event, Line, Product, Rma
 from inspect_station.errors import DiskFull, StoreLocked
-from inspect_station.hub import Hub, add_station, load, parked, publish
+from inspect_station.hub import Hub, add_station, app, load, parked, publish
 from inspect_station.hub.app import create_app
 from inspect_station.message import msg
 
@@ -247,6 +247,18 @@ def test_what_goes_wrong_inside_is_said_as_a_hub_says_it(
         assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
         assert answer.json()["hub_epoch"] == hub.epoch
     assert client.get("/v1/livez").status_code == 200
+
+
+def test_those_that_find_no_place_are_not_all_told_to_come_back_at_once(
+    client: TestClient, station: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "INGESTS", 0)
+    answers = [_send(client, station, _line(1)) for _ in range(30)]
+    assert {answer.status_code for answer in answers} == {503}
+    waits = {int(answer.headers["retry-after"]) for answer in answers}
+    assert min(waits) >= 2
+    assert max(waits) <= 30
+    assert len(waits) > 5
 
 
 # ── Changes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
