@@ -4,9 +4,10 @@ Both ends read these forms from bytes that a stranger may have sent; fields of a
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
@@ -27,6 +28,11 @@ FEEDS = ("rma", "catalogue")
 """What a hub of this version announces, and a station of this version takes in."""
 MAX_NUMBER = 1 << 53
 """Whole numbers up to here are the same for every reader of JSON, and fit into a column."""
+
+MAX_PHOTO = 8 << 20
+"""Bytes of one photo."""
+PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp")
+"""What a photo may be; its first bytes have to say the same."""
 
 NDJSON = "application/x-ndjson"
 """One event a line, each exactly as it was stored; what separates two is a line feed, and nothing else."""
@@ -118,6 +124,35 @@ class Known(Said):
 
     missing: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
+
+
+class BlobAsk(Record):
+    """May this photo be sent? It is named by the SHA-256 of its bytes in the path ``/v1/blobs/{sha256}``."""
+
+    size: int
+    """Bytes, exactly: a place is given for so many and no others."""
+    mime: str
+    """One of `PHOTO_TYPES`."""
+
+
+class BlobPlace(Said):
+    """Where the bytes of a photo go."""
+
+    mode: Literal["have", "put", "hub"]
+    """``have``: nowhere, the hub has it (200). ``put``: by PUT to ``url`` with exactly ``headers`` and without the
+    station's token, where 412 means that it is there already; then ``complete``. ``hub``: by PUT to the path that was
+    asked, with the token and the photo's type as Content-Type; then ``complete`` (both 201)."""
+    url: str = ""
+    """Good for a few minutes; refused later, ask again."""
+    headers: Mapping[str, str] = {}
+
+
+class BlobState(Said):
+    """What the hub makes of the bytes that it was sent; bad ones are a `Problem` (422) and may be sent again."""
+
+    state: Literal["verified", "verifying"]
+    """``verified`` (200): its hash and picture are good, the hub keeps it. ``verifying`` (202): ask ``complete`` again
+    after Retry-After."""
 
 
 @dataclass(frozen=True)
