@@ -147,6 +147,8 @@ class Station(Reception):
                 locale=self.config.station.locale,
                 scan_back=self.config.station.scan_back,
                 notify=lambda _: self._notify(),
+                limits=self.config.limits,
+                keep_photos_days=self.config.station.keep_photos_days,
             )
         return self._outbox
 
@@ -746,13 +748,15 @@ class Station(Reception):
     def enrol(self, code: str) -> Message:
         """Enrol at the configured hub by a one-time code. Raises UpstreamError."""
         said = enrol(self.store, self.config.upstream, code)
-        self.outbox.sync.upstream = connect(self.store, self.config.upstream)
+        self.outbox.join()
         return said
 
     def sync(self) -> Synced:
         """Send and fetch now."""
         pushed = self.outbox.sync.push_once()
         pulled = self.outbox.sync.pull_once()
+        while pushed.problem is None and self.outbox.photos.turn():
+            pass
         return Synced(pushed.sent, pushed.waiting, pushed.parked, pulled.fetched, pushed.problem or pulled.problem)
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -982,15 +986,7 @@ class Station(Reception):
     def hub_state(self, inspection: str) -> str:
         """``waiting``, ``accepted`` or ``parked``."""
         with self.store.read() as reader:
-            event = reader.event(reader.event_of(inspection))
-        # A unit without an event of this store was told by another station: this is the hub's own store.
-        match event.state if event else "accepted":
-            case "accepted" | "duplicate":
-                return "accepted"
-            case "pending" | "sent":
-                return "waiting"
-            case _:
-                return "parked"
+            return reader.at_hub([inspection])[inspection][0]
 
 
 MARKED = timedelta(days=7)

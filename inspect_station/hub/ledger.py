@@ -247,6 +247,10 @@ class Ledger(Writer):
             case Voided() as void:
                 subject, revision = void.inspection, void.revision
                 told = self._twice(caller, subject, revision)
+        twin = "SELECT 1 FROM hub_event WHERE station = ? AND epoch = ? AND seq = ?"
+        if not told.code and self._row(twin, caller.station, event.epoch, event.seq):
+            # The station's store was copied while in use: two of it count on from one number (sync.md §3.2, 12).
+            told = _Told(told.status, "seq_reuse")
         self._do(
             """
             INSERT INTO hub_event (tenant, id, station, epoch, seq, type, sha256, line, received_at, status, code,

@@ -6,7 +6,7 @@ Two doors, `Store.read` and `Store.write`; through them pass records and the sma
 from inspect_station.store.blobs import Blobs
 from inspect_station.store.doors import Store, verify
 from inspect_station.store.reader import Reader
-from inspect_station.store.space import Space, space
+from inspect_station.store.space import Space, disk_days, space
 from inspect_station.store.values import (
     EventSpec,
     LabelJob,
@@ -41,6 +41,7 @@ __all__ = [
     "Verified",
     "Waiting",
     "Writer",
+    "disk_days",
     "space",
     "verify",
 ]

@@ -6,11 +6,12 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from inspect_station.core.clocks import HubTime
 from inspect_station.core.records import (
     Disposition,
     Grade,
@@ -25,15 +26,18 @@ from inspect_station.core.records import (
     upgrade,
 )
 from inspect_station.message import Message
+from inspect_station.store import moments
 from inspect_station.store.values import (
     LabelJob,
     LabelState,
     OpenLine,
     Outgoing,
+    PhotoState,
     ReportRow,
     StoredPhoto,
     StoredPlaybook,
     Tally,
+    UnitAtHub,
     Waiting,
 )
 
@@ -51,6 +55,9 @@ SEVERAL = 50
 
 NEWEST = 1000
 """Rows of a table that a search looks at: those that the full-text index names, or any for one or two signs."""
+
+AT_HUB = "('accepted', 'duplicate', 'conflict')"
+"""States of the events that the hub has said it keeps."""
 
 MAYBE_OUT = "(state IN ('printing', 'printed') OR state = 'parked' AND printer <> '')"
 """Labels that may have come out: one that was never sent to a printer surely did not."""
@@ -77,6 +84,15 @@ class Reader:
         """A single fact about this store; empty where it was never set."""
         row = self._row("SELECT value FROM meta WHERE key = ?", key)
         return row["value"] if row else ""
+
+    def clock_ahead(self) -> timedelta:
+        """By how much this station's clock is ahead of its hub's, as far as that is known."""
+        said = self.meta("hub_clock")
+        if not said:
+            return timedelta()
+        known = json.loads(said)
+        hub = HubTime(**{**known, "at": datetime.fromisoformat(known["at"])})
+        return hub.ahead(self._clock(), moments.boot(), moments.mono_ms())
 
     # ── What was announced ──────────────────────────────────────────────────────────────────────────────────
 
@@ -355,6 +371,18 @@ class Reader:
             average_s=round(sum(row["seconds"] for row in rows) / units) if units else None,
         )
 
+    def days_work(self, days: int = 7) -> tuple[float, float]:
+        """Units and photos of an average day in the last so many, those without work left out."""
+        row = self._row(
+            f"""
+            SELECT count(*) AS units, coalesce(sum(photos), 0) AS photos,
+                count(DISTINCT substr(finished_at, 1, 10)) AS n
+            FROM inspection WHERE {LIVE} AND finished_at >= ?
+            """,
+            instant(self._clock() - timedelta(days=days)),
+        )
+        return (row["units"] / row["n"], row["photos"] / row["n"]) if row and row["n"] else (0.0, 0.0)
+
     def finished_between(self, start: datetime, end: datetime, seller: str = "") -> Iterator[ReportRow]:
         """The units finished from `start` until before `end` that stand, of one seller or all, by time.
 
@@ -531,7 +559,7 @@ class Reader:
                     WHERE state IN ('pending', 'sent', 'rejected', 'conflict', 'suspect') GROUP BY state, type)
                 GROUP BY what, state
                 UNION ALL SELECT 'photo', state, count(*) FROM photo
-                WHERE state IN ('waiting', 'owed') GROUP BY state
+                WHERE state IN ('waiting', 'sent', 'owed', 'bad', 'missing') GROUP BY state
                 UNION ALL SELECT 'label', state, count(*) FROM label
                 WHERE state IN ('queued', 'printing', 'parked') GROUP BY state
                 """
@@ -545,8 +573,9 @@ class Reader:
             events=count("event", "pending", "sent") + count("unit", "pending", "sent"),
             units=count("unit", "pending", "sent"),
             events_parked=sum(count(what, "rejected", "conflict", "suspect") for what in ("event", "unit")),
-            photos=count("photo", "waiting"),
+            photos=count("photo", "waiting", "sent"),
             photos_owed=count("photo", "owed"),
+            photos_parked=count("photo", "bad", "missing"),
             labels=count("label", "queued", "printing"),
             labels_parked=count("label", "parked"),
         )
@@ -572,12 +601,33 @@ class Reader:
         """Id and SHA-256 of events that the hub has said it keeps, by id: to ask it whether it still does."""
         rows = self._rows(
             # The plus keeps SQLite from gathering and sorting them all by state: ids are read in order.
-            "SELECT id, sha256 FROM event WHERE +state IN ('accepted', 'duplicate', 'conflict') AND id > ? "
-            "ORDER BY id LIMIT ?",
+            f"SELECT id, sha256 FROM event WHERE +state IN {AT_HUB} AND id > ? ORDER BY id LIMIT ?",
             after,
             limit,
         )
         return tuple((row["id"], row["sha256"]) for row in rows)
+
+    def last_seq(self, epoch: str) -> int:
+        """The number of an epoch's newest event; 0 where it has none."""
+        row = self._row("SELECT coalesce(max(seq), 0) AS seq FROM event WHERE epoch = ?", epoch)
+        return row["seq"] if row else 0
+
+    def at_hub(self, inspections: Iterable[str]) -> dict[str, tuple[UnitAtHub, str]]:
+        """Whether the hub has the newest record of each of these units, and the code of its receipt.
+
+        A unit without an event of this store was told by another station: this is the hub's own store.
+        """
+        found: dict[str, tuple[UnitAtHub, str]] = {}
+        for id in inspections:
+            event = self.event(self.event_of(id))
+            match event.state if event else "accepted":
+                case "accepted" | "duplicate":
+                    found[id] = "accepted", event.code if event else ""
+                case "pending" | "sent":
+                    found[id] = "waiting", ""
+                case _:
+                    found[id] = "parked", event.code if event else ""
+        return found
 
     def _events(self, those: str, *values: object) -> tuple[Outgoing, ...]:
         rows = self._rows(f"SELECT {_columns(Outgoing)} FROM event {those}", *values)
@@ -588,12 +638,47 @@ class Reader:
         return self._photos("inspection = ? ORDER BY slot", inspection)
 
     def photos_to_send(self, limit: int = 100) -> tuple[StoredPhoto, ...]:
-        """Pictures of finished units that the hub does not have, the newest unit first."""
+        """Pictures of which the hub knows the unit but not the bytes, the newest unit first; before them those of which
+        it has the bytes and has not said what it makes of them."""
+        return (*self._photos_due("sent", limit), *self._photos_due("waiting", limit))[:limit]
+
+    def _photos_due(self, state: PhotoState, limit: int) -> tuple[StoredPhoto, ...]:
         return self._photos(
-            "state = 'waiting' AND EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection) "
-            "ORDER BY inspection DESC, slot DESC LIMIT ?",
+            f"""
+            state = '{state}' AND (not_before IS NULL OR not_before <= ?) AND EXISTS (
+                SELECT 1 FROM inspection i JOIN event e ON e.id = i.event_id
+                WHERE i.id = photo.inspection AND i.current AND e.state IN {AT_HUB})
+            ORDER BY inspection DESC, slot DESC LIMIT ?
+            """,
+            instant(self._clock()),
             limit,
         )
+
+    def photos_parked(self, limit: int = SEVERAL) -> tuple[StoredPhoto, ...]:
+        """Pictures that the hub does not take, or whose file is gone, the newest unit first."""
+        either = (
+            self._photos("state = ? ORDER BY inspection DESC, slot DESC LIMIT ?", state, limit)
+            for state in ("bad", "missing")
+        )
+        return tuple(islice((photo for photos in either for photo in photos), limit))
+
+    def photos_over(self, before: datetime, limit: int = SEVERAL) -> tuple[str, ...]:
+        """Photo files, by SHA-256, that need not stay: the hub has verified them and knows all units that show them,
+        every one of them taken before then, and none of these units is on the bench again."""
+        rows = self._rows(
+            f"""
+            SELECT DISTINCT sha256 FROM photo WHERE state = 'verified' AND taken_at < ?1 AND NOT EXISTS (
+                SELECT 1 FROM photo other WHERE other.sha256 = photo.sha256 AND NOT (
+                    other.state IN ('verified', 'deleted') AND coalesce(other.taken_at, '9') < ?1
+                    AND NOT EXISTS (SELECT 1 FROM draft WHERE draft.id = other.inspection)
+                    AND EXISTS (SELECT 1 FROM inspection i JOIN event e ON e.id = i.event_id
+                        WHERE i.id = other.inspection AND i.current AND e.state IN {AT_HUB})))
+            LIMIT ?2
+            """,
+            instant(before),
+            limit,
+        )
+        return tuple(row["sha256"] for row in rows)
 
     def photos_owed(self) -> tuple[StoredPhoto, ...]:
         """Slots without a picture, because the camera was down."""

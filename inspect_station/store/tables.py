@@ -235,6 +235,10 @@ class Photo(Row, table=True):
     taken_at: str | None
     operator: str
     state: str
+    code: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Why it is parked."""
+    not_before: str | None
+    """Not to be tried again earlier."""
 
 
 _UNSENT = "state IN ('pending', 'sent', 'suspect')"

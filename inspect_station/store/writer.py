@@ -1,17 +1,15 @@
 """Changes to the store. A writer lives inside one transaction: all of what it did is kept, or nothing."""
 
 import hashlib
-import os
 import secrets
 import sqlite3
-import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from inspect_station.core import barcode
+from inspect_station.core.clocks import clock_marks
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import (
     Event,
@@ -26,6 +24,7 @@ from inspect_station.core.records import (
     instant,
 )
 from inspect_station.message import Message
+from inspect_station.store import moments
 from inspect_station.store.lines import numbered
 from inspect_station.store.reader import MAYBE_OUT, OF_PLATE, Reader, folded
 from inspect_station.store.values import (
@@ -76,6 +75,20 @@ class Writer(Reader):
     def set_meta(self, key: str, value: str) -> None:
         """Keep a single fact about this store."""
         self._put("meta", ["key"], {"key": key, "value": value})
+
+    def set_hub_clock(self, hub_time: datetime) -> None:
+        """Keep what the hub's clock says now, beside this station's."""
+        ahead_s = (self._clock() - hub_time).total_seconds()
+        said = {"at": instant(hub_time), "ahead_s": ahead_s, "boot": moments.boot(), "mono_ms": moments.mono_ms()}
+        self.set_meta("hub_clock", compact(said))
+
+    def begin_epoch(self) -> None:
+        """This store is not the only one that counted its events so far, as a copy of it was used: count anew, and give
+        out other plates."""
+        self.set_meta("epoch", str(uuid.uuid4()))
+        self.set_meta("block", "")
+        self.set_meta("next_unit", "1")
+        self.set_meta("copied_at", instant(self._clock()))
 
     def take_lpns(self, n: int) -> tuple[str, ...]:
         """The next `n` licence plates, never given out again.
@@ -210,7 +223,7 @@ class Writer(Reader):
             "INSERT INTO parcel_rma (parcel, seller, number) VALUES (?, ?, ?)",
             [(parcel.id, seller, number) for seller, number in dict.fromkeys(parcel.rmas)],
         )
-        self._keep_photos(parcel.id, parcel.photos)
+        self._keep_photos(parcel.id, parcel.photos, "kept")
 
     def save_draft(self, unit: Inspection, *, aside: bool = False) -> None:
         """Keep an unfinished inspection and its photos; after a crash it goes on from here."""
@@ -231,7 +244,7 @@ class Writer(Reader):
         self._put("draft", ["id"], row)
         self._keep_photos(unit.id, unit.photos)
 
-    def _keep_photos(self, owner: str, photos: Iterable[Photo]) -> None:
+    def _keep_photos(self, owner: str, photos: Iterable[Photo], state: PhotoState = "waiting") -> None:
         for photo in photos:
             row = {
                 "inspection": owner,
@@ -239,7 +252,9 @@ class Writer(Reader):
                 "sha256": photo.sha256,
                 "taken_at": photo.at and instant(photo.at),
                 "operator": photo.by,
-                "state": "waiting" if photo.sha256 else "owed",
+                "state": state if photo.sha256 else "owed",
+                "code": "",
+                "not_before": None,
             }
             # What the hub said of a picture stays true until the slot shows another one.
             self._put("photo", ["inspection", "slot"], row, "photo.sha256 <> excluded.sha256")
@@ -381,10 +396,10 @@ class Writer(Reader):
             schema=spec.schema,
             occurred_at=spec.at,
             tz=self._zone,
-            boot=_boot(),
-            mono_ms=time.monotonic_ns() // 1_000_000,
+            boot=moments.boot(),
+            mono_ms=moments.mono_ms(),
             operator=spec.operator,
-            body=dict(spec.body),
+            body={**spec.body, **clock_marks(self._clock(), self.clock_ahead())},
         )
         line = event.line()
         self._do(
@@ -428,9 +443,33 @@ class Writer(Reader):
             self._do("UPDATE event SET state = 'pending', code = '', not_before = NULL WHERE id = ?", id) for id in ids
         )
 
-    def mark_photo(self, sha256: str, state: PhotoState) -> None:
-        """What the hub said of a picture, wherever it is shown."""
-        self._do("UPDATE photo SET state = ? WHERE sha256 = ?", state, sha256)
+    def mark_photo(self, sha256: str, state: PhotoState, code: str = "", not_before: datetime | None = None) -> None:
+        """What became of a picture on its way to the hub, wherever a unit shows it.
+
+        What the hub has verified stays so, whatever is said later; it may only be deleted here.
+        """
+        self._do(
+            """
+            UPDATE photo SET state = ?1, code = ?2, not_before = ?3 WHERE sha256 = ?4
+                AND (state IN ('waiting', 'sent', 'bad', 'missing') OR state = 'verified' AND ?1 = 'deleted')
+            """,
+            state,
+            code,
+            not_before and instant(not_before),
+            sha256,
+        )
+
+    def offer_photos_again(self, limit: int) -> int:
+        """Send so many pictures of units once more, as far as their files are here: the hub was restored and may have
+        lost them; answer how many. Those that it has cost a question each."""
+        return self._do(
+            """
+            UPDATE photo SET state = 'waiting', code = '', not_before = NULL WHERE (inspection, slot) IN (
+                SELECT inspection, slot FROM photo WHERE state IN ('verified', 'sent', 'bad')
+                AND EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection) LIMIT ?)
+            """,
+            limit,
+        )
 
     # ── What goes to the printer ────────────────────────────────────────────────────────────────────────────
 
@@ -509,12 +548,3 @@ def _gtin(unit: Inspection) -> str:
     if unit.product is not None:
         return unit.product.gtin
     return unit.line.gtin if unit.line else ""
-
-
-@cache
-def _boot() -> str:
-    """The run of the machine, or else of this process, within which `time.monotonic` can be compared."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return os.urandom(16).hex()

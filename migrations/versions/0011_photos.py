@@ -1,0 +1,14 @@
+"""What became of a photo on its way to the hub: why it is parked, when it is tried again, and which never leave."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    op.add_column("photo", sa.Column("code", sa.String(), nullable=False, server_default=""))
+    op.add_column("photo", sa.Column("not_before", sa.String(), nullable=True))
+    op.execute("UPDATE photo SET state = 'bad', code = 'photo_invalid' WHERE state = 'refused'")
+    op.execute("UPDATE photo SET state = 'kept' WHERE state = 'waiting' AND inspection IN (SELECT id FROM parcel)")
