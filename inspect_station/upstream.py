@@ -330,10 +330,10 @@ class Upstream:
             return Later(msg("The hub at {url} sends the same page again and again.", url=self._url))
         return Page(found.changes, found.cursor, found.more)
 
-    def ready(self) -> bool:
-        """Whether the hub says that it is well: only then is an event to blame for what fails."""
-        reply = self._ask("GET", "/v1/readyz")
-        return isinstance(reply, _Reply) and isinstance(self._answer(wire.Said, reply), wire.Said)
+    def ready(self) -> bool | Moved:
+        """Whether our hub says that it is well: only then is an event to blame for what fails."""
+        found = self._answer(wire.Said, self._ask("GET", "/v1/readyz"))
+        return found if isinstance(found, Moved) else isinstance(found, wire.Said)
 
     def new_token(self) -> str | Later | Refused | Moved:
         """Ask for another token; this one goes on until that is used. An answer that is lost changes nothing."""

@@ -1,5 +1,5 @@
-"""Clocks at the dock: from receipt to grade, the seller's time to answer a case (domain.md §2, "Clocks"), and how far the
-station's own clock can be believed.
+"""Clocks at the dock (domain.md §2, "Clocks"): from receipt to grade, the seller's time to answer a case; and how far
+the station's own clock can be believed.
 """
 
 from dataclasses import dataclass

@@ -371,9 +371,14 @@ class Sync:
         following = self._pace.broke(len(batch), surely=again or code is not Refusal.FAILED)
         if following is Next.SMALLER:
             return None
-        # An event is to blame only if the hub is well without it.
-        if following is Next.AGAIN or not upstream.ready():
+        if following is Next.AGAIN:
             return self._later(Later(message))
+        # An event is to blame only if the hub is well without it; and an answer that broke does not say whose it is.
+        match upstream.ready():
+            case Moved(hub_epoch):
+                return self._rejoin(upstream, hub_epoch)
+            case False:
+                return self._later(Later(message))
         _log.warning("event %s is set aside: %s", batch[0].id, code)
         self._mark([Receipt(batch[0].id, "suspect", code, self._clock() + SUSPECT_AGAIN)])
         self._pace.passed(1)

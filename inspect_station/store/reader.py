@@ -598,10 +598,12 @@ class Reader:
         return next(iter(self._events("WHERE id = ?", id)), None)
 
     def known_events(self, after: str = "", limit: int = 5000) -> tuple[tuple[str, str], ...]:
-        """Id and SHA-256 of events that the hub has said it keeps, by id: to ask it whether it still does."""
+        """Id and SHA-256 of events that the hub has said it keeps, parked ones too, by id: to ask it whether it still
+        does."""
         rows = self._rows(
             # The plus keeps SQLite from gathering and sorting them all by state: ids are read in order.
-            f"SELECT id, sha256 FROM event WHERE +state IN {AT_HUB} AND id > ? ORDER BY id LIMIT ?",
+            f"SELECT id, sha256 FROM event WHERE (+state IN {AT_HUB} OR +state = 'rejected') AND id > ? "
+            "ORDER BY id LIMIT ?",
             after,
             limit,
         )
