@@ -376,14 +376,10 @@ class Upstream:
                 msg("The photo store does not take photos (HTTP {status}).", status=reply.status),
                 self._retry_after(reply),
             )
-        answered = self._bad(reply) or self._answer(wire.Said, reply)
-        return (
-            None
-            if isinstance(answered, wire.Said)
-            else Later(self._no_hub(reply))
-            if isinstance(answered, Moved)
-            else answered
-        )
+        if bad := self._bad(reply):
+            return bad
+        answered = self._answer(wire.Said, reply)
+        return answered if isinstance(answered, Later | Refused) else Later(self._no_hub(reply))
 
     def complete(self, sha256: str) -> Stored | Later | Refused | Moved | Bad:
         """Ask what became of the bytes."""

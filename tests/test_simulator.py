@@ -1,8 +1,8 @@
-"""Two hundred worlds, each made from its number, in which nothing that was promised is broken; and bugs that are planted
-into them are found, for a checker that cannot fail proves nothing.
+"""Two hundred worlds, each made from its number, in which nothing that was promised is broken; and planted bugs are
+found in them, for a checker that cannot fail proves nothing.
 
-``python tools/simulate.py --seeds 10000`` makes as many as anybody wants. What a world brought to light has a test of its
-own in test_outbox.py.
+``python tools/simulate.py --seeds 10000`` makes as many as anybody wants. What a world brought to light has a test of
+its own in test_outbox.py.
 """
 
 import importlib.util

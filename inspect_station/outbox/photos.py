@@ -72,7 +72,8 @@ class Photos:
             if self._monotonic() >= self._look_at:
                 self._look_at = self._monotonic() + FOUND_AGAIN_S
                 self._look_for_lost()
-                self._delete_over()
+                if self._keep_days and self.upstream is not None:
+                    self._delete_over(self.upstream)
             photo = self._next()
             if photo is None or self.upstream is None:
                 self.problem = None
@@ -182,14 +183,23 @@ class Photos:
                 with self._store.write() as writer:
                     writer.mark_photo(photo.sha256, "waiting")
 
-    def _delete_over(self) -> None:
-        if not self._keep_days:
-            return
+    def _delete_over(self, upstream: Upstream) -> None:
+        """Delete files whose time is over, each after the hub has said once more that it has it: it may have been put
+        back to a time before it had."""
         before = self._clock() - timedelta(days=self._keep_days)
         with self._store.read() as reader:
             over = reader.photos_over(before)
         for sha256 in over:
-            # The file first: after a crash in between it is found over once more.
-            self._store.blobs.path(sha256).unlink(missing_ok=True)
+            path = self._store.blobs.path(sha256)
+            # Of one that is gone already the size is not known; it is asked about all the same.
+            place = upstream.place(sha256, path.stat().st_size if path.exists() else 1, "image/jpeg")
+            if not isinstance(place, wire.BlobPlace):
+                return
+            if place.mode == "have":
+                # The file first: after a crash in between it is found over once more.
+                path.unlink(missing_ok=True)
             with self._store.write() as writer:
-                writer.mark_photo(sha256, "deleted")
+                if place.mode == "have":
+                    writer.mark_photo(sha256, "deleted")
+                else:
+                    writer.offer_photo_again(sha256)

@@ -609,11 +609,6 @@ class Reader:
         )
         return tuple((row["id"], row["sha256"]) for row in rows)
 
-    def last_seq(self, epoch: str) -> int:
-        """The number of an epoch's newest event; 0 where it has none."""
-        row = self._row("SELECT coalesce(max(seq), 0) AS seq FROM event WHERE epoch = ?", epoch)
-        return row["seq"] if row else 0
-
     def at_hub(self, inspections: Iterable[str]) -> dict[str, tuple[UnitAtHub, str]]:
         """Whether the hub has the newest record of each of these units, and the code of its receipt.
 

@@ -451,13 +451,17 @@ class Writer(Reader):
         self._do(
             """
             UPDATE photo SET state = ?1, code = ?2, not_before = ?3 WHERE sha256 = ?4
-                AND (state IN ('waiting', 'sent', 'bad', 'missing') OR state = 'verified' AND ?1 = 'deleted')
+                AND iif(?1 = 'deleted', state = 'verified', state IN ('waiting', 'sent', 'bad', 'missing'))
             """,
             state,
             code,
             not_before and instant(not_before),
             sha256,
         )
+
+    def offer_photo_again(self, sha256: str) -> None:
+        """The hub says now that it does not have a picture which it had verified."""
+        self._do("UPDATE photo SET state = 'waiting' WHERE sha256 = ? AND state = 'verified'", sha256)
 
     def offer_photos_again(self, limit: int) -> int:
         """Send so many pictures of units once more, as far as their files are here: the hub was restored and may have

@@ -69,6 +69,9 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "photos": lambda reader: reader.photos("x"),
     "photos_to_send": lambda reader: reader.photos_to_send(20),
     "photos_owed": lambda reader: reader.photos_owed(),
+    "photos_parked": lambda reader: reader.photos_parked(),
+    "at_hub": lambda reader: reader.at_hub(unit.id for unit in reader.last_units(8)),
+    "clock_ahead": lambda reader: reader.clock_ahead(),
     "labels": lambda reader: reader.labels("queued", "printing", "parked"),
     "labels_of": lambda reader: reader.labels_of("L7F3K00481C"),
     "label": lambda reader: reader.label(1),
@@ -85,6 +88,8 @@ IN_PEACE = {
     "playbook_history": "a supervisor looks",
     "finished_between": "reports: page by page",
     "known_events": "the outbox: page by page, after the hub was restored",
+    "photos_over": "the lane of photos, a few at a time",
+    "days_work": "the outbox, now and then while the hub is not reached",
     "shows": "the sweep of orphaned photos",
 }
 
