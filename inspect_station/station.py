@@ -62,7 +62,7 @@ from inspect_station.outcomes import (
 from inspect_station.reception import EXTRA_UNIT, Reception
 from inspect_station.reports.daily import Daily, daily
 from inspect_station.resources import resource
-from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Outgoing, Reader, Store, Writer, space
+from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Reader, Store, UnitAtHub, Writer, space
 from inspect_station.words import Voice
 
 if TYPE_CHECKING:
@@ -777,8 +777,8 @@ class Station(Reception):
                     hits += self._lines_of(reader, hit)
             return tuple(hits)
 
-    def desk(self) -> Desk:
-        """Everything the desk shows."""
+    def desk(self, card: Inspection | None = None) -> Desk:
+        """Everything the desk shows; ``card`` = the unit that stands in view on it."""
         now = self.clock()
         start = self.day_start(now)
         with self.store.read() as reader:
@@ -790,16 +790,18 @@ class Station(Reception):
             arrived = self._arrived(reader, parcel) if parcel else None
             doubtful = tuple(_doubtful(job) for job in reader.labels("parked"))
             doubtful += tuple(_to_scan(job) for job in reader.to_scan_back())
-            doubtful += tuple(_parked(event) for event in reader.parked_events())
+            doubtful += tuple(self._not_taken(reader))
             drafts = reader.drafts()
             claims = tuple(_claimed(unit) for unit in reader.claims())
+            last = reader.last_units(8)
+            seen = (*last, *((card,) if card else ())) if self.config.upstream.enabled else ()
             late = (each.clock for each in self._to_grade(reader, drafts) if each.clock and each.clock.breached(now))
             return Desk(
                 units=tally.units,
                 by_disposition=tally.by_disposition,
                 defective=tally.defective,
                 average_s=tally.average_s,
-                last=reader.last_units(8),
+                last=last,
                 waiting=(*self._outgrown(), *doubtful, *(_waiting(draft) for draft in drafts), *claims),
                 overdue=sum(clock.units for clock in late),
                 cases_overdue=reader.count_open_cases(due_before=now),
@@ -808,8 +810,20 @@ class Station(Reception):
                 labels_waiting=counts.labels,
                 labels_parked=counts.labels_parked,
                 photos_owed=counts.photos_owed,
+                photos_parked=counts.photos_parked,
+                at_hub={id: state for id, (state, _) in reader.at_hub(unit.id for unit in seen).items()},
                 parcel=arrived,
             )
+
+    @staticmethod
+    def _not_taken(reader: Reader) -> Iterator[Waiting]:
+        """What the hub did not take: of which unit, why, and what to do."""
+        if reader.meta("copied_at"):
+            yield Waiting("", "▲", why("seq_reuse"))
+        for event in reader.parked_events():
+            yield Waiting(json.loads(event.line)["body"].get("lpn", ""), "▲", why(event.code))
+        for photo in reader.photos_parked():
+            yield Waiting(reader.lpn_of(photo.inspection), "▲", why(photo.code))
 
     def _outgrown(self) -> Iterator[Waiting]:
         """Playbooks that do not count any more: the sellers' units are held until a supervisor has mended them."""
@@ -823,7 +837,7 @@ class Station(Reception):
         with self.store.read() as reader:
             doubtful = [_doubtful(job) for job in reader.labels("parked")]
             doubtful += [_to_scan(job) for job in reader.to_scan_back()]
-            doubtful += [_parked(event) for event in reader.parked_events()]
+            doubtful += self._not_taken(reader)
             drafts = reader.drafts()
             begun = {draft.lpn for draft in drafts}
             asked = reader.open_cases()
@@ -983,10 +997,11 @@ class Station(Reception):
                 for job in reader.labels_of(lpn)
             ]
 
-    def hub_state(self, inspection: str) -> str:
-        """``waiting``, ``accepted`` or ``parked``."""
+    def hub_state(self, inspection: str) -> tuple[UnitAtHub, Message | None]:
+        """Whether the hub has said that it has a unit's newest record, and of one that is parked, why."""
         with self.store.read() as reader:
-            return reader.at_hub([inspection])[inspection][0]
+            state, code = reader.at_hub([inspection])[inspection]
+        return state, why(code) if state == "parked" else None
 
 
 MARKED = timedelta(days=7)
@@ -1048,12 +1063,6 @@ def _queued(spec: LabelSpec) -> Message:
     if spec.copy_no == 1:
         return msg("label of {lpn} queued", lpn=spec.lpn)
     return msg("label of {lpn} queued, copy {n}", lpn=spec.lpn, n=spec.copy_no)
-
-
-def _parked(event: Outgoing) -> Waiting:
-    """A record that the hub did not take: of which unit, why, and what to do."""
-    lpn = json.loads(event.line)["body"].get("lpn", "")
-    return Waiting(lpn=lpn, sign="▲", text=why(event.code))
 
 
 def open_station(

@@ -722,11 +722,9 @@ def test_the_status_line_of_a_station_that_is_on_its_own(store: Store, hub: Hub,
     outbox.sync.upstream = Upstream(_settings(gone), Credentials(gone, "s", "t"), hub.epoch)
     assert outbox.sync.push_once().problem is not None
     voice = Voice("en", zone="Europe/Paris")
-    assert [voice.say(each) for each in outbox.states().offline] == [
+    assert [voice.join(each) for each in outbox.states().offline] == [
         "OFFLINE 2 d 3 h",
-        "2 inspections waiting",
-        "2 photos waiting",
-        "all saved on this station",
+        "2 inspections, 2 photos waiting, all saved on this station",
         "last contact Sun 13:00",
     ]
 

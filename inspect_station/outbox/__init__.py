@@ -37,8 +37,10 @@ class States:
 
     hub: HubState
     printer: PrinterState
-    offline: tuple[Message, ...] = ()
-    """The status line while the hub is not reached, part by part; empty while it is."""
+    offline: tuple[tuple[Message, ...], ...] = ()
+    """The status line while the hub is not reached, part by part, and what each lists; empty while it is."""
+    photos: Message | None = None
+    """Why no photo goes to the hub now, although the hub is reached."""
 
 
 class Outbox:
@@ -196,7 +198,8 @@ class Outbox:
         if (stumbled := self._stumbled.get("sync")) is not None:
             hub = replace(hub, said=stumbled)
         printer = self.prints.state(counts.labels, counts.labels_parked, self._stumbled.get("print"))
-        return States(hub, printer, hub.offline(self._clock(), self._disk[1]))
+        photos = self.photos.problem if hub.offline_since is None else None
+        return States(hub, printer, hub.offline(self._clock(), self._disk[1]), photos)
 
     def _tell(self) -> None:
         try:

@@ -77,24 +77,25 @@ class HubState:
     clock: Message | None = None
     """That somebody should set this station's clock."""
 
-    def offline(self, now: datetime, disk_days: int | None) -> tuple[Message, ...]:
-        """The status line while the hub is not reached, part by part (sync.md §2.5); empty while it is.
+    def offline(self, now: datetime, disk_days: int | None) -> tuple[tuple[Message, ...], ...]:
+        """The status line while the hub is not reached (sync.md §2.5), part by part, and what each lists; empty while
+        it is.
 
         ``disk_days``: for how long there is room, where that is known.
         """
         if self.offline_since is None:
             return ()
         seconds = max(0, int((now - self.offline_since).total_seconds()))
-        parts = [msg("OFFLINE {span:span}", span=seconds)]
-        if self.units or not self.photos:
-            parts.append(msgn("{n} inspection waiting", "{n} inspections waiting", n=self.units))
-        if self.photos:
-            parts.append(msgn("{n} photo waiting", "{n} photos waiting", n=self.photos))
-        parts.append(msg("all saved on this station"))
+        waiting = (
+            msgn("{n} inspection", "{n} inspections", n=self.units),
+            msgn("{n} photo waiting", "{n} photos waiting", n=self.photos),
+            msg("all saved on this station"),
+        )
+        parts = [(msg("OFFLINE {span:span}", span=seconds),), waiting]
         if disk_days is not None:
-            parts.append(msgn("{n} day of disk", "{n} days of disk", n=disk_days))
+            parts.append((msgn("{n} day of disk", "{n} days of disk", n=disk_days),))
         if self.last_contact is not None:
-            parts.append(msg("last contact {at:moment}", at=instant(self.last_contact)))
+            parts.append((msg("last contact {at:moment}", at=instant(self.last_contact)),))
         return tuple(parts)
 
 

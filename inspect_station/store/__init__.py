@@ -18,6 +18,7 @@ from inspect_station.store.values import (
     StoredPhoto,
     StoredPlaybook,
     Tally,
+    UnitAtHub,
     Verified,
     Waiting,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "StoredPhoto",
     "StoredPlaybook",
     "Tally",
+    "UnitAtHub",
     "Verified",
     "Waiting",
     "Writer",

@@ -609,6 +609,11 @@ class Reader:
         )
         return tuple((row["id"], row["sha256"]) for row in rows)
 
+    def lpn_of(self, inspection: str) -> str:
+        """The plate of a unit that was finished; empty where it was not."""
+        row = self._row("SELECT lpn FROM inspection WHERE id = ? LIMIT 1", inspection)
+        return row["lpn"] if row else ""
+
     def at_hub(self, inspections: Iterable[str]) -> dict[str, tuple[UnitAtHub, str]]:
         """Whether the hub has the newest record of each of these units, and the code of its receipt.
 

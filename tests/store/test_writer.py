@@ -580,8 +580,10 @@ def test_photos_of_a_unit_that_was_amended_wait_until_the_hub_knows_that_too(sto
     unit = bench.finish(store, photos=(Photo(slot="box", sha256="ab" * 32, at=bench.clock()),))
     with store.write() as writer:
         at_hub(writer)
+        assert writer.at_hub([unit.id]) == {unit.id: ("accepted", "")}
         again = unit.but(revision=2)
         writer.finish(again, bench.event(again, "inspection.amended"))
+        assert writer.at_hub([unit.id]) == {unit.id: ("waiting", "")}, "only a receipt for the newest record counts"
         assert writer.photos_to_send() == ()
         at_hub(writer)
         assert len(writer.photos_to_send()) == 1
