@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from inspect_station.config import UpstreamSettings
@@ -463,7 +463,7 @@ class Upstream:
     def _retry_after(self, reply: _Reply) -> float | None:
         return _retry_after(reply.headers.get("retry-after", ""), self._clock())
 
-    def _ask_patiently(self, method: str, path: str, **request: object) -> _Reply | Later:
+    def _ask_patiently(self, method: str, path: str, **request: Any) -> _Reply | Later:
         """Ask; on a connection that was left open and is broken now, ask once more. For requests that may be repeated.
 
         When else it is tried again, who calls decides: nothing waits here.
@@ -479,7 +479,7 @@ class Upstream:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return self._silent(error)
 
-    def _ask(self, method: str, path: str, **request: object) -> _Reply | Later:
+    def _ask(self, method: str, path: str, **request: Any) -> _Reply | Later:
         import httpx
 
         try:
@@ -492,7 +492,7 @@ class Upstream:
         problem = clean(str(error), 120) or type(error).__name__
         return Later(msg("The hub at {url} does not answer: {problem}.", url=self._url, problem=problem))
 
-    def _request(self, method: str, path: str, *, elsewhere: bool = False, **request: object) -> _Reply:
+    def _request(self, method: str, path: str, *, elsewhere: bool = False, **request: Any) -> _Reply:
         """One request, its answer bounded in size and time; ``elsewhere`` = not to the hub: without its token.
 
         Raises httpx.HTTPError, ValueError.
@@ -504,10 +504,10 @@ class Upstream:
             self._client = _client(self._url, self._token)
         return self._read(self._client, method, path, **request)
 
-    def _read(self, client: "httpx.Client", method: str, path: str, **request: object) -> _Reply:
+    def _read(self, client: "httpx.Client", method: str, path: str, **request: Any) -> _Reply:
         until = self._monotonic() + PATIENCE_S
         body = bytearray()
-        with client.stream(method, path, **request) as reply:  # type: ignore[arg-type]
+        with client.stream(method, path, **request) as reply:
             # As it came: nothing packed was asked for, and so nothing can swell.
             for part in reply.iter_raw():
                 body += part

@@ -88,13 +88,13 @@ def _card(paper: Paper, place: AtDesk, at_hub: Mapping[str, str]) -> Part:
     style = f"{FATES.get(unit.disposition, LOOK)} reverse"
     where = ink(" ") + ink(f" {paper.say(msg('Put it in:'))} {paper.place(unit.disposition)} ", style)
     # Only a receipt for the unit's newest record says that the hub has it.
-    sign, word, style_of = AT_HUB[at_hub[unit.id]] if unit.id in at_hub else ("", None, "")
-    again = f"{sign} {paper.say(word)}" if word else ""
+    tick, word, tone = AT_HUB[at_hub[unit.id]] if unit.id in at_hub else ("", None, DIM)
+    again = f"{tick} {paper.say(word)}" if word else ""
     if place.found:
         again = paper.say(msg("F2 reopens it, F3 prints its label"))
         if is_claim(unit):
             again = paper.say(msg("F12 matches it to its RMA"))
-    hint = ink(again, DIM if place.found or not word else style_of)
+    hint = ink(again, DIM if place.found else tone)
     return Part(stack([top, paper.spread(ink("  ") + where, hint)]), "card")
 
 
