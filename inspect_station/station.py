@@ -29,6 +29,7 @@ from inspect_station.core.records import (
     Parcel,
     Photo,
     Product,
+    Review,
     Rma,
     Role,
 )
@@ -820,7 +821,12 @@ class Station(Reception):
         """What the hub did not take: of which unit, why, and what to do."""
         if reader.meta("copied_at"):
             yield Waiting("", "▲", why("seq_reuse"))
+        disputed = {unit.event for review in reader.reviews() for unit in review.units}
+        for review in reader.reviews():
+            yield _disputed(reader, review)
         for event in reader.parked_events():
+            if event.id in disputed:
+                continue  # it is said above, with what the other dock says
             yield Waiting(json.loads(event.line)["body"].get("lpn", ""), "▲", why(event.code))
         for photo in reader.photos_parked():
             yield Waiting(reader.lpn_of(photo.inspection), "▲", why(photo.code))
@@ -1057,6 +1063,27 @@ def _doubtful(job: LabelJob) -> Waiting:
 def _to_scan(job: LabelJob) -> Waiting:
     """A box that is done when its new label has been scanned on it."""
     return Waiting(lpn=job.lpn, sign="▲", text=msg("scan its new label, /{n}, on the box", n=job.print_no))
+
+
+def _disputed(reader: Reader, review: Review) -> Waiting:
+    """A line on which docks contradict each other: who says what. Enter opens the unit of this dock."""
+    first, *others = review.units
+    other = next((each for each in others if (each.grade, each.disposition) != (first.grade, first.disposition)), first)
+    text = msg(
+        "RMA {rma} at two docks: {one} {lpn} {grade:data}, {place:data}; {other} {other_lpn} {other_grade:data}, "
+        "{other_place:data}. A supervisor decides",
+        rma=review.rma,
+        one=first.station,
+        lpn=first.lpn,
+        grade=f"grade.{first.grade}" if first.grade else "",
+        place=f"place.{first.disposition}" if first.disposition else "",
+        other=other.station,
+        other_lpn=other.lpn,
+        other_grade=f"grade.{other.grade}" if other.grade else "",
+        other_place=f"place.{other.disposition}" if other.disposition else "",
+    )
+    own = next((each.lpn for each in review.units if reader.inspection(each.lpn) is not None), "")
+    return Waiting(own, "▲", text)
 
 
 def _queued(spec: LabelSpec) -> Message:

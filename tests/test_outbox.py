@@ -346,6 +346,57 @@ def test_two_docks_on_one_line_both_arrive_and_the_second_hears_of_it(
         assert len(_at_hub(hub)) == 2
 
 
+def _amend(store: Store, plate: str, **changes: Any) -> None:
+    with store.write() as writer:
+        unit = writer.inspection(plate)
+        assert unit is not None
+        again = unit.but(revision=unit.revision + 1, **changes)
+        writer.finish(again, EventSpec("inspection.amended", again.model_dump(mode="json"), "ana", NOON))
+
+
+@pytest.mark.parametrize("end", ["the one agrees", "the other agrees", "the one is undone"])
+def test_two_docks_on_one_parcel_both_see_it_until_they_agree(
+    tmp_path: Path, store: Store, hub: Hub, clock: Clock, web: Web, end: str
+) -> None:
+    """sync.md §2.4: a review is told in the feed, to both, and taken back; nothing needs attention after that."""
+    with Store.open(tmp_path / "second", clock=clock, station="DOCK-2") as second, web(create_app(hub)) as url:
+        first = _enrolled(store, hub, url, clock)
+        enrol(second, _settings(url), add_station(hub.store.folder, "DOCK-2"))
+        there = _outbox(second, connect(second, _settings(url)), clock)
+        mine, other = _finish(store), _finish(second)
+        _amend(second, other, grade=Grade.USED, disposition=Disposition.CLEARANCE)
+
+        def both() -> list[list[tuple[str, str, str | None]]]:
+            seen = []
+            for outbox, at in ((first, store), (there, second), (first, store)):
+                clock.now += timedelta(seconds=1)
+                assert outbox.sync.push_once().problem is None
+                assert outbox.sync.pull_once().problem is None
+                with at.read() as reader:
+                    reviews = reader.reviews()
+                seen.append([(unit.station, unit.lpn, unit.grade) for each in reviews for unit in each.units])
+            return seen[1:]
+
+        expected = [("DOCK-1", mine, "new"), ("DOCK-2", other, "used")]
+        assert both() == [expected, expected]
+        assert there.states().hub.parked == 1
+        match end:
+            case "the one agrees":
+                _amend(store, mine, grade=Grade.USED, disposition=Disposition.CLEARANCE)
+            case "the other agrees":
+                _amend(second, other, grade=Grade.NEW, disposition=Disposition.RESTOCK)
+            case _:
+                with store.write() as writer:
+                    unit = writer.inspection(mine)
+                    assert unit is not None
+                    body = {"inspection": unit.id, "revision": 2, "reason": "wrong box", "lpn": mine}
+                    void = unit.but(revision=2, voided_at=NOON)
+                    writer.void(void, EventSpec("inspection.voided", body, "ana", NOON))
+        both()
+        assert both() == [[], []]
+        assert there.states().hub.parked == first.states().hub.parked == 0
+
+
 def _copy(file: Path, to: Path) -> None:
     """A copy of a store as its backup makes it: without the epoch, so that it begins a new one."""
     with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(to)) as copy:

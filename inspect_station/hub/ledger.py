@@ -176,6 +176,11 @@ class Ledger(Writer):
         """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap."""
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", self._now(), caller.station)
         receipts = [self._receipt(arrival, self._take(caller, arrival)) for arrival in arrivals]
+        from inspect_station.hub.reviews import review
+
+        told = [(arrival.said, receipt.status) for arrival, receipt in zip(arrivals, receipts, strict=True)]
+        kept = [(said, status) for said, status in told if said is not None]
+        review(self, caller.tenant, [each for each in kept if each[1] in (Status.ACCEPTED, Status.CONFLICT)])
         reached = 0
         epochs = dict.fromkeys(
             arrival.event.epoch

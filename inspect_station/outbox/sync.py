@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from math import inf
+from typing import Any
 
 from inspect_station import upstream as hub
 from inspect_station.config import UpstreamSettings
@@ -19,7 +20,7 @@ from inspect_station.core import wire
 from inspect_station.core.barcode import clean
 from inspect_station.core.clocks import SKEWED
 from inspect_station.core.ids import uuid7
-from inspect_station.core.records import Product, Rma, instant
+from inspect_station.core.records import Product, Review, Rma, instant
 from inspect_station.core.wire import Status
 from inspect_station.message import Message, msg, msgn
 from inspect_station.store import Outgoing, Reader, Receipt, Store, Writer
@@ -579,21 +580,30 @@ def _apply(writer: Writer, change: wire.Change) -> bool:
                 raise ValueError("two lines of one number")
             return writer.put_rma(rma, "hub", change.version)
         case "rma", "delete":
-            writer.close_rma(*_key(change))
+            seller, number = _key(change)
+            writer.close_rma(seller, number)
+            return True
+        case "decision", "upsert":
+            return writer.put_review(Review.model_validate(body), change.version)
+        case "decision", "delete":
+            seller, number, no = _key(change, 3)
+            writer.drop_review(seller, number, no)
             return True
         case "catalogue", "upsert":
             return writer.put_product(Product.model_validate(body), "hub", change.version)
         case "catalogue", "delete":
-            writer.drop_product(*_key(change))
+            seller, gtin = _key(change)
+            writer.drop_product(seller, gtin)
             return True
         case _:
             return False  # of a newer hub
 
 
-def _key(change: wire.Change) -> tuple[str, str]:
-    match json.loads(change.key):
-        case [str() as seller, str() as of_seller]:
-            return seller, of_seller
+def _key(change: wire.Change, parts: int = 2) -> list[Any]:
+    """Seller, what it is called there, and of a line its number."""
+    key = json.loads(change.key)
+    if isinstance(key, list) and len(key) == parts and [type(part) for part in key] == [str, str, int][:parts]:
+        return key
     raise ValueError("not a key of this feed")
 
 

@@ -20,6 +20,7 @@ from inspect_station.core.records import (
     Outcome,
     Parcel,
     Product,
+    Review,
     Rma,
     Seller,
     instant,
@@ -579,6 +580,11 @@ class Reader:
             labels=count("label", "queued", "printing"),
             labels_parked=count("label", "parked"),
         )
+
+    def reviews(self, limit: int = SEVERAL) -> tuple[Review, ...]:
+        """Lines on which docks contradict each other, as the hub tells them."""
+        rows = self._rows("SELECT body FROM review ORDER BY seller, rma, line LIMIT ?", limit)
+        return tuple(Review.model_validate_json(row["body"]) for row in rows)
 
     def pending_events(self, limit: int = 100) -> tuple[Outgoing, ...]:
         """What may be sent now, in the order in which it happened."""

@@ -241,6 +241,16 @@ class Photo(Row, table=True):
     """Not to be tried again earlier."""
 
 
+class Review(Row, table=True):
+    """A line on which docks contradict each other, as the hub tells it."""
+
+    seller: str = Field(primary_key=True)
+    rma: str = Field(primary_key=True)
+    line: int = Field(primary_key=True)
+    version: int = Field(sa_type=BigInteger)
+    body: str
+
+
 _UNSENT = "state IN ('pending', 'sent', 'suspect')"
 
 

@@ -18,6 +18,7 @@ from inspect_station.core.records import (
     Parcel,
     Photo,
     Product,
+    Review,
     Rma,
     Seller,
     compact,
@@ -197,6 +198,26 @@ class Writer(Reader):
         mine = "true" if not self.meta("hub_station_id") else f"{table}.origin = 'local'"
         where = mine if origin == "local" else f"{table}.origin = 'local' OR excluded.version > {table}.version"
         return self._put(table, key, {**row, "origin": origin, "version": version}, where)
+
+    def put_review(self, review: Review, version: int) -> bool:
+        """Docks contradict each other on a line; False where a newer word on it is known."""
+        row = {"seller": review.seller, "rma": review.rma, "line": review.line, "version": version}
+        row["body"] = review.model_dump_json()
+        return self._put("review", ["seller", "rma", "line"], row, "excluded.version > review.version")
+
+    def drop_review(self, seller: str, rma: str, line: int) -> None:
+        """Nobody contradicts on this line any more: what the hub recorded as a conflict needs nobody's attention."""
+        self._do("DELETE FROM review WHERE seller = ? AND rma = ? AND line = ?", seller, rma, line)
+        self._do(
+            """
+            UPDATE event SET state = 'accepted', code = 'line_settled' WHERE state = 'conflict'
+                AND code = 'line_conflict' AND id IN (
+                    SELECT event_id FROM inspection WHERE seller = ? AND rma = ? AND line_no = ?)
+            """,
+            seller,
+            rma,
+            line,
+        )
 
     def drop_product(self, seller: str, gtin: str) -> None:
         """The hub has withdrawn this article. Inspections keep what they knew of it."""

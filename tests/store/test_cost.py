@@ -60,6 +60,7 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "playbook": lambda reader: reader.playbook(SELLER),
     "last_playbook": lambda reader: reader.last_playbook(),
     "ruleset": lambda reader: reader.ruleset("ab" * 32),
+    "reviews": lambda reader: reader.reviews(),
     "lpn_of": lambda reader: reader.lpn_of("x"),
     "event_of": lambda reader: reader.event_of("x"),
     "event": lambda reader: reader.event("x"),
