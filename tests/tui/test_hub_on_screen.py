@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from inspect_station.core.records import instant
+from inspect_station.core.records import Disposition, Grade, Review, Reviewed, instant
 from inspect_station.store import Receipt
 from inspect_station.store.values import EventState
 from tests.tui.conftest import Dock, Operator
@@ -64,7 +64,28 @@ async def alone(operator: Operator, look: Look) -> None:
     await look("offline")
 
 
-@pytest.mark.parametrize("walk", [units, alone])
+async def dispute(operator: Operator, look: Look) -> None:
+    await seal(operator, "ML-4001")
+    (unit,) = operator.station.desk().last
+    here = Reviewed(station="DOCK-3", lpn=unit.lpn, grade=Grade.NEW, disposition=Disposition.RESTOCK)
+    there = Reviewed(station="DOCK-1", lpn="L2FT100001T", grade=Grade.USED, disposition=Disposition.CLEARANCE)
+    mark(operator, "conflict", "line_conflict")
+    with operator.station.store.write() as writer:
+        told = here.but(event=writer.event_of(unit.id))
+        writer.put_review(Review(seller="lumo", rma="ML-4001", line=1, units=(there, told)), 1)
+    operator.app.notify_changed()
+    await operator.rest()
+    await operator.press("F4")
+    await look("two docks, one parcel")
+    await operator.press("Esc")
+    with operator.station.store.write() as writer:
+        writer.drop_review("lumo", "ML-4001", 1)
+    operator.app.notify_changed()
+    await operator.rest()
+    await look("they agree")
+
+
+@pytest.mark.parametrize("walk", [units, alone, dispute])
 async def test_what_the_screen_says_of_the_hub(
     dock: Dock,
     at_a_hub: None,
@@ -84,7 +105,7 @@ async def test_what_the_screen_says_of_the_hub(
     assert "\n".join(film) == snapshot.use_extension(ScreenText)
 
 
-@pytest.mark.parametrize("walk", [units, alone])
+@pytest.mark.parametrize("walk", [units, alone, dispute])
 async def test_in_french_nothing_of_it_is_cut_at_80_columns(
     dock: Dock, at_a_hub: None, monkeypatch: pytest.MonkeyPatch, walk: Callable[..., Awaitable[None]]
 ) -> None:
