@@ -821,8 +821,9 @@ class Station(Reception):
         """What the hub did not take: of which unit, why, and what to do."""
         if reader.meta("copied_at"):
             yield Waiting("", "▲", why("seq_reuse"))
-        disputed = {unit.event for review in reader.reviews() for unit in review.units}
-        for review in reader.reviews():
+        reviews = reader.reviews()
+        disputed = {unit.event for review in reviews for unit in review.units}
+        for review in reviews:
             yield _disputed(reader, review)
         for event in reader.parked_events():
             if event.id in disputed:

@@ -366,7 +366,7 @@ def test_two_docks_on_one_parcel_both_see_it_until_they_agree(
         mine, other = _finish(store), _finish(second)
         _amend(second, other, grade=Grade.USED, disposition=Disposition.CLEARANCE)
 
-        def both() -> list[list[tuple[str, str, str | None]]]:
+        def both() -> list[list[tuple[str, str, Grade | None]]]:
             seen = []
             for outbox, at in ((first, store), (there, second), (first, store)):
                 clock.now += timedelta(seconds=1)
@@ -377,7 +377,7 @@ def test_two_docks_on_one_parcel_both_see_it_until_they_agree(
                 seen.append([(unit.station, unit.lpn, unit.grade) for each in reviews for unit in each.units])
             return seen[1:]
 
-        expected = [("DOCK-1", mine, "new"), ("DOCK-2", other, "used")]
+        expected = [("DOCK-1", mine, Grade.NEW), ("DOCK-2", other, Grade.USED)]
         assert both() == [expected, expected]
         assert there.states().hub.parked == 1
         match end:

@@ -150,7 +150,7 @@ def small(store: Store, bench) -> Store:
 
 NEVER_MANY = re.compile(
     r"""SCAN\ (
-        (draft|d|seller)\b.*                                    # what is set aside; a few dozen merchants
+        (draft|d|seller|review)\b.*                             # set aside; a few dozen merchants; open disputes
         | \S+\ USING\ (COVERING\ )?INDEX\ (ix_parcel_open|ix_inspection_(claim|case)|ix_event_unsent)
         | CONSTANT\ ROW | \(subquery-\d+\) | m\ VIRTUAL\ TABLE.* # of an answer that is bounded itself
         | \w+_find\ VIRTUAL\ TABLE\ INDEX\ \S*M\d.*              # a full-text match
