@@ -41,6 +41,8 @@ RETENTION = timedelta(days=90)
 """and as far back; receipts are kept so long at least (sync.md §2.2): here for ever."""
 TOKEN_LIVES = timedelta(days=30)
 """A station asks for another token after this time (sync.md §2.5)."""
+OFFLINE_S = 60
+"""A hub that was heard so many seconds ago is not called offline: what is wrong is said instead."""
 SEEN_S = 60.0
 """The time of the last contact is written down no more often."""
 MOST_PAGES = 1000
@@ -80,13 +82,13 @@ class HubState:
 
     def offline(self, now: datetime, disk_days: int | None) -> tuple[tuple[Message, ...], ...]:
         """The status line while the hub is not reached (sync.md §2.5), part by part, and what each lists; empty while
-        it is.
+        it is, or was a moment ago.
 
         ``disk_days``: for how long there is room, where that is known.
         """
-        if self.offline_since is None:
+        seconds = int((now - self.offline_since).total_seconds()) if self.offline_since else 0
+        if seconds < OFFLINE_S:
             return ()
-        seconds = max(0, int((now - self.offline_since).total_seconds()))
         waiting = (
             msgn("{n} inspection", "{n} inspections", n=self.units),
             msgn("{n} photo waiting", "{n} photos waiting", n=self.photos),

@@ -16,5 +16,6 @@ def boot() -> str:
 
 
 def mono_ms() -> int:
-    """Milliseconds on this boot's clock."""
-    return time.monotonic_ns() // 1_000_000
+    """Milliseconds on this boot's clock; where the system has one that goes on while the machine sleeps, on that."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(clock) // 1_000_000
