@@ -45,6 +45,10 @@ class StoreLocked(StoreError):
     """Another process holds the store: wait, or close that process."""
 
 
+class Undone(StoreLocked):
+    """The database took the whole step back because of another one: done again, it may well succeed."""
+
+
 class DiskFull(StoreError):
     """The store could not grow; nothing that was confirmed is lost."""
 

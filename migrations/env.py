@@ -1,8 +1,19 @@
 """Alembic's way in: run by `inspect_station.store.schema`, in the transaction of its connection."""
 
+from typing import Any
+
 from alembic import context
+from sqlalchemy import String
+from sqlalchemy.ext.compiler import compiles
 
 from inspect_station.store.hub_tables import HubEvent
+
+
+@compiles(String, "postgresql")
+def _bytewise(type_: String, compiler: Any, **how: Any) -> str:
+    """Texts are compared byte by byte, as SQLite does, whatever the language of the database."""
+    return f'{compiler.visit_VARCHAR(type_, **how)} COLLATE "C"'
+
 
 context.configure(
     connection=context.config.attributes["connection"],

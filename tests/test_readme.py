@@ -40,6 +40,8 @@ def test_every_verb_and_option_that_a_document_names_exists(document):
             subcommands = getattr(command, "commands", {})
             if word in subcommands:
                 command = subcommands[word]
+            elif unsaid := getattr(command, "unsaid", ""):
+                command = subcommands[unsaid]
             elif subcommands:
                 raise AssertionError(f"{document.name}: no verb {' '.join(words)}")
             elif word.startswith("-"):

@@ -39,7 +39,8 @@ from inspect_station.core import wire
 from inspect_station.core.records import Disposition, Grade, Inspection, Line, Photo, Product, Rma
 from inspect_station.hub import Hub, intake
 from inspect_station.hub.admin import secret_hash
-from inspect_station.hub.ledger import Caller, Ledger
+from inspect_station.hub.app import _cursor, _read_cursor
+from inspect_station.hub.ledger import Caller, Ledger, Place
 from inspect_station.outbox.photos import Photos
 from inspect_station.outbox.sync import Next, Pace, Sync
 from inspect_station.store import EventSpec, Reader, Receipt, Store, Writer, doors, moments
@@ -173,9 +174,13 @@ class SimHub:
                 return self._judge(sha256)
         raise AssertionError(f"{method} {path}")
 
+    def read(self, content: bytes) -> list[intake.Arrival]:
+        """The events of a request."""
+        return intake.lines(intake.unpack(content, "gzip"))
+
     def events(self, caller: Caller, content: bytes) -> _Reply:
         try:
-            arrivals = intake.lines(intake.unpack(content, "gzip"))
+            arrivals = self.read(content)
         except intake.Misframed:
             return self._say(wire.Problem, 400, code="framing")
         if self.poison & {arrival.id for arrival in arrivals}:
@@ -185,18 +190,17 @@ class SimHub:
         return self._say(wire.Receipts, receipts=receipts, contiguous_seq=reached)
 
     def _changes(self, caller: Caller, params: dict[str, str]) -> _Reply:
-        epoch, _, after = params["cursor"].rpartition(":")
+        after = _read_cursor(params["cursor"], self.hub.epoch)
         with self.hub.read() as ledger:
-            last = ledger.last_change()
-            if params["cursor"] and (epoch != self.hub.epoch or int(after) > last):
+            if after is None or after > ledger.last_change():
                 return self._say(wire.Problem, 410, code="cursor_gone")
-            rows = ledger.changes(caller.tenant, wire.FEEDS, int(after or 0), 3)
+            rows = ledger.changes(caller.tenant, wire.FEEDS, after, 3)
         changes = [
             wire.Change(row["feed"], row["key"], row["version"], row["op"], 1, json.loads(row["body"]))
             for row in rows[:2]
         ]
-        reached = rows[:2][-1]["seq"] if rows else int(after or 0)
-        return self._say(wire.Changes, changes=changes, cursor=f"{self.hub.epoch}:{reached}", more=len(rows) > 2)
+        reached = Place(rows[:2][-1]["xid"], rows[:2][-1]["seq"]) if rows else after
+        return self._say(wire.Changes, changes=changes, cursor=_cursor(self.hub.epoch, reached), more=len(rows) > 2)
 
     def _place(self, sha256: str) -> _Reply:
         if sha256 in self.verified:
@@ -748,14 +752,14 @@ class SimStation:
                 "SELECT 1 FROM event WHERE state IN ('pending', 'sent') AND code <> 'schema_too_new' LIMIT 1"
             )
         with self.world.hub.hub.read() as ledger:
-            last = f"{self.world.hub.hub.epoch}:{ledger.last_change()}"
+            last = ledger.last_change()
         odd = bool(self.world.hub.poison) or any(row["state"] == "rejected" for row in self.events().values())
         return (
             not on_their_way
             and not put_off
             and not photos
             and (odd or not waits)
-            and (cursor == last or last.endswith(":0"))
+            and (_read_cursor(cursor, self.world.hub.hub.epoch) == last)
         )
 
 
@@ -1090,15 +1094,18 @@ def _by_place(link: Upstream, lines: Any) -> Any:
     return Delivered(tuple(receipt.but(id=id, sha256=sha256) for receipt, (id, sha256, _) in by_place))
 
 
-def _anew_each_time(take: Any) -> Any:
-    def take_(ledger: Ledger, caller: Caller, arrival: intake.Arrival) -> Any:
-        known = ledger._row("SELECT 1 FROM hub_event WHERE id = ?", arrival.id)
-        if known is not None and arrival.event is not None:
-            id = ledger.new_id()
-            arrival = replace(arrival, id=id, event=replace(arrival.event, id=id))
-        return take(ledger, caller, arrival)
+def _anew_each_time(read: Any) -> Any:
+    def read_(hub: SimHub, content: bytes) -> Any:
+        with hub.hub.read() as ledger:
+            known = {row["id"] for row in ledger._rows("SELECT id FROM hub_event")}
+        for arrival in read(hub, content):
+            if arrival.id not in known or arrival.event is None:
+                yield arrival
+                continue
+            id = str(uuid.UUID(bytes=hub.world.chance.randbytes(16)))
+            yield replace(arrival, id=id, event=replace(arrival.event, id=id))
 
-    return take_
+    return lambda hub, content: list(read_(hub, content))
 
 
 def _dropped_on_400(broke: Any) -> Any:
@@ -1187,7 +1194,7 @@ def _said_before_saved(finish: Any) -> Any:
 
 BUGS: dict[str, Callable[[], Any]] = {
     "the station takes any 200 for a receipt": lambda: patch.object(Upstream, "deliver", _any_200),
-    "the hub forgets what it has": lambda: patch.object(Ledger, "_take", _anew_each_time(Ledger._take)),
+    "the hub forgets what it has": lambda: patch.object(SimHub, "read", _anew_each_time(SimHub.read)),
     "a receipt counts for whatever stands in its place": lambda: patch.object(Upstream, "deliver", _by_place),
     "the station drops what is answered by 400": lambda: patch.object(Sync, "_broke", _dropped_on_400(Sync._broke)),
     "the cursor is written before its page": lambda: patch.object(Sync, "_take", _cursor_first(Sync._take)),

@@ -31,8 +31,9 @@ def clean(text: str, limit: int | None = None) -> str:
     become one space, so that words stay apart; the rest is NFC without outer spaces, cut at ``limit``
     characters.
     """
-    seen = (sign for sign in _BREAKS.sub(" ", text) if unicodedata.category(sign) not in _UNSEEN)
-    return unicodedata.normalize("NFC", "".join(seen)).strip()[:limit]
+    if not text.isprintable():  # as nearly every text is; one that is has none of these signs
+        text = "".join(sign for sign in _BREAKS.sub(" ", text) if unicodedata.category(sign) not in _UNSEEN)
+    return unicodedata.normalize("NFC", text).strip()[:limit]
 
 
 # --- our own numbers -------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ MAX_WIRE = 1 << 20
 """Bytes of a request as it travels."""
 MAX_UNPACKED = 8 << 20
 """Bytes of a request, or of an answer, unpacked."""
+MAX_LINE = 256 << 10
+"""Bytes of one event."""
 MAX_KNOWN = 5000
 """Ids in one question about what is known."""
 MAX_CHANGES = 500
@@ -153,6 +155,62 @@ class BlobState(Said):
     state: Literal["verified", "verifying"]
     """``verified`` (200): its hash and picture are good, the hub keeps it. ``verifying`` (202): ask ``complete`` again
     after Retry-After."""
+
+
+class ParkedLine(Record):
+    """What the hub could not take as it is; no field of this is from the line itself."""
+
+    no: int
+    """By which it is called at this hub."""
+    received_at: datetime
+    station: str
+    """Its name."""
+    id: str
+    """Of the event; several lines may claim the same."""
+    code: str
+    """Why it was not taken."""
+    detail: str
+
+
+class Parked(Said):
+    """A page of what is parked and nobody has dealt with, the oldest first."""
+
+    parked: tuple[ParkedLine, ...]
+    more: bool
+    """Whether there is a next page, after the last ``no`` of this."""
+    photos_missing: int
+    """Photos that units refer to and the hub does not have."""
+
+
+class ParkedWhole(Said):
+    """One parked line with its bytes, and what became of it."""
+
+    parked: ParkedLine
+    line: str
+    resolved_at: datetime | None
+    resolution: str
+    note: str
+    resolved_by: str
+
+
+class Resolve(Record):
+    """A supervisor deals with a parked line."""
+
+    action: Literal["retry", "accept_as", "void"]
+    """``retry``: as the hub is now, it may take it. ``accept_as``: ``line`` says what it was meant to say. ``void``: it
+    says nothing."""
+    note: str = ""
+    """Why; only ``retry`` goes without."""
+    line: str = ""
+    """With ``accept_as``: the whole event, under the same epoch and number."""
+
+
+class Resolved(Said):
+    """What became of a parked line."""
+
+    no: int
+    status: Status
+    code: str = ""
 
 
 @dataclass(frozen=True)

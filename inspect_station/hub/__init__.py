@@ -1,8 +1,43 @@
 """The hub: takes in what the stations send, once, and tells them what is announced.
 
-What the command line needs of it is here; `app.create_app` is the HTTP side, `ledger` the memory.
+What the command line needs of it is here; `app.create_app` is the HTTP side, `ledger` the memory, `photos` the
+pictures.
 """
 
-from inspect_station.hub.admin import Hub, add_station, load, parked, publish, serve
+from inspect_station.hub.admin import (
+    Hub,
+    add_station,
+    add_supervisor,
+    begin_epoch,
+    epoch,
+    load,
+    parked,
+    parked_line,
+    photos_missing,
+    publish,
+    revoke,
+    rotate,
+    serve,
+    settle,
+    stations,
+    tokens,
+)
 
-__all__ = ["Hub", "add_station", "load", "parked", "publish", "serve"]
+__all__ = [
+    "Hub",
+    "add_station",
+    "add_supervisor",
+    "begin_epoch",
+    "epoch",
+    "load",
+    "parked",
+    "parked_line",
+    "photos_missing",
+    "publish",
+    "revoke",
+    "rotate",
+    "serve",
+    "settle",
+    "stations",
+    "tokens",
+]

@@ -1,42 +1,66 @@
 """A hub and what its owner does with it: open it, let stations in, publish lists, look at what is parked, serve."""
 
 import hashlib
+import random
+import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from inspect_station import config, imports
 from inspect_station.core.barcode import clean
 from inspect_station.core.records import Product, Rma
-from inspect_station.hub.ledger import Ledger
+from inspect_station.errors import NotAllowed, NotFound, Undone
+from inspect_station.hub.ledger import Action, Ledger, Unsettled
 from inspect_station.imports import Taken
+from inspect_station.message import msg
 from inspect_station.store import Store
+
+if TYPE_CHECKING:
+    from inspect_station.store.postgres import Postgres
 
 TENANT = "main"
 """The tenant of a hub that serves one house only."""
+OWNER = "owner"
+"""Who deals with parked records on the hub's own command line."""
+TRIES = 5
+"""How often a step is done that a database took back because of another one."""
+
+_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_T = TypeVar("_T")
 
 
 class Hub:
     """One hub: its store, behind the same two doors, and its clock. Any thread may use it."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: "Store | Postgres", clock: Callable[[], datetime]) -> None:
         self.store = store
         self.clock = clock
-        with self.read() as ledger:
-            self.epoch = ledger.meta("epoch")
-        """Random for each new or restored store: stations see by it that what was confirmed may be gone."""
 
     @classmethod
-    def open(cls, data: Path, *, clock: Callable[[], datetime] | None = None, running: bool = False) -> Self:
+    def open(
+        cls, data: Path, database: str = "", *, clock: Callable[[], datetime] | None = None, running: bool = False
+    ) -> Self:
         """The hub in this folder, made where there is none. ``running``: as the one that answers stations.
 
-        Raises StoreLocked, StoreError.
+        ``database``, an address like ``postgresql+psycopg://USER@HOST/DATABASE``, keeps its tables there: then any
+        number of processes may answer stations. Raises StoreLocked, StoreError.
         """
         clock = clock or (lambda: datetime.now(UTC))
-        return cls(Store.open(data, clock=clock, station="HUB", running=running), clock)
+        if not database:
+            return cls(Store.open(data, clock=clock, station="HUB", running=running), clock)
+        from inspect_station.store.postgres import Postgres
+
+        return cls(Postgres.open(database, data, clock=clock, station="HUB"), clock)
+
+    @property
+    def epoch(self) -> str:
+        """Random for each new or restored store: stations see by it that what was confirmed may be gone."""
+        return self.store.epoch
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +83,20 @@ class Hub:
         """Change, all or nothing (see `Store.write`)."""
         with self.store.write() as writer:
             yield Ledger(writer)
+
+    def change(self, step: Callable[[Ledger], _T]) -> _T:
+        """Do a step, all or nothing; again, where the database took it back because of another one.
+
+        Raises StoreLocked where that happened `TRIES` times, DiskFull, StoreError.
+        """
+        for tried in range(1, TRIES):
+            try:
+                with self.write() as ledger:
+                    return step(ledger)
+            except Undone:
+                time.sleep(random.uniform(0.005, 0.05) * tried)
+        with self.write() as ledger:
+            return step(ledger)
 
 
 # ── Secrets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -91,25 +129,131 @@ def secret_hash(secret: str) -> str:
 # ── Verbs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def add_station(data: Path, name: str, tenant: str = TENANT) -> str:
+def add_station(data: Path, name: str, tenant: str = TENANT, *, database: str = "") -> str:
     """A code that lets in one station of this name, once, within a week; it cannot be shown again.
 
     For a name that is known, it lets that station in again, and its older token is void from then on.
+    Raises NotAllowed for a tenant's name that could be no folder.
     """
     code = new_code()
-    with Hub.open(data) as hub, hub.write() as ledger:
-        ledger.add_code(code_hash(code), tenant, clean(name, 60))
+    _check(tenant)
+    with Hub.open(data, database) as hub:
+        hub.change(lambda ledger: ledger.add_code(code_hash(code), tenant, clean(name, 60)))
     return code
 
 
-def parked(data: Path) -> list[dict[str, Any]]:
-    """What stations sent and the hub could not take: received_at, station, id, code, detail of each."""
-    with Hub.open(data) as hub, hub.read() as ledger:
+def stations(data: Path, *, database: str = "") -> list[dict[str, Any]]:
+    """Each station: tenant, name, seen_at, state (known, revoked), events, parked, photos_missing."""
+    with Hub.open(data, database) as hub, hub.read() as ledger:
+        return ledger.stations()
+
+
+def revoke(
+    data: Path, name: str, scope: Literal["station", "supervisor"], tenant: str = TENANT, *, database: str = ""
+) -> None:
+    """Void all tokens of a station or a supervisor, and codes not used yet, at once. Raises NotFound."""
+    with Hub.open(data, database) as hub:
+        if not hub.change(lambda ledger: ledger.revoke(tenant, clean(name, 60), scope)):
+            raise _nobody(name, tenant)
+
+
+def add_supervisor(data: Path, name: str, tenant: str = TENANT, *, database: str = "") -> str:
+    """A token by which a supervisor settles what is parked, over HTTP; it cannot be shown again. Raises NotAllowed."""
+    token = new_token()
+    _check(tenant)
+    try:
+        with Hub.open(data, database) as hub:
+            hub.change(lambda ledger: ledger.add_supervisor(tenant, clean(name, 60), secret_hash(token)))
+    except ValueError as error:
+        raise NotAllowed(
+            msg("{name} is known to this hub already.", name=name),
+            msg("Take another name, or give that one a new token: `hub token rotate NAME`."),
+        ) from error
+    return token
+
+
+def rotate(data: Path, name: str, tenant: str = TENANT, *, database: str = "") -> str:
+    """A supervisor's new token; those before are void at once. Raises NotFound."""
+    token = new_token()
+    with Hub.open(data, database) as hub:
+        if not hub.change(lambda ledger: ledger.replace_token(tenant, clean(name, 60), secret_hash(token))):
+            raise _nobody(name, tenant)
+    return token
+
+
+def tokens(data: Path, *, database: str = "") -> list[dict[str, Any]]:
+    """Each token that is good now: tenant, name, scope, made_at, used_at, ends_at; not the token."""
+    with Hub.open(data, database) as hub, hub.read() as ledger:
+        return ledger.tokens()
+
+
+def parked(data: Path, *, database: str = "") -> list[dict[str, Any]]:
+    """What stations sent and the hub could not take: no, received_at, station, id, code, detail of each."""
+    with Hub.open(data, database) as hub, hub.read() as ledger:
         return ledger.parked()
 
 
+def parked_line(data: Path, no: int, *, database: str = "") -> dict[str, Any]:
+    """One parked line: as `parked`, and tenant, line, resolved_at, resolution, note, resolved_by. Raises NotFound."""
+    with Hub.open(data, database) as hub, hub.read() as ledger:
+        found = ledger.parked_line(no)
+    if found is None:
+        raise _not_parked(no)
+    return found
+
+
+def settle(data: Path, no: int, action: Action, *, note: str, line: str = "", database: str = "") -> tuple[str, str]:
+    """Deal with a parked line (see `Ledger.settle`): what it is at the end, and the code of that.
+
+    Raises NotFound, and NotAllowed where it was dealt with already or cannot be taken so.
+    """
+    try:
+        with Hub.open(data, database) as hub:
+            status, code = hub.change(
+                lambda ledger: ledger.settle(no, action, note=clean(note, 500), by=OWNER, line=line)
+            )
+    except Unsettled as error:
+        if error.code == "not_found":
+            raise _not_parked(no) from error
+        if error.code == "already_resolved":
+            raise NotAllowed(
+                msg("Record {no} was dealt with already.", no=no), msg("See it with `hub parked show {no}`.", no=no)
+            ) from error
+        raise NotAllowed(
+            msg("The hub cannot take record {no}: {code} {detail}.", no=no, code=error.code, detail=error.detail),
+            msg("It stays parked. Correct it and give it with --accept-as, or say with --void that it says nothing."),
+        ) from error
+    return status.value, code
+
+
+def photos_missing(data: Path, *, database: str = "") -> list[dict[str, Any]]:
+    """Photos that units refer to and the hub lacks: told_at, tenant, station, lpn, inspection, slot, sha256, state."""
+    with Hub.open(data, database) as hub, hub.read() as ledger:
+        return ledger.photos_missing()
+
+
+def _check(tenant: str) -> None:
+    """See that a tenant's name may lead the path of its photos."""
+    if not _TENANT.fullmatch(tenant):
+        raise NotAllowed(
+            msg("A tenant cannot be called {tenant}.", tenant=clean(tenant, 60)),
+            msg("Use up to forty small letters, digits and hyphens, a letter or digit first."),
+        )
+
+
+def _nobody(name: str, tenant: str) -> NotFound:
+    return NotFound(
+        msg("This hub knows nobody called {name} (tenant {tenant}).", name=clean(name, 60), tenant=clean(tenant, 60)),
+        msg("See who it knows: `hub station list`, `hub token list`."),
+    )
+
+
+def _not_parked(no: int) -> NotFound:
+    return NotFound(msg("No record {no} is parked here.", no=no), msg("See which are: `hub parked list`."))
+
+
 def publish(
-    data: Path, what: Literal["products", "rmas"], content: bytes, zone: str = ""
+    data: Path, what: Literal["products", "rmas"], content: bytes, zone: str = "", *, database: str = ""
 ) -> Taken[Product] | Taken[Rma]:
     """Read a list (see `imports`) and tell all stations of what is in it.
 
@@ -124,31 +268,44 @@ def publish(
         taken = imports.products(content, [checklist.device_class for checklist in rules.checklists])
     else:
         taken = imports.rmas(content, rules.policy, zone or loaded.station.zone)
-    with Hub.open(data) as hub:
+    with Hub.open(data, database) as hub:
         load(hub, taken.records)
     return taken
 
 
 def load(hub: Hub, records: Sequence[Product | Rma], tenant: str = TENANT) -> int:
     """Tell all stations of these articles and return authorisations; answer how many were news to them."""
-    news = 0
-    for at in range(0, len(records), 100):
-        with hub.write() as ledger:
-            for record in records[at : at + 100]:
-                if isinstance(record, Product):
-                    news += ledger.publish_product(tenant, record)
-                else:
-                    news += ledger.publish_rma(tenant, record)
-    return news
+    parts = [records[at : at + 100] for at in range(0, len(records), 100)]
+    return sum(hub.change(lambda ledger, part=part: ledger.publish(tenant, part)) for part in parts)  # type: ignore[misc]
 
 
-def serve(data: Path, *, host: str = "127.0.0.1", port: int = 8787) -> None:
-    """Answer stations until interrupted; uvicorn says on stderr where it listens. Raises StoreLocked, StoreError."""
-    import uvicorn
+def epoch(data: Path, *, database: str = "") -> str:
+    """The hub's epoch."""
+    with Hub.open(data, database) as hub:
+        return hub.epoch
 
+
+def begin_epoch(data: Path, *, database: str = "") -> str:
+    """Say that what this hub has confirmed may be gone, because it was restored: a new epoch, which is answered.
+
+    Stations then ask what is still there, and send again what is not. Raises StoreLocked while a hub runs in the
+    folder on its own store.
+    """
+    with Hub.open(data, database, running=True) as hub:
+        return hub.store.begin_epoch()
+
+
+def serve(data: Path, *, host: str = "127.0.0.1", port: int = 8787, photos: str = "", database: str = "") -> None:
+    """Answer stations until told to stop; then requests in flight are answered, and new ones turned away.
+
+    ``photos`` as `photos.place` reads it; empty = in the folder of the hub. The log goes to stderr, as JSON lines.
+    Raises StoreLocked, StoreError, ConfigError.
+    """
     from inspect_station.hub.app import create_app
+    from inspect_station.hub.edge import Limits
+    from inspect_station.hub.photos import place
+    from inspect_station.hub.server import run
 
-    with Hub.open(data, running=True) as hub:
-        uvicorn.run(
-            create_app(hub), host=host, port=port, access_log=False, server_header=False, timeout_graceful_shutdown=10
-        )
+    limits = Limits()
+    with Hub.open(data, database, running=True) as hub:
+        run(create_app(hub, place(photos, hub.clock) if photos else None, limits), host, port, limits)

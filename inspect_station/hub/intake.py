@@ -15,8 +15,11 @@ from inspect_station.core.wire import Status
 
 SCHEMA = 1
 """The newest form of an event's body that this hub reads, of every type."""
+MAX_VALUES = 1_000_000
+"""JSON values in one request: in memory each takes many times the two bytes that it may have as sent; ours."""
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_REVISIONS = 1 << 31
+_FITS = 1 << 31
+"""Numbers below it fit into a column."""
 _EVENT = TypeAdapter(Event)
 _UNIT = frozenset({EventType.INSPECTION_FINISHED, EventType.INSPECTION_AMENDED, EventType.CLAIM_OPENED})
 
@@ -33,7 +36,7 @@ class Voided(Record):
     """The body of ``inspection.voided``: a unit is as if it had not been inspected."""
 
     inspection: Annotated[str, Field(pattern=_ID.pattern)]
-    revision: Annotated[int, Field(gt=1, lt=_REVISIONS)]
+    revision: Annotated[int, Field(gt=1, lt=_FITS)]
     """The one after that which it takes back."""
     reason: str = ""
 
@@ -73,13 +76,21 @@ def unpack(data: bytes, encoding: str) -> bytes:
 
 
 def lines(body: bytes) -> list[Arrival]:
-    """The lines of a request. Raises Misframed, naming the first line without a readable id, and TooLarge."""
+    """The lines of a request. Raises Misframed, naming the first line without a readable id, and TooLarge.
+
+    How much there is to read is known before any of it is.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise TooLarge(f"more than {MAX_VALUES} values")
+    raw = body.removesuffix(b"\n").split(b"\n")
+    if len(raw) > wire.MAX_EVENTS:
+        raise TooLarge(f"more than {wire.MAX_EVENTS} events")
+    if max(map(len, raw)) > wire.MAX_LINE:
+        raise TooLarge(f"an event of more than {wire.MAX_LINE} bytes")
     try:
-        texts = body.decode().removesuffix("\n").split("\n")
+        texts = [each.decode() for each in raw]
     except UnicodeDecodeError as error:
         raise Misframed("not UTF-8") from error
-    if len(texts) > wire.MAX_EVENTS:
-        raise TooLarge(f"more than {wire.MAX_EVENTS} events")
     return [read(text, no) for no, text in enumerate(texts, start=1)]
 
 
@@ -131,8 +142,10 @@ def _said(event: Event) -> Inspection | Voided | None:
     if event.type not in _UNIT:
         return None
     unit = upgrade(wire.cleaned(event.body))
-    if not _ID.fullmatch(unit.id) or not 0 < unit.revision < _REVISIONS or not 0 < len(unit.lpn) <= 40:
+    if not _ID.fullmatch(unit.id) or not 0 < unit.revision < _FITS or not 0 < len(unit.lpn) <= 40:
         raise ValueError("body.id, revision or lpn: not as it should be")
+    if max(abs(unit.line.no) if unit.line else 0, abs(unit.discount or 0)) >= _FITS:
+        raise ValueError("body.line.no or discount: out of range")
     if unit.finished_at is None or unit.voided_at is not None:
         raise ValueError("body.finished_at: not a finished unit")
     if unit.finished_at.tzinfo is None or unit.started_at.tzinfo is None:

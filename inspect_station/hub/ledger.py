@@ -4,18 +4,23 @@ A ledger is a store's writer that also keeps what others send: facts go to ``hub
 units beside them into the same ``inspection`` table that a station has, so that reports and `show` read a hub too.
 """
 
+import re
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from inspect_station.core import barcode, wire
-from inspect_station.core.records import Event, EventType, Inspection, Kind, Product, Rma, compact, instant
+from inspect_station.core import barcode
+from inspect_station.core.records import Inspection, Product, Rma, compact, instant
 from inspect_station.core.wire import Receipt, Status
-from inspect_station.hub.intake import Arrival, Voided
-from inspect_station.store import EventSpec, Reader, Writer
+from inspect_station.hub.intake import Arrival, Misframed, Voided, read
+from inspect_station.hub.reviews import review
+from inspect_station.hub.units import CONSUMES_NOTHING, ON_NO_LINE, Judged, NotYours, Told, Units
+from inspect_station.store import Reader, Writer
+from inspect_station.store.writer import revision_row
 
 CODE_LIVES = timedelta(days=7)
 """A one-time code that nobody used in this time is void; ours."""
@@ -23,9 +28,13 @@ OVERLAP = timedelta(hours=24)
 """The old token lives so long beside a new one that was never used (sync.md §2.3)."""
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
-_ON_NO_LINE = f"'{EventType.CLAIM_OPENED}', '{EventType.INSPECTION_VOIDED}'"
-"""What puts no unit on a line: a claim has none yet, and what is taken back was told before."""
-_CONSUMES_NOTHING = f"'{Kind.WRONG_ITEM}', '{Kind.EMPTY_BOX}'"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEPT = (Status.ACCEPTED, Status.CONFLICT)
+_OPEN = "p.resolved_at IS NULL"
+Action = Literal["retry", "accept_as", "void"]
+"""What a person may do with a parked line."""
+_ON_NO_LINE = ", ".join(f"'{each}'" for each in sorted(ON_NO_LINE))
+_CONSUMES_NOTHING = ", ".join(f"'{each}'" for each in sorted(CONSUMES_NOTHING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +46,8 @@ class Caller:
     name: str
     new: bool
     """Whether the token was never used before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A unit that stands on the line of an RMA, as far as another one may contradict it."""
-
-    station: str
-    serial: str
-    grade: str | None
-    disposition: str | None
+    scope: str = "station"
+    """``station``, or ``supervisor``: a person who settles what is parked."""
 
 
 class Grant(NamedTuple):
@@ -57,20 +58,28 @@ class Grant(NamedTuple):
     """Four signs that begin the licence plates of this epoch, and of no other."""
 
 
-class _Told(NamedTuple):
-    status: Status
-    code: str = ""
+class Place(NamedTuple):
+    """A place in the feed: where a cursor stands."""
+
+    xid: int
+    """The transaction of a change, where several write at once; else 0."""
+    seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Received(EventSpec):
-    """An event that was made elsewhere."""
-
-    event: Event
+START = Place(0, 0)
 
 
-class _NotYours(Exception):
-    """The unit belongs to another tenant."""
+class _Overtaken(Exception):
+    """Another station sent some of these facts while we looked: what it sent counts, and what follows from it."""
+
+
+class Unsettled(Exception):
+    """A parked line was not dealt with: ``not_found``, ``already_resolved``, or the code by which it is refused."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
 
 
 class Ledger(Writer):
@@ -148,13 +157,13 @@ class Ledger(Writer):
         """Whose token this is (its hash); None for one that is not valid, or not any more."""
         row = self._row(
             """
-            SELECT s.id, s.tenant, s.name, t.used_at FROM hub_token t JOIN hub_station s ON s.id = t.station
+            SELECT s.id, s.tenant, s.name, s.scope, t.used_at FROM hub_token t JOIN hub_station s ON s.id = t.station
             WHERE t.sha256 = ? AND (t.ends_at IS NULL OR t.ends_at > ?)
             """,
             token,
             self._now(),
         )
-        return Caller(row["id"], row["tenant"], row["name"], row["used_at"] is None) if row else None
+        return Caller(row["id"], row["tenant"], row["name"], row["used_at"] is None, row["scope"]) if row else None
 
     def first_used(self, caller: Caller, token: str) -> None:
         """A token is shown for the first time: those before it are void from now on."""
@@ -170,17 +179,66 @@ class Ledger(Writer):
     def _add_token(self, station: str, token: str) -> None:
         self._do("INSERT INTO hub_token (sha256, station, made_at) VALUES (?, ?, ?)", token, station, self._now())
 
+    def revoke(self, tenant: str, name: str, scope: str) -> bool:
+        """Void the tokens of a station or a supervisor, and codes not used yet; False where there is none so named.
+
+        What a station has sent stays; with a new code it is the same station again.
+        """
+        row = self._row("SELECT id FROM hub_station WHERE tenant = ? AND name = ? AND scope = ?", tenant, name, scope)
+        unused = scope == "station" and self._do(
+            "DELETE FROM hub_code WHERE tenant = ? AND name = ? AND used_at IS NULL", tenant, name
+        )
+        if row is not None:
+            self._do("DELETE FROM hub_token WHERE station = ?", row["id"])
+        return row is not None or bool(unused)
+
+    def add_supervisor(self, tenant: str, name: str, token: str) -> None:
+        """Let in a supervisor by the token with this hash; raises ValueError where the name is taken."""
+        if self._row("SELECT 1 FROM hub_station WHERE tenant = ? AND name = ?", tenant, name):
+            raise ValueError(f"{name} is taken")
+        id = self.new_id()
+        self._do(
+            "INSERT INTO hub_station (id, tenant, name, made_at, scope) VALUES (?, ?, ?, ?, 'supervisor')",
+            id,
+            tenant,
+            name,
+            self._now(),
+        )
+        self._add_token(id, token)
+
+    def replace_token(self, tenant: str, name: str, token: str) -> bool:
+        """Give a supervisor another token, those before are void at once; False where there is none so named."""
+        row = self._row(
+            "SELECT id FROM hub_station WHERE tenant = ? AND name = ? AND scope = 'supervisor'", tenant, name
+        )
+        if row is None:
+            return False
+        self._do("DELETE FROM hub_token WHERE station = ?", row["id"])
+        self._add_token(row["id"], token)
+        return True
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """All tokens that are good now: whose, for what, since when, until when; nothing of the tokens themselves."""
+        rows = self._rows(
+            """
+            SELECT s.tenant, s.name, s.scope, t.made_at, t.used_at, t.ends_at FROM hub_token t
+            JOIN hub_station s ON s.id = t.station WHERE t.ends_at IS NULL OR t.ends_at > ?
+            ORDER BY s.tenant, s.scope, s.name, t.made_at
+            """,
+            self._now(),
+        )
+        return [dict(row) for row in rows]
+
     # ── Facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ingest(self, caller: Caller, arrivals: Sequence[Arrival]) -> tuple[list[Receipt], int]:
         """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap."""
+        # Whose row it is waits here, too: the sends of one station never run beside each other.
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", self._now(), caller.station)
-        receipts = [self._receipt(arrival, self._take(caller, arrival)) for arrival in arrivals]
-        from inspect_station.hub.reviews import review
-
-        told = [(arrival.said, receipt.status) for arrival, receipt in zip(arrivals, receipts, strict=True)]
-        kept = [(said, status) for said, status in told if said is not None]
-        review(self, caller.tenant, [each for each in kept if each[1] in (Status.ACCEPTED, Status.CONFLICT)])
+        told = self._take(caller, arrivals)
+        receipts = [self._receipt(arrival, each) for arrival, each in zip(arrivals, told, strict=True)]
+        taken = [(arrival.said, each) for arrival, each in zip(arrivals, told, strict=True)]
+        review(self, caller.tenant, [(said, each.status) for said, each in taken if said and each.status in _KEPT])
         reached = 0
         epochs = dict.fromkeys(
             arrival.event.epoch
@@ -189,189 +247,345 @@ class Ledger(Writer):
         )
         for epoch in epochs:
             reached = self._advance(caller.station, epoch)
+        kept = (Status.ACCEPTED, Status.CONFLICT)
+        self._refer(caller, [each for each, receipt in zip(arrivals, receipts, strict=True) if receipt.status in kept])
         return receipts, reached
 
     @staticmethod
-    def _receipt(arrival: Arrival, told: _Told) -> Receipt:
+    def _receipt(arrival: Arrival, told: Told) -> Receipt:
         after_s = RETRY_S if told.status is Status.RETRY else 0
         return Receipt(id=arrival.id, sha256=arrival.sha256, status=told.status, code=told.code, after_s=after_s)
 
-    def _take(self, caller: Caller, arrival: Arrival) -> _Told:
-        known = self._row(
-            "SELECT sha256, status, code FROM hub_event WHERE tenant = ? AND id = ?",
-            caller.tenant,
-            arrival.id,
-        )
-        if known is not None and known["sha256"] == arrival.sha256:
-            again = Status.CONFLICT if known["status"] == Status.CONFLICT else Status.DUPLICATE
-            return _Told(again, known["code"])
-        if known is not None:
-            return self._park(caller, arrival, "id_reuse")
-        if arrival.status is Status.RETRY:
-            return _Told(Status.RETRY, arrival.code)
-        if arrival.event is None or arrival.status is Status.REJECTED:
-            return self._park(caller, arrival, arrival.code, arrival.detail)
-        self._do("SAVEPOINT fact")
+    def _take(self, caller: Caller, arrivals: Sequence[Arrival]) -> list[Told]:
+        """Keep all of them at once; where the tables refuse that, each alone, and park what is refused alone."""
         try:
-            told = self._keep(caller, arrival, arrival.event)
-        except (ValueError, OverflowError, sqlite3.IntegrityError, _NotYours) as error:
-            # It is more than the tables can hold: what it did is undone, and it alone.
-            self._do("ROLLBACK TO fact")
-            code = {_NotYours: "tenant_mismatch", sqlite3.IntegrityError: "internal_error"}
-            told = self._park(caller, arrival, code.get(type(error), "schema_invalid"), type(error).__name__)
-        self._do("RELEASE fact")
-        return told
+            while True:
+                with suppress(_Overtaken), self._savepoint():
+                    return self._keep(caller, arrivals)
+        except sqlite3.IntegrityError as error:
+            if len(arrivals) > 1:
+                return [told for arrival in arrivals for told in self._take(caller, [arrival])]
+            self._park(caller, [(arrivals[0], "internal_error", type(error).__name__)])
+            return [Told(Status.REJECTED, "internal_error")]
 
-    def _park(self, caller: Caller, arrival: Arrival, code: str, detail: str = "") -> _Told:
-        """Keep a line aside, whole; once, however often it is sent."""
-        self._do(
-            """
-            INSERT INTO hub_parked (tenant, station, event, epoch, seq, sha256, code, detail, line, received_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, event, sha256) DO NOTHING
-            """,
-            caller.tenant,
-            caller.station,
-            arrival.id,
-            arrival.event.epoch if arrival.event else "",
-            arrival.event.seq if arrival.event else 0,
-            arrival.sha256,
-            code,
-            detail,
-            arrival.line,
-            self._now(),
-        )
-        return _Told(Status.REJECTED, code)
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self._do("SAVEPOINT facts")
+        try:
+            yield
+        except (sqlite3.IntegrityError, _Overtaken):
+            self._do("ROLLBACK TO facts")
+            self._do("RELEASE facts")
+            raise
+        self._do("RELEASE facts")
 
-    def _keep(self, caller: Caller, arrival: Arrival, event: Event) -> _Told:
-        """Keep a fact, and what it says of a unit."""
-        told, subject, revision = _Told(Status.ACCEPTED), "", 0
-        match arrival.said:
-            case Inspection() as unit:
-                subject, revision = unit.id, unit.revision
-                told = self._weigh(caller, unit)
-            case Voided() as void:
-                subject, revision = void.inspection, void.revision
-                told = self._twice(caller, subject, revision)
-        twin = "SELECT 1 FROM hub_event WHERE station = ? AND epoch = ? AND seq = ?"
-        if not told.code and self._row(twin, caller.station, event.epoch, event.seq):
-            # The station's store was copied while in use: two of it count on from one number (sync.md §3.2, 12).
-            told = _Told(told.status, "seq_reuse")
-        self._do(
-            """
-            INSERT INTO hub_event (tenant, id, station, epoch, seq, type, sha256, line, received_at, status, code,
-                subject, revision)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            caller.tenant,
-            event.id,
-            caller.station,
-            event.epoch,
-            event.seq,
-            event.type,
-            arrival.sha256,
-            arrival.line,
-            self._now(),
-            told.status,
-            told.code,
-            subject,
-            revision,
-        )
-        # Dealt with at last, after a newer hub or a person has made it possible.
-        self._do(
-            "UPDATE hub_parked SET resolved_at = ? WHERE tenant = ? AND event = ? AND sha256 = ?",
-            self._now(),
-            caller.tenant,
-            event.id,
-            arrival.sha256,
-        )
-        if told.code != "revision_twice":
-            self._show(caller, event, arrival.said)
-        return told
+    def _keep(self, caller: Caller, arrivals: Sequence[Arrival]) -> list[Told]:
+        """What becomes of each, decided on what is known; then all of it is written, table by table.
 
-    def _twice(self, caller: Caller, subject: str, revision: int) -> _Told:
-        """Whether another event has said this revision of the unit already. Raises _NotYours."""
-        if self._row("SELECT 1 FROM hub_event WHERE subject = ? AND tenant <> ?", subject, caller.tenant):
-            raise _NotYours
-        said = self._row("SELECT 1 FROM hub_event WHERE subject = ? AND revision = ?", subject, revision)
-        return _Told(Status.CONFLICT, "revision_twice") if said else _Told(Status.ACCEPTED)
+        Ordered by id, so that two who keep the same facts do not wait for each other.
+        """
+        known = self._known(caller.tenant, arrivals)
+        fresh = [arrival for arrival in arrivals if arrival.id not in known]
+        units = self._units(caller.tenant, [arrival.said for arrival in fresh if arrival.said is not None])
+        numbers = self._numbers(caller.station, fresh)
+        told: dict[int, Told] = {}
+        parked: list[tuple[Arrival, str, str]] = []
+        events: dict[str, dict[str, Any]] = {}
+        revisions: list[dict[str, Any]] = []
+        for at in sorted(range(len(arrivals)), key=lambda at: arrivals[at].id):
+            arrival, event = arrivals[at], arrivals[at].event
+            here = known.get(arrival.id)
+            if here is not None and here[0] == arrival.sha256:
+                again = Status.CONFLICT if here[1].status is Status.CONFLICT else Status.DUPLICATE
+                told[at] = Told(again, here[1].code)
+                continue
+            if here is None and arrival.status is Status.RETRY:
+                told[at] = Told(Status.RETRY, arrival.code)
+                continue
+            code, detail = ("id_reuse", "") if here is not None else (arrival.code, arrival.detail)
+            if here is None and event is not None and arrival.status is Status.ACCEPTED:
+                try:
+                    judged = units.judged(event, arrival.said, arrival.line, caller.station)
+                    rows = [revision_row(shown.unit, shown.event) for shown in judged.shown]
+                except NotYours:
+                    code, detail = "tenant_mismatch", ""
+                except (ValueError, OverflowError) as error:
+                    code, detail = "schema_invalid", type(error).__name__
+                else:
+                    if not judged.told.code and (event.epoch, event.seq) in numbers:
+                        # The station's store was copied while in use: two of it count on from one number (sync.md
+                        # §3.2, 12).
+                        judged = judged._replace(told=Told(judged.told.status, "seq_reuse"))
+                    numbers.add((event.epoch, event.seq))
+                    units.keep(event, judged, arrival.line, caller.station)
+                    events[arrival.id] = self._event_row(caller, arrival, judged)
+                    revisions += rows
+                    told[at] = judged.told
+                    known[arrival.id] = (arrival.sha256, judged.told)
+                    continue
+            told[at] = Told(Status.REJECTED, code)
+            parked.append((arrival, code, detail))
+        self._park(caller, parked)
+        if events:
+            self._write(caller.tenant, events, revisions, units)
+        return [told[at] for at in range(len(arrivals))]
 
-    def _weigh(self, caller: Caller, unit: Inspection) -> _Told:
-        told = self._twice(caller, unit.id, unit.revision)
-        if told.code or unit.line is None or not unit.rma or unit.kind in (Kind.WRONG_ITEM, Kind.EMPTY_BOX):
-            return told
-        earlier = self._standing(caller.tenant, unit)
-        announced = self._row(
-            "SELECT quantity FROM rma_line WHERE seller = ? AND number = ? AND no = ?",
-            unit.seller,
-            unit.rma,
-            unit.line.no,
-        )
-        quantity = max(unit.line.quantity, announced["quantity"] if announced else 0)
-        mine = Unit(caller.station, unit.serial, unit.grade, unit.disposition)
-        return _CLASHES[clash(mine, earlier, quantity)]
-
-    def _standing(self, tenant: str, unit: Inspection) -> list[Unit]:
-        """The units on this one's line that stand, and of which the hub heard before it heard of this one; as long as
-        a unit was a claim, it was on no line."""
-        assert unit.line is not None
+    def _numbers(self, station: str, arrivals: Sequence[Arrival]) -> set[tuple[str, int]]:
+        """Epochs and numbers of these events that other events of the station have already."""
+        asked = [{"epoch": each.event.epoch, "seq": each.event.seq} for each in arrivals if each.event is not None]
         rows = self._rows(
             f"""
-            SELECT e.station, i.serial, i.grade, i.disposition FROM inspection i
-            JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id AND e.subject = i.id
-            WHERE i.seller = ?2 AND i.rma = ?3 AND i.line_no = ?4 AND i.id <> ?5
-                AND i.current AND i.voided_at IS NULL AND i.kind NOT IN ({_CONSUMES_NOTHING})
-                AND (SELECT min(f.received_at || f.id) FROM hub_event f
-                    WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE}))
-                    < coalesce((SELECT min(f.received_at || f.id) FROM hub_event f
-                    WHERE f.subject = ?5 AND f.type NOT IN ({_ON_NO_LINE})), '~')
+            SELECT asked.epoch, asked.seq FROM {self._connection.records("hub_event", ("epoch", "seq"))} asked
+            CROSS JOIN hub_event e WHERE e.station = ? AND e.epoch = asked.epoch AND e.seq = asked.seq
+            """,
+            compact(asked),
+            station,
+        )
+        return {(row["epoch"], row["seq"]) for row in rows}
+
+    def _known(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[str, tuple[str, Told]]:
+        """Hash and receipt of those that are kept already."""
+        rows = self._rows(
+            """
+            SELECT id, sha256, status, code FROM hub_event
+            WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))
             """,
             tenant,
-            unit.seller,
-            unit.rma,
-            unit.line.no,
-            unit.id,
+            compact([arrival.id for arrival in arrivals]),
         )
-        return [Unit(**row) for row in map(dict[str, Any], rows)]
+        return {row["id"]: (row["sha256"], Told(Status(row["status"]), row["code"])) for row in rows}
 
-    # ── Units, as reports read them ──────────────────────────────────────────────────────────────────────────────────
+    def _units(self, tenant: str, said: Sequence[Inspection | Voided]) -> Units:
+        """What is known of these units and of the lines they stand on; from here on nobody else adds to it."""
+        units = Units(tenant)
+        ids = [each.id if isinstance(each, Inspection) else each.inspection for each in said]
+        if not ids:
+            return units
+        self._connection.hold(f"unit {id}" for id in ids)
+        units.heard(
+            self._rows(
+                """
+                SELECT tenant, station, subject, revision, type, code, line, rowid AS at FROM hub_event
+                WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY rowid
+                """,
+                compact(ids),
+            )
+        )
+        units.shown(
+            self._rows(
+                """
+                SELECT i.body, i.event_id, e.station FROM inspection i
+                JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id
+                WHERE i.id IN (SELECT value FROM json_each(?2)) ORDER BY i.id, i.revision
+                """,
+                tenant,
+                compact(ids),
+            )
+        )
+        lines = units.lines() | {
+            (each.seller, each.rma, each.line.no) for each in said if isinstance(each, Inspection) and each.line
+        }
+        self._hold_rmas((seller, number) for seller, number, _ in lines)
+        those = self._connection.records("rma_line", ("seller", "number", "no"))
+        which = compact([{"seller": seller, "number": number, "no": no} for seller, number, no in lines])
+        units.standing(
+            self._rows(
+                f"""
+                SELECT line.seller, line.number, line.no, i.id, e.station, i.serial, i.grade, i.disposition,
+                    -- The sum keeps PostgreSQL from looking for the least number of all.
+                    (SELECT min(f.rowid + 0) FROM hub_event f
+                        WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE})) AS since
+                FROM {those} line
+                CROSS JOIN inspection i ON i.seller = line.seller AND i.rma = line.number AND i.line_no = line.no
+                CROSS JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id AND e.subject = i.id
+                -- Said so that no database looks through all that stand.
+                WHERE i.current AND coalesce(i.voided_at, '') = '' AND i.kind NOT IN ({_CONSUMES_NOTHING})
+                """,
+                which,
+                tenant,
+            ),
+            self._rows(
+                f"""
+                SELECT l.seller, l.number, l.no, l.quantity FROM {those} line
+                CROSS JOIN rma_line l ON l.seller = line.seller AND l.number = line.number AND l.no = line.no
+                """,
+                which,
+            ),
+        )
+        return units
 
-    def append_event(self, spec: EventSpec) -> Event:
-        """Here events are received, not made: the one that tells of the unit."""
-        if not isinstance(spec, _Received):
-            raise TypeError("a hub makes no events of its own")
-        return spec.event
+    def _hold_rmas(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Nobody else changes what stands on these RMAs, or what is announced of them."""
+        self._connection.hold(f"rma {compact(key)}" for key in keys)
 
-    def _show(self, caller: Caller, event: Event, said: Inspection | Voided | None) -> None:
-        """Bring the unit's revisions to what all events about it say, in whatever order these came."""
-        match said:
-            case Inspection() as unit:
-                self._add(unit, event)
-                following = self._row(
-                    "SELECT line FROM hub_event WHERE subject = ? AND revision = ? AND type = 'inspection.voided'",
-                    unit.id,
-                    unit.revision + 1,
-                )
-                if following is not None:
-                    void = _event(following["line"])
-                    self._add(_void(unit, Voided.model_validate(void.body), void.occurred_at), void)
-            case Voided() as void:
-                before = self._inspection(
-                    "SELECT body FROM inspection WHERE id = ? AND revision = ?", void.inspection, void.revision - 1
-                )
-                # Where that revision has not come yet, it brings this one with it.
-                if before is not None:
-                    self._add(_void(before, void, event.occurred_at), event)
+    def _event_row(self, caller: Caller, arrival: Arrival, judged: Judged) -> dict[str, Any]:
+        event = arrival.event
+        assert event is not None
+        return {
+            "tenant": caller.tenant,
+            "id": event.id,
+            "station": caller.station,
+            "epoch": event.epoch,
+            "seq": event.seq,
+            "type": event.type,
+            "sha256": arrival.sha256,
+            "line": arrival.line,
+            "received_at": self._now(),
+            "status": judged.told.status,
+            "code": judged.told.code,
+            "subject": judged.subject,
+            "revision": judged.revision,
+        }
 
-    def _add(self, unit: Inspection, event: Event) -> None:
-        spec = _Received(type=event.type, body={}, operator=event.operator, at=event.occurred_at, event=event)
-        self._add_revision(unit, spec)
+    def _write(
+        self, tenant: str, events: Mapping[str, Mapping[str, Any]], revisions: list[dict[str, Any]], units: Units
+    ) -> None:
+        kept = self._insert("hub_event", list(events.values()), "id")
+        if len(kept) != len(events):
+            raise _Overtaken
+        # Dealt with at last, after a newer hub or a person has made it possible.
         self._do(
             """
-            UPDATE inspection SET current = revision = (SELECT max(revision) FROM inspection WHERE id = ?1)
-            WHERE id = ?1
+            UPDATE hub_parked SET resolved_at = ?1 WHERE tenant = ?2 AND resolved_at IS NULL
+                AND event IN (SELECT value FROM json_each(?3)) AND sha256 IN (SELECT value FROM json_each(?4))
             """,
-            unit.id,
+            self._now(),
+            tenant,
+            compact(list(events)),
+            compact([row["sha256"] for row in events.values()]),
         )
+        if not revisions:
+            return
+        for row in revisions:
+            row["current"] = row["revision"] == units.newest(row["id"])
+        self._do(
+            """
+            UPDATE inspection SET current = false
+            WHERE current AND id IN (SELECT value FROM json_each(?))
+            """,
+            compact(sorted({row["id"] for row in revisions if row["current"]})),
+        )
+        if len(self._insert("inspection", revisions, "id")) != len(revisions):
+            raise sqlite3.IntegrityError("a revision is there already")
+
+    def _insert(self, table: str, rows: Sequence[Mapping[str, Any]], answer: str) -> list[Any]:
+        """Put in all rows that are not there yet, in one statement; a column of those that were put in."""
+        names = tuple(rows[0])
+        columns = ", ".join(names)
+        put = self._rows(
+            f"""
+            INSERT INTO {table} ({columns}) SELECT {columns} FROM {self._connection.records(table, names)} AS each
+            WHERE true ON CONFLICT DO NOTHING RETURNING {answer}
+            """,
+            compact(rows),
+        )
+        return [row[answer] for row in put]
+
+    def _park(self, caller: Caller, arrivals: Iterable[tuple[Arrival, str, str]]) -> None:
+        """Keep lines aside, whole, with code and detail; each once, however often it is sent."""
+        rows = [
+            {
+                "tenant": caller.tenant,
+                "station": caller.station,
+                "event": arrival.id,
+                "epoch": arrival.event.epoch if arrival.event else "",
+                "seq": arrival.event.seq if arrival.event else 0,
+                "sha256": arrival.sha256,
+                "code": code,
+                "detail": detail,
+                "line": arrival.line,
+                "received_at": self._now(),
+            }
+            for arrival, code, detail in arrivals
+        ]
+        if rows:
+            self._insert("hub_parked", rows, "event")
+
+    # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _refer(self, caller: Caller, arrivals: Iterable[Arrival]) -> None:
+        """The photos that units show are missing until the hub has them."""
+        now = self._now()
+        shown = {
+            (arrival.said.id, photo.slot, photo.sha256): arrival.said.lpn
+            for arrival in arrivals
+            if isinstance(arrival.said, Inspection)
+            for photo in arrival.said.photos
+            if _SHA256.fullmatch(photo.sha256)
+        }
+        if not shown:
+            return
+        self._hold_photos(caller.tenant, {sha256 for _, _, sha256 in shown})
+        self._connection.executemany(
+            """
+            INSERT INTO hub_photo (tenant, inspection, slot, sha256, station, lpn, told_at, missing)
+            VALUES (?, ?, ?, ?, ?, ?, ?, NOT EXISTS (
+                SELECT 1 FROM hub_blob WHERE tenant = ? AND sha256 = ? AND state = 'verified'))
+            ON CONFLICT (tenant, inspection, slot, sha256) DO NOTHING
+            """,
+            [
+                (caller.tenant, *key, caller.station, lpn, now, caller.tenant, key[2])
+                for key, lpn in sorted(shown.items())
+            ],
+        )
+
+    def blob(self, tenant: str, sha256: str) -> str:
+        """What was made of this tenant's photo: ``verified``, ``refused``, or empty where it never came."""
+        row = self._row("SELECT state FROM hub_blob WHERE tenant = ? AND sha256 = ?", tenant, sha256)
+        return str(row["state"]) if row else ""
+
+    def keep_blob(self, caller: Caller, sha256: str, mime: str, size: int, state: str) -> None:
+        """A photo's bytes were judged; what was verified once stays so."""
+        self._hold_photos(caller.tenant, [sha256])
+        self._do(
+            """
+            INSERT INTO hub_blob (tenant, sha256, station, mime, size, state, judged_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (tenant, sha256) DO UPDATE SET station = excluded.station, mime = excluded.mime,
+                size = excluded.size, state = excluded.state, judged_at = excluded.judged_at
+            WHERE hub_blob.state <> 'verified'
+            """,
+            caller.tenant,
+            sha256,
+            caller.station,
+            mime,
+            size,
+            state,
+            self._now(),
+        )
+        if state == "verified":
+            self._do("UPDATE hub_photo SET missing = false WHERE tenant = ? AND sha256 = ?", caller.tenant, sha256)
+
+    def _hold_photos(self, tenant: str, sha256s: Iterable[str]) -> None:
+        """Nobody else refers to these photos, or verifies them, until this is done: else one would miss the other."""
+        self._connection.hold(f"photo {tenant} {sha256}" for sha256 in sha256s)
+
+    def photo_bytes(self, caller: Caller, since: datetime) -> int:
+        """Bytes of photos that a station has sent since then."""
+        row = self._row(
+            "SELECT coalesce(sum(size), 0) AS size FROM hub_blob WHERE station = ? AND judged_at > ?",
+            caller.station,
+            instant(since),
+        )
+        return int(row["size"]) if row else 0
+
+    def photos_missing(self, limit: int = 1000) -> list[dict[str, Any]]:
+        """The photos that units refer to and the hub does not have, the longest missing first."""
+        rows = self._rows(
+            """
+            SELECT p.told_at, p.tenant, s.name AS station, p.lpn, p.inspection, p.slot, p.sha256,
+                coalesce(b.state, '') AS state
+            FROM hub_photo p JOIN hub_station s ON s.id = p.station
+            LEFT JOIN hub_blob b ON b.tenant = p.tenant AND b.sha256 = p.sha256
+            WHERE p.missing ORDER BY p.tenant, p.told_at, p.inspection, p.slot LIMIT ?
+            """,
+            limit,
+        )
+        return [dict(row) for row in rows]
+
+    def count_missing(self, tenant: str) -> int:
+        """How many photos of a tenant are missing."""
+        row = self._row("SELECT count(*) AS n FROM hub_photo WHERE tenant = ? AND missing", tenant)
+        return int(row["n"]) if row else 0
 
     # ── What is known, what is parked ────────────────────────────────────────────────────────────────────────────────
 
@@ -379,19 +593,20 @@ class Ledger(Writer):
         """Up to which number the events of an epoch have all arrived, parked ones among them."""
         row = self._row("SELECT contiguous_seq FROM hub_epoch WHERE station = ? AND epoch = ?", station, epoch)
         reached = row["contiguous_seq"] if row else 0
-        arrived = self._connection.execute(
+        arrived = self._rows(
             """
             SELECT seq FROM hub_event WHERE station = ?1 AND epoch = ?2 AND seq > ?3
             UNION SELECT seq FROM hub_parked WHERE station = ?1 AND epoch = ?2 AND seq > ?3
             ORDER BY seq LIMIT 1000
             """,
-            (station, epoch, reached),
+            station,
+            epoch,
+            reached,
         )
         for (seq,) in arrived:
             if seq != reached + 1:
                 break
             reached = seq
-        arrived.close()
         self._do(
             """
             INSERT INTO hub_epoch (station, epoch, contiguous_seq) VALUES (?, ?, ?)
@@ -405,48 +620,138 @@ class Ledger(Writer):
 
     def unknown(self, tenant: str, lines: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Of these events, those that are not here, neither kept nor parked, and those that are here otherwise."""
-        missing, differs = [], []
-        for id, sha256 in lines:
-            here = self._rows(
-                """
-                SELECT sha256 FROM hub_event WHERE tenant = ?1 AND id = ?2
-                UNION ALL SELECT sha256 FROM hub_parked WHERE tenant = ?1 AND event = ?2
-                """,
-                tenant,
-                id,
-            )
-            if not here:
-                missing.append(id)
-            elif sha256 not in {row["sha256"] for row in here}:
-                differs.append(id)
-        return tuple(missing), tuple(differs)
+        asked = list(lines)
+        here: dict[str, set[str]] = {}
+        for row in self._rows(
+            """
+            SELECT id, sha256 FROM hub_event WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))
+            UNION ALL SELECT event, sha256 FROM hub_parked
+            WHERE tenant = ?1 AND event IN (SELECT value FROM json_each(?2))
+            """,
+            tenant,
+            compact([id for id, _ in asked]),
+        ):
+            here.setdefault(row["id"], set()).add(row["sha256"])
+        missing = tuple(id for id, _ in asked if id not in here)
+        differs = tuple(id for id, sha256 in asked if sha256 not in here.get(id, {sha256}))
+        return missing, differs
 
-    def parked(self) -> list[dict[str, Any]]:
+    def parked(self, tenant: str | None = None, after: int = 0, limit: int = 1 << 31) -> list[dict[str, Any]]:
         """What could not be taken and nobody has dealt with, the oldest first; no field of it is from the line."""
+        return self._parked(_OPEN, tenant, after, limit)
+
+    def parked_line(self, no: int, tenant: str | None = None) -> dict[str, Any] | None:
+        """One parked line, also one that was dealt with: who sent it, its bytes, what became of it."""
+        rows = self._parked("p.id = ?", tenant, 0, 1, no)
+        return rows[0] if rows else None
+
+    def _parked(self, where: str, tenant: str | None, after: int, limit: int, *values: object) -> list[dict[str, Any]]:
+        line = "" if where == _OPEN else ", p.tenant, p.line, p.resolved_at, p.resolution, p.note, p.resolved_by"
+        whose, tenants = ("", ()) if tenant is None else ("AND p.tenant = ?", (tenant,))
         rows = self._rows(
-            """
-            SELECT p.received_at, s.name AS station, p.event AS id, p.code, p.detail
-            FROM hub_parked p JOIN hub_station s ON s.id = p.station WHERE p.resolved_at IS NULL ORDER BY p.id
-            """
+            f"""
+            SELECT p.id AS no, p.received_at, s.name AS station, p.event AS id, p.code, p.detail{line}
+            FROM hub_parked p JOIN hub_station s ON s.id = p.station
+            WHERE {where} AND p.id > ? {whose} ORDER BY p.id LIMIT ?
+            """,
+            *values,
+            after,
+            *tenants,
+            limit,
         )
         return [dict(row) for row in rows]
 
+    def settle(
+        self, no: int, action: Action, *, note: str, by: str, line: str = "", tenant: str | None = None
+    ) -> tuple[Status, str]:
+        """Deal with a parked line: what it is at the end, and the code of that.
+
+        ``retry``: as this hub is now, it may take it. ``accept_as``: ``line`` says what it was meant to say, under the
+        same epoch and number; it is kept in its place. ``void``: it says nothing. The parked line itself stays.
+        Raises Unsettled, after which the transaction must be undone.
+        """
+        found = self.parked_line(no, tenant)
+        if found is None:
+            raise Unsettled("not_found")
+        if found["resolved_at"] is not None:
+            raise Unsettled("already_resolved")
+        told = Status.REJECTED, "void"
+        if action != "void":
+            told = self._take_again(no, line if action == "accept_as" else found["line"])
+        self._do(
+            "UPDATE hub_parked SET resolved_at = ?, resolution = ?, note = ?, resolved_by = ? WHERE id = ?",
+            self._now(),
+            action,
+            note,
+            by,
+            no,
+        )
+        return told
+
+    def _take_again(self, no: int, line: str) -> tuple[Status, str]:
+        row = self._row(
+            """
+            SELECT p.station, p.tenant, s.name, s.seen_at, p.epoch, p.seq FROM hub_parked p
+            JOIN hub_station s ON s.id = p.station WHERE p.id = ?
+            """,
+            no,
+        )
+        assert row is not None
+        try:
+            arrival = read(line)
+        except Misframed as error:
+            raise Unsettled("framing", str(error)) from error
+        event = arrival.event
+        if event is not None and row["epoch"] and (event.epoch, event.seq) != (row["epoch"], row["seq"]):
+            raise Unsettled("another_event", f"epoch must be {row['epoch']}, seq {row['seq']}")
+        (told,), _ = self.ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival])
+        if told.status in (Status.REJECTED, Status.RETRY):
+            raise Unsettled(told.code, arrival.detail)
+        # It was not the station that spoke.
+        self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", row["seen_at"], row["station"])
+        return told.status, told.code
+
+    def figures(self) -> dict[str, int]:
+        """How many stations may speak, and how much waits for somebody, of all tenants together."""
+        row = self._row(
+            f"""
+            SELECT (SELECT count(DISTINCT t.station) FROM hub_token t JOIN hub_station s ON s.id = t.station
+                    WHERE s.scope = 'station') AS stations,
+                (SELECT count(*) FROM hub_parked p WHERE {_OPEN}) AS parked,
+                (SELECT count(*) FROM hub_photo WHERE missing) AS photos_missing
+            """
+        )
+        return dict(row) if row else {}
+
     def stations(self) -> list[dict[str, Any]]:
-        """The stations, when each was last heard, and how many events of each are kept."""
+        """The stations, when each was last heard, whether it may speak, how much of it is kept, and what is missing."""
         rows = self._rows(
             """
-            SELECT s.tenant, s.name, s.seen_at, (SELECT count(*) FROM hub_event e WHERE e.station = s.id) AS events
-            FROM hub_station s ORDER BY s.tenant, s.name
+            SELECT s.tenant, s.name, s.seen_at,
+                CASE WHEN EXISTS (SELECT 1 FROM hub_token t WHERE t.station = s.id) THEN 'known' ELSE 'revoked' END
+                    AS state,
+                (SELECT count(*) FROM hub_event e WHERE e.station = s.id) AS events,
+                (SELECT count(*) FROM hub_parked p WHERE p.station = s.id AND p.resolved_at IS NULL) AS parked,
+                (SELECT count(*) FROM hub_photo o WHERE o.station = s.id AND o.missing) AS photos_missing
+            FROM hub_station s WHERE s.scope = 'station' ORDER BY s.tenant, s.name
             """
         )
         return [dict(row) for row in rows]
 
     # ── The feed ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def publish(self, tenant: str, records: Sequence[Product | Rma]) -> int:
+        """Tell all stations of these articles and return authorisations; how many were news to them."""
+        self._hold_rmas(sorted((each.seller, each.number) for each in records if isinstance(each, Rma)))
+        self._connection.hold(_feed_key(tenant, *_named(each)) for each in records)
+        return sum(
+            self.publish_product(tenant, each) if isinstance(each, Product) else self.publish_rma(tenant, each)
+            for each in records
+        )
+
     def publish_product(self, tenant: str, product: Product) -> bool:
         """Tell all stations of an article; False where they know it so already."""
-        key = compact([product.seller, product.gtin])
-        version = self._publish(tenant, "catalogue", key, product.model_dump_json())
+        version = self._publish(tenant, *_named(product), product.model_dump_json())
         return version > 0 and self.put_product(product, "hub", version)
 
     def publish_rma(self, tenant: str, rma: Rma) -> bool:
@@ -454,17 +759,20 @@ class Ledger(Writer):
 
         Its lines keep the numbers that stations know them by, whatever their order in the list.
         """
+        self._hold_rmas([(rma.seller, rma.number)])
         rma = self.with_known_numbers(rma)
-        version = self._publish(tenant, "rma", compact([rma.seller, rma.number]), rma.model_dump_json())
+        version = self._publish(tenant, *_named(rma), rma.model_dump_json())
         return version > 0 and self.put_rma(rma, "hub", version)
 
     def withdraw_rma(self, tenant: str, seller: str, number: str) -> bool:
         """Nothing more is expected of a return authorisation: every station closes it. False where that is known."""
+        self._hold_rmas([(seller, number)])
         self.close_rma(seller, number)
         return self._publish(tenant, "rma", compact([seller, number]), "{}", op="delete") > 0
 
     def _publish(self, tenant: str, feed: str, key: str, body: str, op: str = "upsert") -> int:
         """The new version of a thing, 0 where nothing is new."""
+        self._connection.hold([_feed_key(tenant, feed, key)])
         row = self._row(
             "SELECT version, op, body FROM hub_change WHERE tenant = ? AND feed = ? AND key = ?", tenant, feed, key
         )
@@ -472,13 +780,12 @@ class Ledger(Writer):
             return 0
         # By the clock, so that a hub restored to yesterday does not give out a number a second time.
         version = max(row["version"] + 1 if row else 1, int(self._clock().timestamp() * 1000))
-        # One writer at a time gives out the numbers, so a reader who has seen one has been offered all before it.
-        last = self._row("SELECT coalesce(max(seq), 0) AS seq FROM hub_change")
+        place = self._row(f"SELECT {self._connection.next_change} AS seq, {self._connection.transaction} AS xid")
         change = {
             "tenant": tenant,
             "feed": feed,
             "key": key,
-            "seq": (last["seq"] if last else 0) + 1,
+            **dict(place or ()),
             "version": version,
             "op": op,
             "body": body,
@@ -487,63 +794,42 @@ class Ledger(Writer):
         self._put("hub_change", ["tenant", "feed", "key"], change)
         return version
 
-    def changes(self, tenant: str, feeds: Sequence[str], after: int, limit: int) -> list[Mapping[str, Any]]:
-        """The things of these feeds that changed after this number, in the order of their last change."""
+    def changes(self, tenant: str, feeds: Sequence[str], after: Place, limit: int) -> list[Mapping[str, Any]]:
+        """The things of these feeds that changed after this place, in the order of their last change.
+
+        Where several write at once, those that a transaction still running could come before are told later.
+        """
         marks = ", ".join("?" * len(feeds))
         return [
             dict(row)
             for row in self._rows(
                 f"""
-                SELECT seq, feed, key, version, op, body FROM hub_change
-                WHERE tenant = ? AND seq > ? AND feed IN ({marks}) ORDER BY seq LIMIT ?
+                SELECT xid, seq, feed, key, version, op, body FROM hub_change
+                WHERE tenant = ? AND (xid, seq) > (?, ?) AND feed IN ({marks}) AND xid < {self._connection.horizon}
+                ORDER BY xid, seq LIMIT ?
                 """,
                 tenant,
-                after,
+                *after,
                 *feeds,
                 limit,
             )
         ]
 
-    def last_change(self) -> int:
-        """The number of the newest change."""
-        row = self._row("SELECT coalesce(max(seq), 0) AS seq FROM hub_change")
-        return int(row["seq"]) if row else 0
+    def last_change(self) -> Place:
+        """The place of the newest change."""
+        row = self._row("SELECT xid, seq FROM hub_change ORDER BY xid DESC, seq DESC LIMIT 1")
+        return Place(row["xid"], row["seq"]) if row else START
 
 
-# ── The rule of two docks ────────────────────────────────────────────────────────────────────────────────────────────
+def _named(record: Product | Rma) -> tuple[str, str]:
+    """Feed and key by which stations know it."""
+    if isinstance(record, Product):
+        return "catalogue", compact([record.seller, record.gtin])
+    return "rma", compact([record.seller, record.number])
 
 
-_CLASHES = {
-    "": _Told(Status.ACCEPTED),
-    "duplicate_scan": _Told(Status.ACCEPTED, "duplicate_scan"),
-    "line_conflict": _Told(Status.CONFLICT, "line_conflict"),
-}
-
-
-def clash(unit: Unit, earlier: Sequence[Unit], quantity: int) -> str:
-    """What a unit and those that stand on its line make of each other (sync.md §2.4, design.md §7).
-
-    Two with one serial are one parcel inspected twice. Without a serial nobody can tell, until there are more units
-    than were announced, from more than one dock: a dock knows its own extra units. Then the same grade and
-    disposition twice is a harmless ``duplicate_scan``, anything else a ``line_conflict``; empty where all is well.
-    """
-    against = [each for each in earlier if unit.serial and each.serial == unit.serial]
-    if not against and len(earlier) >= quantity:
-        against = [each for each in earlier if not (unit.serial and each.serial)]
-        if all(each.station == unit.station for each in against):
-            against = []
-    if not against:
-        return ""
-    agree = any((each.grade, each.disposition) == (unit.grade, unit.disposition) for each in against)
-    return "duplicate_scan" if agree else "line_conflict"
-
-
-def _void(unit: Inspection, void: Voided, at: datetime) -> Inspection:
-    return unit.but(revision=void.revision, voided_at=at, void_reason=void.reason)
-
-
-def _event(line: str) -> Event:
-    return Event(**wire.parse(line))
+def _feed_key(tenant: str, feed: str, key: str) -> str:
+    return f"feed {compact([tenant, feed, key])}"
 
 
 def _is_block(text: str) -> bool:

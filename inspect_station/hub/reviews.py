@@ -7,16 +7,20 @@ agree or one of them is void.
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from inspect_station.core.records import Inspection, Review, Reviewed, compact
 from inspect_station.core.wire import Status
 from inspect_station.hub.intake import Voided
-from inspect_station.hub.ledger import Ledger, Unit, clash
+from inspect_station.hub.units import Unit, clash
+
+if TYPE_CHECKING:
+    from inspect_station.hub.ledger import Ledger
 
 FEED = "decision"
 
 
-def review(ledger: Ledger, tenant: str, kept: Sequence[tuple[Inspection | Voided, Status]]) -> None:
+def review(ledger: "Ledger", tenant: str, kept: Sequence[tuple[Inspection | Voided, Status]]) -> None:
     """After these were kept: begin a dispute where a receipt says so, and look again at those that they touch."""
     told = ledger._rows("SELECT key FROM hub_change WHERE tenant = ? AND feed = ? AND op = 'upsert'", tenant, FEED)
     disputed = {row["key"] for row in told}
@@ -36,12 +40,12 @@ def review(ledger: Ledger, tenant: str, kept: Sequence[tuple[Inspection | Voided
             ledger._publish(tenant, FEED, key, "{}", op="delete")
 
 
-def _dispute(ledger: Ledger, tenant: str, seller: str, rma: str, no: int) -> Review | None:
+def _dispute(ledger: "Ledger", tenant: str, seller: str, rma: str, no: int) -> Review | None:
     """What stands on a line, in the order in which the hub heard of it; None where nothing contradicts."""
     rows = ledger._rows(
         """
         SELECT i.lpn, i.serial, i.grade, i.disposition, i.title, i.event_id, i.body, e.station, s.name,
-            (SELECT min(f.received_at || f.id) FROM hub_event f WHERE f.subject = i.id) AS since
+            (SELECT min(f.rowid) FROM hub_event f WHERE f.subject = i.id) AS since
         FROM inspection i JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id
         JOIN hub_station s ON s.id = e.station
         WHERE i.seller = ? AND i.rma = ? AND i.line_no = ? AND i.current AND i.voided_at IS NULL

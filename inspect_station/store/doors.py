@@ -26,6 +26,7 @@ from inspect_station.errors import DiskFull, StoreError, StoreLocked
 from inspect_station.message import Message, msg
 from inspect_station.store import schema
 from inspect_station.store.blobs import Blobs, settle
+from inspect_station.store.connection import Sqlite
 from inspect_station.store.reader import Reader
 from inspect_station.store.space import MB
 from inspect_station.store.values import Verified
@@ -55,11 +56,13 @@ class Store:
         self.ballast = folder / "ballast"
         """A file that only takes room; it is deleted when the disk is full."""
         self.blobs = Blobs(folder / "blobs")
+        self.epoch = ""
+        """Random for each new or restored store."""
         self._clock = clock
         self._zone = zone
         self._lock: int | None = None
         self._turn = threading.Lock()
-        self._writing: sqlite3.Connection | None = None
+        self._writing: Sqlite | None = None
 
     @classmethod
     def open(
@@ -91,10 +94,12 @@ class Store:
             if running:
                 store.check()
             with store.read() as reader:
-                settled = reader.meta("epoch") and reader.meta("station") == station
+                store.epoch = reader.meta("epoch")
+                settled = store.epoch and reader.meta("station") == station
             if not settled:
                 with store.write() as writer:
-                    writer.set_meta("epoch", writer.meta("epoch") or str(uuid.uuid4()))
+                    store.epoch = writer.meta("epoch") or str(uuid.uuid4())
+                    writer.set_meta("epoch", store.epoch)
                     writer.set_meta("station", station)
             if running and ballast_mb:
                 store._take_ballast(ballast_mb * MB)
@@ -165,10 +170,12 @@ class Store:
         finally:
             self._turn.release()
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    def _connect(self) -> Sqlite:
+        return sqlite3.connect(
+            self.file, timeout=PATIENCE, isolation_level=None, check_same_thread=False, factory=Sqlite
+        )
 
-    def _connect_to_write(self) -> sqlite3.Connection:
+    def _connect_to_write(self) -> Sqlite:
         connection = self._connect()
         # Without recursive triggers, INSERT OR REPLACE would delete past the triggers that forbid it.
         for setting in ("synchronous = EXTRA", "foreign_keys = 1", "recursive_triggers = 1"):
@@ -260,6 +267,14 @@ class Store:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
         return verified
+
+    def begin_epoch(self) -> str:
+        """A new epoch, because what was confirmed may be gone."""
+        epoch = str(uuid.uuid4())
+        with self.write() as writer:
+            writer.set_meta("epoch", epoch)
+        self.epoch = epoch
+        return epoch
 
     def sweep(self) -> int:
         """Delete photo files older than a week that nothing in the store shows; answer how many."""

@@ -6,11 +6,11 @@ Everything a station sends belongs to the tenant of its token, so the tenant lea
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field
 
-from inspect_station.store.tables import Row
+from inspect_station.store.tables import Row, _partial
 
 
 class HubStation(Row, table=True):
-    """A station that may speak to this hub."""
+    """A station that may speak to this hub, or a supervisor who settles what is parked."""
 
     __tablename__ = "hub_station"
     __table_args__ = (UniqueConstraint("tenant", "name"),)
@@ -20,6 +20,8 @@ class HubStation(Row, table=True):
     name: str
     made_at: str
     seen_at: str | None
+    scope: str = Field(default="station", sa_column_kwargs={"server_default": "station"})
+    """What its tokens are good for: ``station`` or ``supervisor``."""
 
 
 class HubCode(Row, table=True):
@@ -111,20 +113,66 @@ class HubParked(Row, table=True):
     line: str
     received_at: str
     resolved_at: str | None
+    resolution: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """What a person did with it: ``retry``, ``accept_as`` or ``void``; empty where a newer hub took it by itself."""
+    note: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    resolved_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
+
+
+class HubPhoto(Row, table=True):
+    """A photo that a unit refers to, in any of its revisions; two slots may show the same one."""
+
+    __tablename__ = "hub_photo"
+    __table_args__ = (
+        Index(None, "tenant", "sha256"),
+        _partial(None, "tenant", "told_at", where="missing"),
+    )
+
+    tenant: str = Field(primary_key=True)
+    inspection: str = Field(primary_key=True)
+    slot: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)
+    station: str
+    lpn: str
+    told_at: str
+    """When the hub heard of it."""
+    missing: bool
+    """Whether the hub lacks the photo: known by an index of those alone, however many there are."""
+
+
+class HubBlob(Row, table=True):
+    """What the hub made of the bytes of a photo, of one tenant: whether another has the same is nobody's business."""
+
+    __tablename__ = "hub_blob"
+    __table_args__ = (Index(None, "station", "judged_at"),)
+
+    tenant: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)
+    station: str
+    """Which one sent it."""
+    mime: str
+    size: int
+    """Bytes."""
+    state: str
+    """``verified``, or ``refused``: its hash was right, but it is no picture."""
+    judged_at: str
 
 
 class HubChange(Row, table=True):
     """The feed for stations: of each thing only its newest state, so that reading from the start is a snapshot."""
 
     __tablename__ = "hub_change"
+    __table_args__ = (Index(None, "xid", "seq"),)
 
     tenant: str = Field(primary_key=True)
     feed: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     seq: int = Field(unique=True, sa_type=BigInteger)
-    """Rises with each change of anything: where a cursor stands."""
+    """Rises with each change of anything; with ``xid``, where a cursor stands."""
     version: int = Field(sa_type=BigInteger)
     """Rises with each change of this thing."""
     op: str
     body: str
     published_at: str
+    xid: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    """The transaction that wrote it, where several write at once (PostgreSQL), else 0."""

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
@@ -28,6 +27,7 @@ from inspect_station.core.records import (
 )
 from inspect_station.message import Message
 from inspect_station.store import moments
+from inspect_station.store.connection import Connection, Row
 from inspect_station.store.values import (
     LabelJob,
     LabelState,
@@ -70,15 +70,14 @@ OF_PLATE = "lpn <> '' AND lpn = ?"
 class Reader:
     """What is known, by every key by which the dock asks. Made by `Store.read`."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], datetime]) -> None:
-        connection.row_factory = sqlite3.Row
+    def __init__(self, connection: Connection, clock: Callable[[], datetime]) -> None:
         self._connection = connection
         self._clock = clock
 
-    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+    def _rows(self, sql: str, *values: object) -> list[Row]:
         return self._connection.execute(sql, values).fetchall()
 
-    def _row(self, sql: str, *values: object) -> sqlite3.Row | None:
+    def _row(self, sql: str, *values: object) -> Row | None:
         return next(iter(self._rows(sql, *values)), None)
 
     def meta(self, key: str) -> str:
@@ -357,7 +356,8 @@ class Reader:
         """Count the units finished from `start` until before `end` that stand."""
         rows = self._rows(
             f"""
-            SELECT disposition, count(*) AS units, sum(grade IS '{Grade.DEFECTIVE}') AS defective,
+            SELECT disposition, count(*) AS units,
+                count(*) FILTER (WHERE grade = '{Grade.DEFECTIVE}') AS defective,
                 sum(seconds) AS seconds
             FROM inspection WHERE {LIVE} AND finished_at >= ? AND finished_at < ? GROUP BY disposition
             """,
@@ -440,22 +440,19 @@ class Reader:
 
     def _containing(
         self, table: str, columns: Sequence[str], parts: Sequence[str], wanted: str, limit: int, also: str = ""
-    ) -> list[sqlite3.Row]:
+    ) -> list[Row]:
         """Rows in which each part is contained in one of the columns, the newest first.
 
         The full-text index names those that have all threes of the parts' signs, nearly always the right ones; it knows
         no shorter parts. So many of them are looked at that the answer takes a few milliseconds.
         """
         threes = dict.fromkeys(part[n : n + 3] for part in parts for n in range(len(part) - 2))
-        if threes:
-            those, match = f"{table}_find WHERE {table}_find MATCH ?", [" AND ".join(map(_quoted, threes))]
-        else:
-            those, match = table, []
+        those, match = self._connection.searched(table, tuple(threes), NEWEST)
         contained = " AND ".join(f"({' OR '.join(f'{table}.{each} {_CONTAINS}' for each in columns)})" for _ in parts)
         return self._rows(
             # The cross join keeps the order of those that are looked at.
             f"""
-            SELECT {wanted} FROM (SELECT rowid AS candidate FROM {those} ORDER BY rowid DESC LIMIT {NEWEST})
+            SELECT {wanted} FROM ({those})
             CROSS JOIN {table} ON {table}.rowid = candidate {also} WHERE {contained} LIMIT ?
             """,
             *match,
@@ -555,7 +552,8 @@ class Reader:
             (row["what"], row["state"]): row["n"]
             for row in self._rows(
                 """
-                SELECT iif(type LIKE 'inspection.%', 'unit', 'event') AS what, state, sum(n) AS n FROM (
+                SELECT CASE WHEN type LIKE 'inspection.%' THEN 'unit' ELSE 'event' END AS what, state,
+                    CAST(sum(n) AS integer) AS n FROM (
                     SELECT state, type, count(*) AS n FROM event
                     WHERE state IN ('pending', 'sent', 'rejected', 'conflict', 'suspect') GROUP BY state, type)
                 GROUP BY what, state
@@ -700,7 +698,7 @@ class Reader:
         """Whether any inspection, in whatever revision, any draft or parcel has this picture."""
         return bool(
             self._rows("SELECT 1 FROM photo WHERE sha256 = ?", sha256)
-            or self._rows("SELECT 1 FROM inspection WHERE photos > 0 AND instr(body, ?) LIMIT 1", sha256)
+            or self._rows("SELECT 1 FROM inspection WHERE photos > 0 AND instr(body, ?) > 0 LIMIT 1", sha256)
         )
 
     # ── What goes to the printer ────────────────────────────────────────────────────────────────────────────
@@ -768,16 +766,12 @@ def folded(text: str) -> str:
 _CONTAINS = r"LIKE ? ESCAPE '\'"
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
 def _pattern(text: str) -> str:
     literal = re.sub(r"([\\%_])", r"\\\1", text)
     return f"%{literal}%"
 
 
-def _rma(row: sqlite3.Row) -> Rma:
+def _rma(row: Row) -> Rma:
     return Rma.model_validate_json(row["body"]).but(closed=bool(row["closed"]))
 
 
@@ -795,7 +789,7 @@ def _times(value: "type[DataclassInstance]") -> tuple[str, ...]:
     return tuple(each.name for each in fields(value) if each.name.endswith("_at") or each.name == "not_before")
 
 
-def _made(value: type[_Value], row: sqlite3.Row, **changed: object) -> _Value:
+def _made(value: type[_Value], row: Row, **changed: object) -> _Value:
     known = {**dict(row), **changed}
     for name in _times(value):
         if known[name] is not None:
@@ -803,7 +797,7 @@ def _made(value: type[_Value], row: sqlite3.Row, **changed: object) -> _Value:
     return value(**known)
 
 
-def _report_row(row: sqlite3.Row) -> ReportRow:
+def _report_row(row: Row) -> ReportRow:
     return _made(
         ReportRow,
         row,

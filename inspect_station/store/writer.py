@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -26,6 +25,7 @@ from inspect_station.core.records import (
 )
 from inspect_station.message import Message
 from inspect_station.store import moments
+from inspect_station.store.connection import Connection
 from inspect_station.store.lines import numbered
 from inspect_station.store.reader import MAYBE_OUT, OF_PLATE, Reader, folded
 from inspect_station.store.values import (
@@ -52,7 +52,7 @@ late and did come out is ``printed``."""
 class Writer(Reader):
     """What can be changed, beside all that can be asked. Made by `Store.write`."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], datetime], zone: str) -> None:
+    def __init__(self, connection: Connection, clock: Callable[[], datetime], zone: str) -> None:
         super().__init__(connection, clock)
         self._zone = zone
 
@@ -325,43 +325,7 @@ class Writer(Reader):
             raise ValueError(f"{unit.lpn} is not finished")
         event = self.append_event(spec)
         self._do("UPDATE inspection SET current = false WHERE id = ? AND current", unit.id)
-        spent = sum(unit.dwell_ms.values()) / 1000 or (unit.finished_at - unit.started_at).total_seconds()
-        row = {
-            "id": unit.id,
-            "revision": unit.revision,
-            "current": True,
-            "lpn": unit.lpn,
-            "parcel": unit.parcel,
-            "kind": unit.kind,
-            "seller": unit.seller,
-            "rma": unit.rma,
-            "line_no": unit.line.no if unit.line else None,
-            "gtin": _gtin(unit),
-            "serial": unit.serial,
-            "title": unit.product.title if unit.product else unit.scanned,
-            "category": unit.product.category if unit.product else "",
-            "device_class": unit.product.device_class if unit.product else "",
-            "reason": unit.line.reason if unit.line else "",
-            "outcome": unit.verdict.outcome,
-            "grade": unit.grade,
-            "disposition": unit.disposition,
-            "price_minor": unit.price.minor if unit.price else None,
-            "list_minor": unit.list_price.minor if unit.list_price else None,
-            "currency": next((money.currency for money in (unit.price, unit.list_price) if money), ""),
-            "discount": unit.discount,
-            "operator": unit.finished_by or unit.operator,
-            # Units that were counted together share the time.
-            "seconds": spent / max(1, unit.count),
-            "started_at": instant(unit.started_at),
-            "finished_at": instant(unit.finished_at),
-            "voided_at": unit.voided_at and instant(unit.voided_at),
-            "event_id": event.id,
-            "photos": sum(1 for photo in unit.photos if photo.sha256),
-            "waiting_case": unit.case is not None,
-            "case_due_at": instant(unit.case.due_at) if unit.case and unit.case.due_at else None,
-            "signals": len(unit.signals),
-            "body": unit.model_dump_json(),
-        }
+        row = revision_row(unit, event.id)
         self._do(f"INSERT INTO inspection ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
         return event
 
@@ -445,7 +409,8 @@ class Writer(Reader):
         return sum(
             self._do(
                 """
-                UPDATE event SET state = ?1, code = ?2, not_before = ?3, tries = tries + (?1 = 'sent'),
+                UPDATE event SET state = ?1, code = ?2, not_before = ?3,
+                    tries = tries + CASE WHEN ?1 = 'sent' THEN 1 ELSE 0 END,
                     receipt_at = CASE WHEN ?1 IN ('pending', 'sent', 'suspect') THEN receipt_at ELSE ?4 END
                 WHERE id = ?5 AND state NOT IN ('accepted', 'duplicate', 'conflict')
                 """,
@@ -567,6 +532,51 @@ class Writer(Reader):
     def scanned_back(self, id: int) -> bool:
         """The label was scanned on its box; False where nobody waited for that."""
         return bool(self._do("UPDATE label SET scan_back = 'done' WHERE id = ? AND scan_back = 'wanted'", id))
+
+
+def revision_row(unit: Inspection, event_id: str) -> dict[str, Any]:
+    """The row of a finished unit's revision, as the newest one, told by this event.
+
+    Raises ValueError, OverflowError for a time that no text can hold.
+    """
+    assert unit.finished_at is not None
+    spent = sum(unit.dwell_ms.values()) / 1000 or (unit.finished_at - unit.started_at).total_seconds()
+    return {
+        "id": unit.id,
+        "revision": unit.revision,
+        "current": True,
+        "lpn": unit.lpn,
+        "parcel": unit.parcel,
+        "kind": unit.kind,
+        "seller": unit.seller,
+        "rma": unit.rma,
+        "line_no": unit.line.no if unit.line else None,
+        "gtin": _gtin(unit),
+        "serial": unit.serial,
+        "title": unit.product.title if unit.product else unit.scanned,
+        "category": unit.product.category if unit.product else "",
+        "device_class": unit.product.device_class if unit.product else "",
+        "reason": unit.line.reason if unit.line else "",
+        "outcome": unit.verdict.outcome,
+        "grade": unit.grade,
+        "disposition": unit.disposition,
+        "price_minor": unit.price.minor if unit.price else None,
+        "list_minor": unit.list_price.minor if unit.list_price else None,
+        "currency": next((money.currency for money in (unit.price, unit.list_price) if money), ""),
+        "discount": unit.discount,
+        "operator": unit.finished_by or unit.operator,
+        # Units that were counted together share the time.
+        "seconds": spent / max(1, unit.count),
+        "started_at": instant(unit.started_at),
+        "finished_at": instant(unit.finished_at),
+        "voided_at": unit.voided_at and instant(unit.voided_at),
+        "event_id": event_id,
+        "photos": sum(1 for photo in unit.photos if photo.sha256),
+        "waiting_case": unit.case is not None,
+        "case_due_at": instant(unit.case.due_at) if unit.case and unit.case.due_at else None,
+        "signals": len(unit.signals),
+        "body": unit.model_dump_json(),
+    }
 
 
 def _gtin(unit: Inspection) -> str:

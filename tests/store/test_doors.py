@@ -18,6 +18,7 @@ import pytest
 
 from inspect_station.errors import DiskFull, StoreError, StoreLocked
 from inspect_station.store import Store, doors, verify
+from inspect_station.store.connection import Sqlite
 from inspect_station.store.doors import journal_mode
 
 # ── Journal ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +120,7 @@ def test_an_error_of_the_disk_in_a_commit_is_not_tried_again_and_said_to_be_unce
     bench.finish(store)
     tried: list[str] = []
 
-    class Failing(sqlite3.Connection):
+    class Failing(Sqlite):
         """Its disk fails in the commit."""
 
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:

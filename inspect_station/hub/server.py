@@ -1,0 +1,52 @@
+"""The web server around the hub, and how it stops: it says so first, and leaves nobody in the middle."""
+
+import time
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from inspect_station.hub.edge import Limits, Traffic
+from inspect_station.hub.watch import log_to_stderr
+
+LINGER_S = 1.0
+"""So long a hub that stops turns new requests away before it hangs up, so that whoever balances its load sees it."""
+HANG_UP_S = 2
+"""So long connections may take to close, when nothing is in flight any more."""
+
+
+def run(app: FastAPI, host: str, port: int, limits: Limits) -> None:
+    """Answer until told to stop (SIGTERM, SIGINT; a second one means at once). The log goes to stderr, as JSON."""
+    log_to_stderr()
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=HANG_UP_S,
+    )
+    _Server(config, app.state.traffic, limits).run()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, traffic: Traffic, limits: Limits) -> None:
+        super().__init__(config)
+        self.traffic = traffic
+        self.limits = limits
+        self._since = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Not uvicorn's own: that one raises the signal again when all is done, and the process dies of it.
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if not await super().on_tick(counter):
+            return False
+        self.traffic.closing = True
+        self._since = self._since or time.monotonic()
+        waited = time.monotonic() - self._since
+        over = waited > self.limits.drain_s or (waited > LINGER_S and not self.traffic.in_flight)
+        return self.force_exit or over
