@@ -631,8 +631,7 @@ def test_what_a_restored_hub_had_kept_aside_is_offered_again(
         with hub.write() as ledger:
             ledger._do("DROP TRIGGER hub_parked_stays")
             ledger._do("DELETE FROM hub_parked")
-            ledger.set_meta("epoch", "019aab12-0000-4000-8000-000000000009")
-        hub.epoch = "019aab12-0000-4000-8000-000000000009"
+        hub.store.begin_epoch()
         outbox.sync.push_once()
         outbox.sync.pull_once()
         outbox.sync.push_once()
