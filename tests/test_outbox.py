@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as how
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from PIL import Image
 
 from inspect_station import outbox as outboxes
 from inspect_station.config import LabelPrinter, UpstreamSettings
@@ -290,6 +292,36 @@ def test_all_that_was_finished_is_at_the_hub_once_and_what_it_announces_comes_do
             assert hashlib.sha256(line.encode()).hexdigest() == sha256, id
         with hub.read() as ledger:
             assert [len(ledger.history(plate)) for plate in plates] == [1] * 8
+
+
+def test_photos_follow_their_unit_to_a_real_hub_and_what_is_no_picture_is_parked(
+    store: Store, hub: Hub, clock: Clock, web: Web
+) -> None:
+    pictures = []
+    for shade in (60, 200):
+        file = BytesIO()
+        Image.new("RGB", (64, 48), (shade, 90, 30)).save(file, "JPEG")
+        pictures.append(store.blobs.put(file.getvalue()))
+    pictures.append(store.blobs.put(b"\xff\xd8\xff no picture"))
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        outbox.photos.join()
+        shots = tuple(Photo(slot=f"s{n}", sha256=sha256, at=NOON) for n, sha256 in enumerate(pictures))
+        plate = _finish(store, photos=shots)
+        assert not outbox.photos.turn(), "its unit goes first"
+        outbox.sync.push_once()
+        while outbox.photos.turn():
+            pass
+        with hub.read() as ledger:
+            missing = [(row["lpn"], row["sha256"]) for row in ledger.photos_missing()]
+    assert missing == [(plate, pictures[2])]
+    with store.read() as reader:
+        rows = reader._rows("SELECT slot, state, code FROM photo ORDER BY slot")
+    assert [tuple(row) for row in rows] == [
+        ("s0", "verified", ""),
+        ("s1", "verified", ""),
+        ("s2", "bad", "photo_invalid"),
+    ]
 
 
 def test_a_withdrawn_rma_is_closed_and_a_changed_one_is_taken_over(

@@ -821,9 +821,11 @@ class Check:
     # ── After each thing that happened ───────────────────────────────────────────────────────────────────────────────
 
     def after(self, station: SimStation) -> None:
-        """States moved only forward, and what is confirmed now is at the hub now."""
+        """States moved only forward, what is confirmed now is at the hub now, and nobody else made what is there."""
         now = station.events()
+        self.made.update({id: row["sha256"] for id, row in now.items()})
         at_hub = self._at_hub()
+        self._of_nobody(at_hub)
         before = self.before.get(station.name, {})
         for id, row in now.items():
             was, state = before.get(id, "pending"), row["state"]
@@ -852,6 +854,10 @@ class Check:
     def _at_hub(self) -> dict[str, str]:
         with self.world.hub.hub.read() as ledger:
             return dict(map(tuple, ledger._rows("SELECT id, sha256 FROM hub_event")))
+
+    def _of_nobody(self, at_hub: dict[str, str]) -> None:
+        if unknown := at_hub.keys() - self.made.keys():
+            raise Violation(f"I4: the hub has {min(unknown)}, which nobody made")
 
     def _files(self, station: SimStation) -> None:
         with station.store.read() as reader:
@@ -952,8 +958,7 @@ class Check:
                 raise Violation(f"I12: photo {row['sha256'][:8]} is {row['state']}, and that is not so")
 
     def _hub(self, at_hub: dict[str, str]) -> None:
-        if unknown := at_hub.keys() - self.made.keys():
-            raise Violation(f"I4: the hub has {unknown.pop()}, which nobody made")
+        self._of_nobody(at_hub)
         if any(self.made[id] != sha256 for id, sha256 in at_hub.items()):
             raise Violation("I6: the hub has other bytes")
         with self.world.hub.hub.read() as ledger:
