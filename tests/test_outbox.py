@@ -1681,6 +1681,25 @@ def test_while_it_runs_what_is_finished_leaves_by_itself_and_the_lamps_are_told(
     assert len(told) == len([states for at, states in enumerate(told) if at == 0 or states != told[at - 1]])
 
 
+def test_while_it_runs_photos_follow_by_themselves(store: Store, hub: Hub, clock: Clock, web: Web) -> None:
+    file = BytesIO()
+    Image.new("RGB", (64, 48), (60, 90, 30)).save(file, "JPEG")
+    shot = Photo(slot="box", sha256=store.blobs.put(file.getvalue()), at=NOON)
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        outbox.start()
+        try:
+            plate = _finish(store, photos=(shot,))
+            outbox.wake()
+            _until(lambda: outbox.states().hub.photos == 0)
+        finally:
+            outbox.stop()
+    with store.read() as reader:
+        unit = reader.inspection(plate)
+        assert unit is not None
+        assert [photo.state for photo in reader.photos(unit.id)] == ["verified"]
+
+
 def test_who_wakes_it_while_it_works_is_not_forgotten(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
