@@ -44,9 +44,9 @@ METHODS = {"clear": msg("cleared"), "purge": msg("purged"), "destroy": msg("dest
 """How a medium was wiped (NIST SP 800-88)."""
 
 HUB = {
-    "waiting": msg("waits for the hub"),
-    "accepted": msg("accepted by the hub"),
-    "parked": msg("parked: F4 shows why"),
+    "waiting": msg("✓ saved here"),
+    "accepted": msg("✓✓ received by hub"),
+    "parked": msg("▲ needs attention"),
 }
 
 
@@ -112,7 +112,7 @@ class Account:
             "rules_hash": unit.rules_hash or None,
             "saved_at": unit.finished_at.isoformat() if unit.finished_at else None,
             "voided_at": unit.voided_at.isoformat() if unit.voided_at else None,
-            "hub": self.station.hub_state(unit.id) if unit.finished_at else None,
+            "hub": self.station.hub_state(unit.id)[0] if unit.finished_at else None,
         }
 
     def rma_json(
@@ -241,7 +241,8 @@ class Account:
         if unit.finished_at:
             yield msg("finished"), f"{self._moment(unit.finished_at)} · {unit.finished_by}"
             if self.station.config.upstream.enabled:
-                yield msg("hub"), voice.say(HUB[self.station.hub_state(unit.id)])
+                state, reason = self.station.hub_state(unit.id)
+                yield msg("hub"), ": ".join(voice.say(each) for each in (HUB[state], reason) if each)
         else:
             yield msg("finished"), voice.say(msg("no"))
         yield msg("rules"), unit.rules_hash

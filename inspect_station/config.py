@@ -102,6 +102,8 @@ class StationSettings(Rule):
     """When the report day starts, ``HH:MM`` in the site's zone."""
     data: Path
     """Folder of the store and the photos."""
+    keep_photos_days: int = Field(default=0, ge=0)
+    """So long after it was taken a photo stays here, and until the hub has verified it; 0 = for ever."""
     playbooks: Path = Path("playbooks")
     """Folder of the sellers' playbooks, which `config check` tries."""
     labels: Path = Path("labels")
@@ -163,6 +165,8 @@ class UpstreamSettings(Rule):
     """The first wait after a failure."""
     max_wait_s: float = Field(gt=0)
     """The longest wait."""
+    photo_hosts: tuple[Name, ...] = ()
+    """Hosts besides the hub's own to which it may have photos sent."""
 
 
 class DiskLimits(Rule):

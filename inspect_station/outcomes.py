@@ -15,6 +15,7 @@ from inspect_station.core.clocks import Clock
 from inspect_station.core.inspection import Step
 from inspect_station.core.records import Disposition, Inspection, Line, Operator, Parcel, Product, Reason, Rma, Verdict
 from inspect_station.message import Message
+from inspect_station.store import UnitAtHub
 
 
 @dataclass(frozen=True)
@@ -327,5 +328,8 @@ class Desk:
     labels_waiting: int = 0
     labels_parked: int = 0
     photos_owed: int = 0
+    photos_parked: int = 0
+    at_hub: Mapping[str, UnitAtHub] = field(default_factory=dict)
+    """Whether the hub has said that it has the units in view, by their ids; empty where there is no hub."""
     parcel: Arrived | None = None
     """The parcel that is still open, if any."""

@@ -13,7 +13,6 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from inspect_station import imports, stickers
-from inspect_station.batching import hub_state
 from inspect_station.config import Config, LabelPrinter
 from inspect_station.core import barcode, decide
 from inspect_station.core import inspection as life
@@ -30,6 +29,7 @@ from inspect_station.core.records import (
     Parcel,
     Photo,
     Product,
+    Review,
     Rma,
     Role,
 )
@@ -66,7 +66,7 @@ from inspect_station.printing import sizes_of
 from inspect_station.reception import EXTRA_UNIT, Reception
 from inspect_station.reports.daily import Daily, daily
 from inspect_station.resources import resource
-from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Outgoing, Reader, Store, Writer, space
+from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Reader, Store, UnitAtHub, Writer, space
 from inspect_station.upkeep import Upkeep
 from inspect_station.words import Voice
 
@@ -165,6 +165,8 @@ class Station(Reception):
                 locale=self.config.station.locale,
                 scan_back=self.config.station.scan_back,
                 notify=lambda _: self._notify(),
+                limits=self.config.limits,
+                keep_photos_days=self.config.station.keep_photos_days,
             )
         return self._outbox
 
@@ -856,7 +858,7 @@ class Station(Reception):
     def enrol(self, code: str) -> Message:
         """Enrol at the configured hub by a one-time code. Raises UpstreamError."""
         said = enrol(self.store, self.config.upstream, code)
-        self.outbox.sync.upstream = connect(self.store, self.config.upstream)
+        self.outbox.join()
         return said
 
     def sync(self) -> Synced:
@@ -865,6 +867,8 @@ class Station(Reception):
         pushed = sync.push_once()
         # What the hub asked for when it was sent something is not undone by asking it something else.
         pulled = sync.pull_once() if pushed.problem is None else Pulled(0, pushed.problem)
+        while pulled.problem is None and self.outbox.photos.turn():
+            pass
         return Synced(pushed.sent, pushed.waiting, pushed.parked, pulled.fetched, pulled.problem, sync.wait_s)
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -885,8 +889,8 @@ class Station(Reception):
                     hits += self._lines_of(reader, hit)
             return tuple(hits)
 
-    def desk(self) -> Desk:
-        """Everything the desk shows."""
+    def desk(self, card: Inspection | None = None) -> Desk:
+        """Everything the desk shows; ``card`` = the unit that stands in view on it."""
         now = self.clock()
         start = self.day_start(now)
         with self.store.read() as reader:
@@ -898,16 +902,18 @@ class Station(Reception):
             arrived = self._arrived(reader, parcel) if parcel else None
             doubtful = tuple(_doubtful(job) for job in reader.labels("parked"))
             doubtful += tuple(_to_scan(job) for job in reader.to_scan_back())
-            doubtful += tuple(_parked(event) for event in reader.parked_events())
+            doubtful += tuple(self._not_taken(reader))
             drafts = reader.drafts()
             claims = tuple(_claimed(unit) for unit in reader.claims())
+            last = reader.last_units(8)
+            seen = (*last, *((card,) if card else ())) if self.config.upstream.enabled else ()
             late = (each.clock for each in self._to_grade(reader, drafts) if each.clock and each.clock.breached(now))
             return Desk(
                 units=tally.units,
                 by_disposition=tally.by_disposition,
                 defective=tally.defective,
                 average_s=tally.average_s,
-                last=reader.last_units(8),
+                last=last,
                 waiting=(*self._outgrown(), *doubtful, *(_waiting(draft) for draft in drafts), *claims),
                 overdue=sum(clock.units for clock in late),
                 cases_overdue=reader.count_open_cases(due_before=now),
@@ -916,8 +922,26 @@ class Station(Reception):
                 labels_waiting=counts.labels,
                 labels_parked=counts.labels_parked,
                 photos_owed=counts.photos_owed,
+                photos_parked=counts.photos_parked,
+                at_hub={id: state for id, (state, _) in reader.at_hub(unit.id for unit in seen).items()},
                 parcel=arrived,
             )
+
+    @staticmethod
+    def _not_taken(reader: Reader) -> Iterator[Waiting]:
+        """What the hub did not take: of which unit, why, and what to do."""
+        if reader.meta("copied_at"):
+            yield Waiting("", "▲", why("seq_reuse"))
+        reviews = reader.reviews()
+        disputed = {unit.event for review in reviews for unit in review.units}
+        for review in reviews:
+            yield _disputed(reader, review)
+        for event in reader.parked_events():
+            if event.id in disputed:
+                continue  # it is said above, with what the other dock says
+            yield Waiting(json.loads(event.line)["body"].get("lpn", ""), "▲", why(event.code))
+        for photo in reader.photos_parked():
+            yield Waiting(reader.lpn_of(photo.inspection), "▲", why(photo.code))
 
     def _outgrown(self) -> Iterator[Waiting]:
         """Playbooks that do not count any more: the sellers' units are held until a supervisor has mended them."""
@@ -931,7 +955,7 @@ class Station(Reception):
         with self.store.read() as reader:
             doubtful = [_doubtful(job) for job in reader.labels("parked")]
             doubtful += [_to_scan(job) for job in reader.to_scan_back()]
-            doubtful += [_parked(event) for event in reader.parked_events()]
+            doubtful += self._not_taken(reader)
             drafts = reader.drafts()
             begun = {draft.lpn for draft in drafts}
             asked = reader.open_cases()
@@ -1095,12 +1119,11 @@ class Station(Reception):
                 for job in reader.labels_of(lpn)
             ]
 
-    def hub_state(self, inspection: str) -> str:
-        """``waiting``, ``accepted`` or ``parked``."""
+    def hub_state(self, inspection: str) -> tuple[UnitAtHub, Message | None]:
+        """Whether the hub has said that it has a unit's newest record, and of one that is parked, why."""
         with self.store.read() as reader:
-            event = reader.event(reader.event_of(inspection))
-        # A unit without an event of this store was told by another station: this is the hub's own store.
-        return hub_state(event.state if event else "accepted")
+            state, code = reader.at_hub([inspection])[inspection]
+        return state, why(code) if state == "parked" else None
 
 
 MARKED = timedelta(days=7)
@@ -1166,16 +1189,31 @@ def _as_slip(spec: LabelSpec, kind: str) -> LabelSpec:
     return replace(spec, kind=kind, fields={**spec.fields, "barcode": spec.lpn})
 
 
+def _disputed(reader: Reader, review: Review) -> Waiting:
+    """A line on which docks contradict each other: who says what. Enter opens the unit of this dock."""
+    first, *others = review.units
+    other = next((each for each in others if (each.grade, each.disposition) != (first.grade, first.disposition)), first)
+    text = msg(
+        "RMA {rma} at two docks: {one} {lpn} {grade:data}, {place:data}; {other} {other_lpn} {other_grade:data}, "
+        "{other_place:data}. A supervisor decides",
+        rma=review.rma,
+        one=first.station,
+        lpn=first.lpn,
+        grade=f"grade.{first.grade}" if first.grade else "",
+        place=f"place.{first.disposition}" if first.disposition else "",
+        other=other.station,
+        other_lpn=other.lpn,
+        other_grade=f"grade.{other.grade}" if other.grade else "",
+        other_place=f"place.{other.disposition}" if other.disposition else "",
+    )
+    own = next((each.lpn for each in review.units if reader.inspection(each.lpn) is not None), "")
+    return Waiting(own, "▲", text)
+
+
 def _queued(spec: LabelSpec) -> Message:
     if spec.copy_no == 1:
         return msg("label of {lpn} queued", lpn=spec.lpn)
     return msg("label of {lpn} queued, copy {n}", lpn=spec.lpn, n=spec.copy_no)
-
-
-def _parked(event: Outgoing) -> Waiting:
-    """A record that the hub did not take: of which unit, why, and what to do."""
-    lpn = json.loads(event.line)["body"].get("lpn", "")
-    return Waiting(lpn=lpn, sign="▲", text=why(event.code))
 
 
 def open_station(

@@ -8,13 +8,14 @@ that the hub cannot be reached now. Nothing here touches the store.
 import contextlib
 import email.utils
 import gzip
+import ipaddress
 import json
 import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -37,6 +38,8 @@ SILENCE_S = 15.0
 """The longest without a single byte."""
 LONGEST_WAIT_S = 3600.0
 """However long the hub asks us to wait."""
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "authorization", "cookie"})
+"""Headers that no hub sets for us when it names a place for a photo."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class Delivered:
     """The hub has read the lines: a receipt for each that it named rightly. The others stay as they are."""
 
     receipts: tuple[wire.Receipt, ...]
+    reached: int = 0
+    """All events of the last line's epoch up to this number are at the hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,23 @@ class Kept:
     differs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the hub makes of a photo."""
+
+    verified: bool
+    """False while it is looking."""
+    after_s: float | None = None
+    """With an answer that is still to come: when to ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """The hub does not take this photo, or not these bytes of it."""
+
+    code: str
+
+
 # ── Who we are ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -120,6 +142,8 @@ class Credentials:
     url: str
     station_id: str
     token: str
+    since: str = ""
+    """When the token was given, ISO; empty where nobody wrote it down."""
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
@@ -239,14 +263,26 @@ class _TooSlow(ValueError):
 class Upstream:
     """Speaks to one hub as one station. Its methods block; they may be called from one thread at a time."""
 
-    def __init__(self, settings: UpstreamSettings, credentials: Credentials | None = None, hub_epoch: str = "") -> None:
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        credentials: Credentials | None = None,
+        hub_epoch: str = "",
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.settings = settings
+        self.credentials = credentials
         self.hub_epoch = hub_epoch
         """Only answers that carry it are from our hub."""
+        self.hub_time: datetime | None = None
+        """What our hub's clock said in its last answer."""
+        self._monotonic = monotonic
+        self._clock = clock
         self._url = credentials.url if credentials else settings.url.rstrip("/")
         self._token = credentials.token if credentials else ""
-        self._client: httpx.Client | None = None
-        self._socket: socket.socket | None = None
+        self._wire: _Wire | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -256,9 +292,9 @@ class Upstream:
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
     def deliver(self, lines: Sequence[tuple[str, str, str]]) -> Delivered | Later | Refused | Moved:
         """Send events: (id, SHA-256, line) of each. Repeating is safe.
@@ -277,7 +313,7 @@ class Upstream:
                 receipts.append(receipt)
             else:
                 _log.warning("the hub gave a receipt for an event that it was not sent so: %s", clean(receipt.id, 40))
-        return Delivered(tuple(receipts))
+        return Delivered(tuple(receipts), found.contiguous_seq)
 
     def known(self, lines: Iterable[tuple[str, str]], hub_epoch: str) -> Kept | Later | Refused | Moved:
         """Ask the hub of this epoch which of these events, (id, SHA-256) of each, it does not have."""
@@ -305,20 +341,111 @@ class Upstream:
             return Later(msg("The hub at {url} sends the same page again and again.", url=self._url))
         return Page(found.changes, found.cursor, found.more)
 
-    def ready(self) -> bool:
-        """Whether the hub says that it is well: only then is an event to blame for what fails."""
-        reply = self._ask("GET", "/v1/readyz")
-        return isinstance(reply, _Reply) and isinstance(self._answer(wire.Said, reply), wire.Said)
+    def ready(self) -> bool | Moved:
+        """Whether our hub says that it is well: only then is an event to blame for what fails."""
+        found = self._answer(wire.Said, self._ask("GET", "/v1/readyz"))
+        return found if isinstance(found, Moved) else isinstance(found, wire.Said)
 
-    def _answer(self, form: type[_Form], reply: _Reply | Later, hub_epoch: str = "") -> _Form | Later | Refused | Moved:
-        """The one reading of an answer (sync.md §2.3)."""
+    def new_token(self) -> str | Later | Refused | Moved:
+        """Ask for another token; this one goes on until that is used. An answer that is lost changes nothing."""
+        found = self._answer(wire.Token, self._ask("POST", "/v1/stations/me/token"), status=201)
+        return found.token if isinstance(found, wire.Token) else found
+
+    # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def place(self, sha256: str, size: int, mime: str) -> wire.BlobPlace | Later | Refused | Moved | Bad:
+        """Where the bytes of this photo go, if the hub does not have them."""
+        asked = wire.BlobAsk(size=size, mime=mime).model_dump()
+        reply = self._ask_patiently("POST", f"/v1/blobs/{sha256}", json=asked)
+        if bad := self._bad(reply):
+            return bad
+        return self._answer(wire.BlobPlace, reply, status=200 if _status(reply) == 200 else 201)
+
+    def put(self, place: wire.BlobPlace, sha256: str, data: bytes, mime: str) -> Later | Refused | Bad | None:
+        """Send the bytes there; None where they went. Whether they arrived well, only `complete` knows."""
+        if place.mode == "hub":
+            path, headers, elsewhere = f"/v1/blobs/{sha256}", {"content-type": mime}, False
+        else:
+            if not self.admits(place.url):
+                host = clean(urlsplit(place.url).hostname or "", 60) if "://" in place.url else ""
+                return Later(
+                    msg(
+                        "The hub wants photos sent to “{host}”: photo_hosts in station.toml does not name it.",
+                        host=host,
+                    )
+                )
+            path, elsewhere = place.url, True
+            headers = {name: text for name, text in place.headers.items() if name.lower() not in _OURS}
+        reply = self._ask("PUT", path, content=data, headers=headers, elsewhere=elsewhere)
+        if isinstance(reply, Later):
+            return reply
+        if reply.status in (200, 201, 204, 412):
+            return None
+        if elsewhere:
+            # Its errors are no hub's: expired, forbidden, no such bucket. Another place is asked for, later.
+            return Later(
+                msg("The photo store does not take photos (HTTP {status}).", status=reply.status),
+                self._retry_after(reply),
+            )
+        if bad := self._bad(reply):
+            return bad
+        answered = self._answer(wire.Said, reply)
+        return answered if isinstance(answered, Later | Refused) else Later(self._no_hub(reply))
+
+    def complete(self, sha256: str) -> Stored | Later | Refused | Moved | Bad:
+        """Ask what became of the bytes."""
+        reply = self._ask_patiently("POST", f"/v1/blobs/{sha256}/complete")
+        if bad := self._bad(reply):
+            return bad
+        found = self._answer(wire.BlobState, reply, status=202 if _status(reply) == 202 else 200)
+        if not isinstance(found, wire.BlobState):
+            return found
+        after_s = self._retry_after(reply) if isinstance(reply, _Reply) else None
+        return Stored(found.state == "verified", after_s)
+
+    def _bad(self, reply: "_Reply | Later") -> Bad | None:
+        """What our hub says of the photo itself."""
+        if isinstance(reply, Later) or reply.status not in (413, 415, 422):
+            return None
+        said = reply.form(wire.Problem)
+        if said is None or said.hub_epoch != self.hub_epoch:
+            return None
+        return Bad("too_large" if reply.status == 413 else clean(said.code, 60))
+
+    def admits(self, url: str) -> bool:
+        """Whether a photo may be sent there: to our hub's own host or one that the site names, and never past TLS to
+        less; link-local addresses (169.254.169.254) are nobody's photo store."""
+        try:
+            to, hub = urlsplit(url), urlsplit(self._url)
+            host = to.hostname or ""
+            to.port  # noqa: B018 — raises ValueError for what is none
+        except ValueError:
+            return False
+        if to.scheme not in ("https", hub.scheme) or to.username is not None or to.password is not None:
+            return False
+        if host != hub.hostname and host not in self.settings.photo_hosts:
+            return False
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return True
+        return not (address.is_link_local or address.is_multicast or address.is_unspecified)
+
+    # ── How an answer is read ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _answer(
+        self, form: type[_Form], reply: _Reply | Later, hub_epoch: str = "", status: int = 200
+    ) -> _Form | Later | Refused | Moved:
+        """The one reading of an answer (sync.md §2.3); only one with this status is of the form."""
         if isinstance(reply, Later):
             return reply
         said: wire.Said | None
-        found = reply.form(form) if reply.status == 200 else None
+        found = reply.form(form) if reply.status == status else None
         said = found or reply.form(wire.Problem)
         if said is not None and said.hub_epoch != (hub_epoch or self.hub_epoch):
             return Moved(said.hub_epoch)
+        if said is not None:
+            self.hub_time = said.hub_time
         if found is not None:
             return found
         match reply.status:
@@ -337,27 +464,33 @@ class Upstream:
                 problem = msg("The hub's disk is full. Everything is kept here.")
             case 429 | 503 if said is not None:
                 problem = msg("The hub at {url} is busy.", url=self._url)
-            case status:
-                problem = msg("No hub answers at {url} (HTTP {status}).", url=self._url, status=status)
-        return Later(problem, _retry_after(reply.headers.get("retry-after", "")))
+            case _:
+                problem = self._no_hub(reply)
+        return Later(problem, self._retry_after(reply))
 
-    def _ask_patiently(self, method: str, path: str, **request: object) -> _Reply | Later:
-        """Ask; a connection that breaks is tried again a few times at once. For requests that may be repeated."""
+    def _no_hub(self, reply: _Reply) -> Message:
+        return msg("No hub answers at {url} (HTTP {status}).", url=self._url, status=reply.status)
+
+    def _retry_after(self, reply: _Reply) -> float | None:
+        return _retry_after(reply.headers.get("retry-after", ""), self._clock())
+
+    def _ask_patiently(self, method: str, path: str, **request: Any) -> _Reply | Later:
+        """Ask; on a connection that was left open and is broken now, ask once more. For requests that may be repeated.
+
+        When else it is tried again, who calls decides: nothing waits here.
+        """
         import httpx
-        import stamina
 
-        # Its default is a line of log for each try; the outcome is shown as a lamp instead.
-        stamina.instrumentation.set_on_retry_hooks(())
-        broken = (httpx.NetworkError, httpx.RemoteProtocolError)
+        left_open = self._wire is not None
         try:
-            for attempt in stamina.retry_context(on=broken, attempts=3, wait_initial=0.1, wait_max=1, wait_jitter=0.3):
-                with attempt:
-                    return self._request(method, path, **request)
+            return self._request(method, path, **request)
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+            failed = self._silent(error)
+            return self._ask(method, path, **request) if left_open else failed
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return self._silent(error)
-        raise AssertionError("the last attempt raises")
 
-    def _ask(self, method: str, path: str, **request: object) -> _Reply | Later:
+    def _ask(self, method: str, path: str, **request: Any) -> _Reply | Later:
         import httpx
 
         try:
@@ -373,21 +506,29 @@ class Upstream:
         slow = isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | _TooSlow)
         return Later(msg("The hub at {url} does not answer: {problem}.", url=self._url, problem=problem), slow=slow)
 
-    def _request(self, method: str, path: str, **request: object) -> _Reply:
-        """One request, its answer bounded in size and time. Raises httpx.HTTPError, ValueError."""
+    def _request(self, method: str, path: str, *, elsewhere: bool = False, **request: Any) -> _Reply:
+        """One request, its answer bounded in size and time; ``elsewhere`` = not to the hub: without its token.
+
+        Raises httpx.HTTPError, ValueError.
+        """
+        if elsewhere:
+            with contextlib.closing(_Wire("", "")) as stranger:
+                return self._read(stranger, method, path, **request)
+        if self._wire is None:
+            self._wire = _Wire(self._url, self._token)
+        return self._read(self._wire, method, path, **request)
+
+    def _read(self, over: "_Wire", method: str, path: str, **request: Any) -> _Reply:
         import httpx
 
-        if self._client is None:
-            self._client = _client(self._url, self._token)
         body = bytearray()
-        until = time.monotonic() + PATIENCE_S
+        until = self._monotonic() + PATIENCE_S
         # httpx only knows how long nothing may come: one byte now and then would hold us for ever.
-        watch = threading.Timer(PATIENCE_S, self._cut)
+        watch = threading.Timer(PATIENCE_S, over.cut)
         watch.daemon = True
         watch.start()
-        told = {"extensions": {"trace": self._seen}, **request}
         try:
-            with self._client.stream(method, path, **told) as reply:  # type: ignore[arg-type]
+            with over.client.stream(method, path, extensions={"trace": over.seen}, **request) as reply:
                 # As it came: nothing packed was asked for, and so nothing can swell.
                 for part in reply.iter_raw():
                     body += part
@@ -395,19 +536,30 @@ class Upstream:
                         raise ValueError("the answer does not end")
                 return _Reply(reply.status_code, dict(reply.headers), bytes(body))
         except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-            if time.monotonic() >= until:
+            if self._monotonic() >= until:
                 raise _TooSlow("the answer takes too long") from error
             raise
         finally:
             watch.cancel()
 
-    def _seen(self, event: str, info: Mapping[str, Any]) -> None:
+
+class _Wire:
+    """One client of httpx and the socket that it speaks over."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.client = _client(url, token)
+        self._socket: socket.socket | None = None
+
+    def close(self) -> None:
+        self.client.close()
+
+    def seen(self, event: str, info: Mapping[str, Any]) -> None:
         """httpx tells what it does."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._socket = info["return_value"].get_extra_info("socket")
 
-    def _cut(self) -> None:
-        """Whoever waits for an answer on this connection waits no longer."""
+    def cut(self) -> None:
+        """Whoever waits for an answer here waits no longer."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 # Not the shutdown of an SSLSocket, which would take its TLS from under whoever reads.
@@ -425,15 +577,19 @@ def _client(url: str, token: str) -> "httpx.Client":
     return httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(SILENCE_S, connect=5.0))
 
 
-def _retry_after(text: str) -> float | None:
+def _status(reply: _Reply | Later) -> int:
+    return reply.status if isinstance(reply, _Reply) else 0
+
+
+def _retry_after(text: str, now: datetime) -> float | None:
     """Seconds, from seconds or an HTTP date; None for anything else."""
     try:
-        seconds = float(text) if text.strip().isdecimal() else _until(text)
+        seconds = float(text) if text.strip().isdecimal() else _until(text, now)
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), LONGEST_WAIT_S)
 
 
-def _until(text: str) -> float:
+def _until(text: str, now: datetime) -> float:
     at = email.utils.parsedate_to_datetime(text)
-    return (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()

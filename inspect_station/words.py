@@ -104,6 +104,21 @@ class Voice:
         """The time of day at the site."""
         return at.astimezone(self.zone).strftime("%H:%M")
 
+    def moment(self, at: datetime) -> str:
+        """A time of these days at the site: ``Tue 10:42``."""
+        from babel.dates import format_date
+
+        return f"{format_date(at.astimezone(self.zone).date(), 'EEE', locale=_habits(self.locale))} {self.time(at)}"
+
+    def span(self, seconds: int) -> str:
+        """How long something lasts, in its two largest units: ``2 d 3 h``."""
+        minutes = seconds // 60
+        if minutes >= 24 * 60:
+            return self.say(msg("{days} d {hours} h", days=minutes // (24 * 60), hours=minutes // 60 % 24))
+        if minutes >= 60:
+            return self.say(msg("{hours} h {minutes} min", hours=minutes // 60, minutes=minutes % 60))
+        return self.say(msg("{minutes} min", minutes=minutes))
+
     def money(self, money: Money) -> str:
         """An amount as it is written on labels: ``299,25 €`` in French, ``€299.25`` in English."""
         from babel.numbers import format_currency
@@ -196,6 +211,10 @@ class _Writer(Writer):
         match format_spec:
             case "date":
                 return self._day(date.fromisoformat(str(value)))
+            case "moment":
+                return voice.moment(datetime.fromisoformat(str(value)))
+            case "span":
+                return voice.span(int(value))
             case "time":
                 return voice.time(datetime.fromisoformat(str(value)))
             case "money":

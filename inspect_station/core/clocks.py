@@ -1,8 +1,10 @@
-"""Clocks at the dock: from receipt to grade, and the seller's time to answer a case (domain.md §2, "Clocks")."""
+"""Clocks at the dock (domain.md §2, "Clocks"): from receipt to grade, the seller's time to answer a case; and how far
+the station's own clock can be believed.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from inspect_station.core.records import Inspection, Parcel
 from inspect_station.core.rules import Rules
@@ -51,3 +53,42 @@ def of_case(unit: Inspection) -> Clock | None:
     if unit.case is None or unit.case.due_at is None or unit.finished_at is None or unit.voided_at is not None:
         return None
     return Clock("case", unit.lpn, unit.finished_at, unit.case.due_at, owner=unit.seller)
+
+
+# ── The station's own clock (sync.md §2.5, "Clocks") ─────────────────────────────────────────────────────────────────
+
+SKEWED = timedelta(minutes=2)
+"""From here on somebody should set the station's clock, and events say how far it is out."""
+SUSPECT = timedelta(hours=24)
+"""From here on what the clock says is no time of an event."""
+BUILT = datetime(2026, 11, 1, tzinfo=UTC)
+"""No event is older than this program."""
+
+
+@dataclass(frozen=True)
+class HubTime:
+    """What the hub's clock said, beside what the station's said and the one that nobody sets."""
+
+    at: datetime
+    """The hub's time."""
+    ahead_s: float
+    """Seconds by which the station's clock was ahead of it."""
+    boot: str
+    mono_ms: int
+
+    def ahead(self, now: datetime, boot: str, mono_ms: int) -> timedelta:
+        """By how much a clock that says ``now`` is ahead of the hub's: within the same boot whatever it was set to
+        meanwhile, else by as much as it was then."""
+        if boot != self.boot:
+            return timedelta(seconds=self.ahead_s)
+        return now - self.at - timedelta(milliseconds=mono_ms - self.mono_ms)
+
+
+def clock_marks(now: datetime, ahead: timedelta) -> dict[str, Any]:
+    """What an event's body says of the clock by which it happened; nothing where that is well."""
+    marks: dict[str, Any] = {}
+    if abs(ahead) > SKEWED:
+        marks["clock_ahead_s"] = round(ahead.total_seconds())
+    if abs(ahead) > SUSPECT or now < BUILT:
+        marks["clock_suspect"] = True
+    return marks

@@ -511,6 +511,29 @@ class Inspection(Record):
         return any(finding.code == code for finding in self.findings)
 
 
+class Reviewed(Record):
+    """A unit on a line that is in dispute."""
+
+    station: str
+    """The name of the dock that inspected it."""
+    lpn: str
+    grade: Grade | None = None
+    disposition: Disposition | None = None
+    event: str = ""
+    """Id of the event that says so."""
+
+
+class Review(Record):
+    """A line of an RMA on which docks contradict each other: somebody has to decide (sync.md §2.4)."""
+
+    seller: str
+    rma: str
+    line: int
+    title: str = ""
+    units: tuple[Reviewed, ...]
+    """In the order in which the hub heard of them: the first one counts until somebody has decided."""
+
+
 class EventType(StrEnum):
     """All that a station tells the hub."""
 

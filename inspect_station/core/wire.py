@@ -26,7 +26,7 @@ MAX_KNOWN = 5000
 """Ids in one question about what is known."""
 MAX_CHANGES = 500
 """Changes in one page."""
-FEEDS = ("rma", "catalogue")
+FEEDS = ("rma", "catalogue", "decision")
 """What a hub of this version announces, and a station of this version takes in."""
 MAX_NUMBER = 1 << 53
 """Whole numbers up to here are the same for every reader of JSON, and fit into a column."""

@@ -17,6 +17,7 @@ from inspect_station.core import barcode
 from inspect_station.core.records import Inspection, Product, Rma, compact, instant
 from inspect_station.core.wire import Receipt, Status
 from inspect_station.hub.intake import Arrival, Misframed, Voided, read
+from inspect_station.hub.reviews import review
 from inspect_station.hub.units import CONSUMES_NOTHING, ON_NO_LINE, Judged, NotYours, Told, Units
 from inspect_station.store import Reader, Writer
 from inspect_station.store.writer import revision_row
@@ -28,6 +29,7 @@ OVERLAP = timedelta(hours=24)
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEPT = (Status.ACCEPTED, Status.CONFLICT)
 _OPEN = "p.resolved_at IS NULL"
 Action = Literal["retry", "accept_as", "void"]
 """What a person may do with a parked line."""
@@ -235,6 +237,8 @@ class Ledger(Writer):
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", self._now(), caller.station)
         told = self._take(caller, arrivals)
         receipts = [self._receipt(arrival, each) for arrival, each in zip(arrivals, told, strict=True)]
+        taken = [(arrival.said, each) for arrival, each in zip(arrivals, told, strict=True)]
+        review(self, caller.tenant, [(said, each.status) for said, each in taken if said and each.status in _KEPT])
         reached = 0
         epochs = dict.fromkeys(
             arrival.event.epoch
@@ -283,6 +287,7 @@ class Ledger(Writer):
         known = self._known(caller.tenant, arrivals)
         fresh = [arrival for arrival in arrivals if arrival.id not in known]
         units = self._units(caller.tenant, [arrival.said for arrival in fresh if arrival.said is not None])
+        numbers = self._counted(caller.station, fresh)
         told: dict[int, Told] = {}
         parked: list[tuple[Arrival, str, str]] = []
         events: dict[str, dict[str, Any]] = {}
@@ -307,6 +312,11 @@ class Ledger(Writer):
                 except (ValueError, OverflowError) as error:
                     code, detail = "schema_invalid", type(error).__name__
                 else:
+                    if not judged.told.code and (event.epoch, event.seq) in numbers:
+                        # The station's store was copied while in use: two of it count on from one number (sync.md
+                        # §3.2, 12).
+                        judged = judged._replace(told=Told(judged.told.status, "seq_reuse"))
+                    numbers.add((event.epoch, event.seq))
                     units.keep(event, judged, arrival.line, caller.station)
                     events[arrival.id] = self._event_row(caller, arrival, judged)
                     revisions += rows
@@ -319,6 +329,19 @@ class Ledger(Writer):
         if events:
             self._write(caller.tenant, events, revisions, units)
         return [told[at] for at in range(len(arrivals))]
+
+    def _counted(self, station: str, arrivals: Sequence[Arrival]) -> set[tuple[str, int]]:
+        """Epochs and numbers of these events that other events of the station have already."""
+        asked = [{"epoch": each.event.epoch, "seq": each.event.seq} for each in arrivals if each.event is not None]
+        rows = self._rows(
+            f"""
+            SELECT asked.epoch, asked.seq FROM {self._connection.records("hub_event", ("epoch", "seq"))} asked
+            CROSS JOIN hub_event e WHERE e.station = ? AND e.epoch = asked.epoch AND e.seq = asked.seq
+            """,
+            compact(asked),
+            station,
+        )
+        return {(row["epoch"], row["seq"]) for row in rows}
 
     def _known(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[str, tuple[str, Told]]:
         """Hash and receipt of those that are kept already."""

@@ -1,27 +1,32 @@
 """One queue for all that leaves the bench: facts to the hub, labels to the printers; and what the hub announces, back.
 
-The queue is in the store. Here is only its motion: one thread that syncs, one that prints, both woken after each local
-write and by a timer. One row that is parked never blocks the next.
+The queue is in the store. Here is only its motion: one thread that syncs, one that sends photos, one that prints, all
+woken after each local write and by a timer. One row that is parked never blocks the next.
 """
 
 import logging
+import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from inspect_station.config import UpstreamSettings
+from inspect_station.config import DiskLimits, UpstreamSettings
 from inspect_station.errors import StationError
 from inspect_station.label import Template
 from inspect_station.message import Message, msg
+from inspect_station.outbox.photos import Photos
 from inspect_station.outbox.prints import Press, PrinterState, Prints
-from inspect_station.outbox.sync import HubState, Pace, Sync
-from inspect_station.store import Store
+from inspect_station.outbox.sync import HubState, Sync, connect
+from inspect_station.store import Store, disk_days
 from inspect_station.upstream import Upstream
 
 TIMER_S = 30.0
-"""Seconds after which either thread looks again without being woken."""
+"""Seconds after which each thread looks again without being woken."""
+DISK_S = 600.0
+"""Seconds for which a guess at how long the disk lasts will do."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +37,10 @@ class States:
 
     hub: HubState
     printer: PrinterState
+    offline: tuple[tuple[Message, ...], ...] = ()
+    """The status line while the hub is not reached, part by part, and what each lists; empty while it is."""
+    photos: Message | None = None
+    """Why no photo goes to the hub now, although the hub is reached."""
 
 
 class Outbox:
@@ -52,9 +61,27 @@ class Outbox:
         locale: str = "en",
         scan_back: Literal["never", "after_stall", "always"] = "after_stall",
         notify: Callable[[States], None] = lambda _: None,
-        pace: Pace | None = None,
+        limits: DiskLimits | None = None,
+        keep_photos_days: int = 0,
     ) -> None:
-        self.sync = Sync(store, settings=settings, upstream=upstream, clock=clock, pace=pace)
+        self.sync = Sync(
+            store,
+            settings=settings,
+            upstream=upstream,
+            clock=clock,
+            monotonic=time.monotonic,
+            random=random.random,
+        )
+        self.photos = Photos(
+            store,
+            settings=settings,
+            # A connection of its own: no receipt waits for a photo.
+            upstream=connect(store, settings),
+            clock=clock,
+            monotonic=time.monotonic,
+            random=random.random,
+            keep_days=keep_photos_days,
+        )
         self.prints = Prints(
             store,
             presses=presses,
@@ -65,11 +92,15 @@ class Outbox:
             tell=self._tell,
         )
         self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._disk: tuple[float, int | None] = (0.0, None)
         self._notify = notify
         self._shown: States | None = None
         self._stumbled: dict[str, Message] = {}
         """What keeps a thread from its work, such as a store in use."""
-        self._to_sync, self._to_print, self._stopping = threading.Event(), threading.Event(), threading.Event()
+        self._to_sync, self._to_print, self._to_show = threading.Event(), threading.Event(), threading.Event()
+        self._stopping = threading.Event()
         self._threads: tuple[threading.Thread, ...] = ()
 
     # ── Its threads ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -78,25 +109,27 @@ class Outbox:
         """Begin to sync and to print. Only the running station does so: no other process prints meanwhile."""
         self._stopping.clear()
         self.prints.start()
-        self._threads = (
-            threading.Thread(target=self._run, args=("sync", self._sync), name="sync", daemon=True),
-            threading.Thread(target=self._run, args=("print", self._print), name="print", daemon=True),
+        work = {"sync": self._sync, "photos": self._send_photos, "print": self._print}
+        self._threads = tuple(
+            threading.Thread(target=self._run, args=each, name=each[0], daemon=True) for each in work.items()
         )
         for thread in self._threads:
             thread.start()
 
     def stop(self, patience_s: float = 5.0) -> None:
-        """End both threads; what they were at is finished, or done again after the next start."""
+        """End the threads; what they were at is finished, or done again after the next start."""
         self._stopping.set()
         self.wake()
         for thread in self._threads:
             thread.join(patience_s)
         self._threads = ()
         self.sync.close()
+        self.photos.close()
 
     def wake(self) -> None:
         """Something new is in the store."""
         self._to_sync.set()
+        self._to_show.set()
         self._to_print.set()
 
     def _run(self, what: str, work: Callable[[], tuple[threading.Event, float]]) -> None:
@@ -122,7 +155,16 @@ class Outbox:
         # Before the work, not after it: who wakes us while we are at it is not forgotten.
         self._to_sync.clear()
         pause = self.sync.turn()
+        # What was confirmed now may have photos.
+        self._to_show.set()
         return (self._stopping, pause) if pause else (self._to_sync, TIMER_S)
+
+    def _send_photos(self) -> tuple[threading.Event, float]:
+        self._to_show.clear()
+        while not self._stopping.is_set() and self.photos.turn():
+            pass
+        pause = self.photos.rest()
+        return (self._stopping, pause) if pause else (self._to_show, TIMER_S)
 
     def _print(self) -> tuple[threading.Event, float]:
         self._to_print.clear()
@@ -130,6 +172,12 @@ class Outbox:
         while not self._stopping.is_set() and self.prints.print_once():
             pass
         return self._to_print, min(TIMER_S, self.prints.rest())
+
+    def join(self) -> None:
+        """This station was enrolled: find its hub anew."""
+        self.sync.join()
+        self.photos.join()
+        self.wake()
 
     def resume(self) -> None:
         """Go on printing (see `Prints.resume`)."""
@@ -149,10 +197,17 @@ class Outbox:
         """All that the lamps show, now."""
         with self._store.read() as reader:
             counts = reader.waiting()
-        hub = self.sync.state(counts.events, counts.events_parked)
+            hub = self.sync.state(reader)
+            if hub.offline_since is not None and self._limits is not None:
+                until, _ = self._disk
+                if time.monotonic() >= until:
+                    days = disk_days(self._store.folder, self._limits, *reader.days_work())
+                    self._disk = (time.monotonic() + DISK_S, days)
         if (stumbled := self._stumbled.get("sync")) is not None:
             hub = replace(hub, said=stumbled)
-        return States(hub, self.prints.state(counts.labels, counts.labels_parked, self._stumbled.get("print")))
+        printer = self.prints.state(counts.labels, counts.labels_parked, self._stumbled.get("print"))
+        photos = self.photos.problem if hub.offline_since is None else None
+        return States(hub, printer, hub.offline(self._clock(), self._disk[1]), photos)
 
     def _tell(self) -> None:
         try:

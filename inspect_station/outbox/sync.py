@@ -6,23 +6,24 @@ station's thread. Repeating is safe and is done until there is a receipt; nothin
 
 import json
 import logging
-import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from math import inf
+from typing import Any
 
 from inspect_station import upstream as hub
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
 from inspect_station.core.barcode import clean
-from inspect_station.core.records import Product, Rma
+from inspect_station.core.clocks import SKEWED
+from inspect_station.core.ids import uuid7
+from inspect_station.core.records import Product, Review, Rma, instant
 from inspect_station.core.wire import Status
 from inspect_station.message import Message, msg, msgn
-from inspect_station.store import Outgoing, Receipt, Store, Writer
+from inspect_station.store import Outgoing, Reader, Receipt, Store, Writer
 from inspect_station.store.values import EventState
 from inspect_station.upstream import Credentials, Delivered, Gone, Kept, Later, Moved, Page, Refusal, Refused, Upstream
 
@@ -32,12 +33,26 @@ STRIKES, STRIKES_ALONE = 3, 5
 """So many failures of one batch halve it, and of one event alone make it suspect (sync.md §2.5)."""
 PULL_S = 30.0
 """Seconds from one fetching to the next."""
+CARE_S = 3600.0
+"""Seconds from one look at what is due once a day or month to the next."""
+AUDIT = timedelta(hours=24)
+"""So often the hub is asked whether it still has what it confirmed,"""
+RETENTION = timedelta(days=90)
+"""and as far back; receipts are kept so long at least (sync.md §2.2): here for ever."""
+TOKEN_LIVES = timedelta(days=30)
+"""A station asks for another token after this time (sync.md §2.5)."""
+OFFLINE_S = 60
+"""A hub that was heard so many seconds ago is not called offline: what is wrong is said instead."""
+SEEN_S = 60.0
+"""The time of the last contact is written down no more often."""
 MOST_PAGES = 1000
 """Pages of changes read in one go, within `PULL_S`; a hub that sends more goes on at the next."""
 MOVES_APART_S = 60.0
 """Two changes of the hub within this time are two hubs behind one address."""
 _ROWS = 200
 """Rows in one write: the bench waits for no more."""
+CLOCK_S = 2.0
+"""Our clock beside the hub's is written down anew when it has changed by so much."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,13 +66,40 @@ class HubState:
 
     enrolled: bool
     offline_since: datetime | None
-    """When it was first not reached; None while it is."""
+    """Since when it is not reached; None while it is."""
     last_contact: datetime | None
-    """Since the program was started."""
     waiting: int
     """Facts that the hub has not confirmed."""
     parked: int
     said: Message
+    """How it stands with the hub, or why it is not reached."""
+    units: int = 0
+    """Inspections among what waits."""
+    photos: int = 0
+    """Photos that wait."""
+    clock: Message | None = None
+    """That somebody should set this station's clock."""
+
+    def offline(self, now: datetime, disk_days: int | None) -> tuple[tuple[Message, ...], ...]:
+        """The status line while the hub is not reached (sync.md §2.5), part by part, and what each lists; empty while
+        it is, or was a moment ago.
+
+        ``disk_days``: for how long there is room, where that is known.
+        """
+        seconds = int((now - self.offline_since).total_seconds()) if self.offline_since else 0
+        if seconds < OFFLINE_S:
+            return ()
+        waiting = (
+            msgn("{n} inspection", "{n} inspections", n=self.units),
+            msgn("{n} photo waiting", "{n} photos waiting", n=self.photos),
+            msg("all saved on this station"),
+        )
+        parts = [(msg("OFFLINE {span:span}", span=seconds),), waiting]
+        if disk_days is not None:
+            parts.append((msgn("{n} day of disk", "{n} days of disk", n=disk_days),))
+        if self.last_contact is not None:
+            parts.append((msg("last contact {at:moment}", at=instant(self.last_contact)),))
+        return tuple(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +131,19 @@ _WHY = {
     "line_conflict": msg("Another dock has inspected this parcel, with another result. A supervisor decides."),
     "duplicate_scan": msg("Another dock has inspected this parcel too, with the same result. Nothing to do."),
     "revision_twice": msg("The hub has another version of this inspection. Both are kept; a supervisor decides."),
+    "seq_reuse": msg("A copy of this station's store was used beside it. Nothing is lost; call your administrator."),
+    "clock_out_of_range": msg("The hub cannot believe this record's time. Set the clock; call your administrator."),
+    "too_large": msg("The hub takes nothing so large. It is kept here; call your administrator."),
+    "internal_error": msg("The hub failed over this record and keeps it aside. Call your administrator."),
+    "photo_invalid": msg("The hub cannot read this photo. It is kept here; take it again if the unit is still there."),
+    "photo_hash_mismatch": msg(
+        "This photo arrives damaged at the hub, each time. It is kept here; call your administrator."
+    ),
+    "photo_damaged": msg("The file of this photo is damaged here: check the disk. The inspection stands."),
+    "photo_missing": msg("The file of this photo is gone from this station. The inspection stands."),
     Refusal.FAILED: msg("The hub fails over this record; the others went on. It is tried again every hour."),
     Refusal.FRAMING: msg(
         "The hub cannot read this line at all. It is tried again every hour; call your administrator."
-    ),
-    Refusal.TOO_LARGE: msg(
-        "This record is too large for the hub. It is tried again every hour; call your administrator."
     ),
 }
 
@@ -147,7 +196,7 @@ class Pace:
     batch: int
     min_wait_s: float
     max_wait_s: float
-    random: Callable[[], float] = random.random
+    random: Callable[[], float]
     """From 0 until before 1."""
     size: int = field(init=False)
     wait_s: float = field(init=False, default=0.0)
@@ -205,7 +254,8 @@ class Pace:
 class Sync:
     """Sends and fetches. Any thread may call it; one thing happens at a time.
 
-    ``monotonic`` is the clock for waiting, in seconds; ``clock`` the one for what is stored.
+    ``monotonic`` is the clock for waiting, in seconds; ``clock`` the one for what is stored; ``random`` gives numbers
+    from 0 until before 1; ``join`` finds the hub that this station belongs to, without it `connect`.
     """
 
     def __init__(
@@ -215,29 +265,36 @@ class Sync:
         settings: UpstreamSettings,
         upstream: Upstream | None,
         clock: Callable[[], datetime],
-        pace: Pace | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float],
+        random: Callable[[], float],
+        join: Callable[[], Upstream | None] | None = None,
     ) -> None:
         self.upstream = upstream
         self._store = store
         self._settings = settings
         self._clock = clock
         self._monotonic = monotonic
-        self._pace = pace or Pace(settings.batch, settings.min_wait_s, settings.max_wait_s)
+        self._join = join or (lambda: connect(store, settings))
+        self._pace = Pace(settings.batch, settings.min_wait_s, settings.max_wait_s, random)
         self._offline_since: datetime | None = None
         self._last_contact: datetime | None = None
         self._trouble: Message | None = None
         """Why the hub is not reached."""
-        self._pull_at = 0.0
+        self._pull_at = self._care_at = self._seen_at = -inf
         self._page = Portion(_ROWS)
         self._moved_at = -inf
+        self._ahead_s: float | None = None
+        """By how much our clock was ahead of the hub's when that was last written down."""
         self._working = threading.RLock()
 
     def turn(self) -> float:
         """Do what is due; the seconds for which new work is not to hurry us, 0 while all is well."""
         self._reconnect()
-        if self.push_once().problem is None and self._monotonic() >= self._pull_at:
-            self.pull_once()
+        if self.push_once().problem is None:
+            if self._monotonic() >= self._pull_at:
+                self.pull_once()
+            if self._trouble is None and self._monotonic() >= self._care_at:
+                self.care_once()
         return self.wait_s
 
     @property
@@ -255,20 +312,32 @@ class Sync:
         with self._working:
             if self.upstream is not None and self._trouble is None:
                 return
-            found = connect(self._store, self._settings)
+            self.join()
+
+    def join(self) -> None:
+        """Find the hub that this station belongs to now."""
+        with self._working:
+            found = self._join()
             if found is not None:
                 self.close()
                 self.upstream = found
 
-    def state(self, waiting: int, parked: int) -> HubState:
-        """The lamp, with so many facts waiting and parked."""
+    def state(self, reader: Reader) -> HubState:
+        """The lamp."""
+        counts = reader.waiting()
+        last = self._last_contact
+        if last is None and (seen := reader.meta("hub_seen_at")):
+            last = datetime.fromisoformat(seen)
         return HubState(
-            self.upstream is not None,
-            self._offline_since,
-            self._last_contact,
-            waiting,
-            parked,
-            self._said(waiting, parked),
+            enrolled=self.upstream is not None,
+            offline_since=self._offline_since and (last or self._offline_since),
+            last_contact=last,
+            waiting=counts.events,
+            parked=counts.events_parked,
+            said=self._said(counts.events, counts.events_parked),
+            units=counts.units,
+            photos=counts.photos,
+            clock=_clock_said(reader.clock_ahead()),
         )
 
     def _said(self, waiting: int, parked: int) -> Message:
@@ -317,6 +386,8 @@ class Sync:
         match upstream.deliver([(event.id, event.sha256, event.line) for event in batch]):
             case Delivered(receipts) if receipts:
                 self._mark([self._kept(receipt) for receipt in receipts])
+                if any(receipt.code == "seq_reuse" for receipt in receipts):
+                    self._count_anew(batch)
                 self._pace.passed(len(receipts))
                 self._reached()
                 return sum(receipt.status in _TAKEN for receipt in receipts), None
@@ -338,9 +409,14 @@ class Sync:
         following = self._pace.broke(len(batch), surely=again or code is not Refusal.FAILED)
         if following is Next.SMALLER:
             return None
-        # An event is to blame only if the hub is well without it.
-        if following is Next.AGAIN or not upstream.ready():
+        if following is Next.AGAIN:
             return self._later(Later(message))
+        # An event is to blame only if the hub is well without it; and an answer that broke does not say whose it is.
+        match upstream.ready():
+            case Moved(hub_epoch):
+                return self._rejoin(upstream, hub_epoch)
+            case False:
+                return self._later(Later(message))
         _log.warning("event %s is set aside: %s", batch[0].id, code)
         self._mark([Receipt(batch[0].id, "suspect", code, self._clock() + SUSPECT_AGAIN)])
         self._pace.passed(1)
@@ -358,11 +434,34 @@ class Sync:
             with self._store.write() as writer:
                 writer.mark_events(receipts)
 
+    def _count_anew(self, batch: Sequence[Outgoing]) -> None:
+        """The hub has other events under our numbers: this store, or the one beside it, is a copy."""
+        with self._store.write() as writer:
+            if writer.meta("epoch") == batch[-1].epoch:
+                _log.warning("a copy of this store was used: events are counted anew")
+                writer.begin_epoch()
+
     def _rejoin(self, upstream: Upstream, hub_epoch: str) -> Message | None:
         """The hub was restored, or is another one: offer again what it does not have, then go on with it."""
         if self._monotonic() - self._moved_at < MOVES_APART_S:
             return self._later(Later(msg("More than one hub answers.")))
-        after = ""
+        problem = self._offer_missing(upstream, hub_epoch)
+        if problem is not None:
+            return problem
+        offered = _ROWS
+        while offered == _ROWS:
+            with self._store.write() as writer:
+                offered = writer.offer_photos_again(_ROWS)
+        with self._store.write() as writer:
+            writer.set_meta("hub_epoch", hub_epoch)
+            writer.set_meta("hub_cursor", "")
+        upstream.hub_epoch = hub_epoch
+        self._moved_at = self._monotonic()
+        return None
+
+    def _offer_missing(self, upstream: Upstream, hub_epoch: str, after: str = "") -> Message | None:
+        """Ask which of the confirmed events, those with an id after this one, the hub does not have, and offer them
+        again."""
         while lines := self._known(after):
             match upstream.known(lines, hub_epoch):
                 case Kept(missing, differs):
@@ -378,11 +477,6 @@ class Sync:
                 case Moved():
                     return self._later(Later(msg("More than one hub answers.")))
             after = lines[-1][0]
-        with self._store.write() as writer:
-            writer.set_meta("hub_epoch", hub_epoch)
-            writer.set_meta("hub_cursor", "")
-        upstream.hub_epoch = hub_epoch
-        self._moved_at = self._monotonic()
         return None
 
     def _known(self, after: str) -> Sequence[tuple[str, str]]:
@@ -391,13 +485,59 @@ class Sync:
 
     def _reached(self) -> None:
         self._pace.answered()
-        self._last_contact, self._offline_since, self._trouble = self._clock(), None, None
+        now = self._clock()
+        self._last_contact, self._offline_since, self._trouble = now, None, None
+        hub_time = self.upstream.hub_time if self.upstream is not None else None
+        ahead_s = (now - hub_time).total_seconds() if hub_time is not None else 0.0
+        known = self._ahead_s is not None and abs(ahead_s - self._ahead_s) < CLOCK_S
+        if known and self._monotonic() - self._seen_at < SEEN_S:
+            return
+        with self._store.write() as writer:
+            writer.set_meta("hub_seen_at", instant(now))
+            if hub_time is not None and not known:
+                writer.set_hub_clock(hub_time)
+        self._ahead_s, self._seen_at = ahead_s, self._monotonic()
 
     def _later(self, later: Later) -> Message:
         self._pace.failed(later.after_s)
         self._offline_since = self._offline_since or self._clock()
         self._trouble = later.message
         return later.message
+
+    # ── Once a day, once a month ─────────────────────────────────────────────────────────────────────────────────────
+
+    def care_once(self) -> None:
+        """Ask, once a day, whether the hub still has what it confirmed; and have another token before this is old."""
+        with self._working:
+            if self.upstream is None:
+                return
+            now = self._clock()
+            self._care_at = self._monotonic() + CARE_S
+            with self._store.read() as reader:
+                audited = reader.meta("hub_audited_at")
+            if _over(audited, now, AUDIT):
+                since = max(0, int((now - RETENTION).timestamp() * 1000))
+                if self._offer_missing(self.upstream, self.upstream.hub_epoch, uuid7(since, bytes(10))) is not None:
+                    return
+                with self._store.write() as writer:
+                    writer.set_meta("hub_audited_at", instant(now))
+            self._renew(self.upstream, now)
+
+    def _renew(self, upstream: Upstream, now: datetime) -> None:
+        """Have another token in time. Until it is used the one before is good: a lost answer costs nothing."""
+        held = upstream.credentials
+        if held is None:
+            return
+        if not held.since:
+            replace(held, since=instant(now)).save(self._store.folder)
+        elif not _over(held.since, now, TOKEN_LIVES):
+            return
+        else:
+            token = upstream.new_token()
+            if not isinstance(token, str):
+                return
+            replace(held, token=token, since=instant(now)).save(self._store.folder)
+        self.join()
 
     # ── Changes down ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -459,6 +599,20 @@ _STATES: Mapping[Status, EventState] = {
 }
 
 
+def _over(since: str, now: datetime, span: timedelta) -> bool:
+    """Whether so much time has passed since then; after a clock that was set back, too."""
+    return not since or not timedelta() <= now - datetime.fromisoformat(since) < span
+
+
+def _clock_said(ahead: timedelta) -> Message | None:
+    minutes = round(abs(ahead).total_seconds() / 60)
+    if abs(ahead) <= SKEWED:
+        return None
+    if ahead > timedelta():
+        return msg("clock {span:span} fast: set it", span=minutes * 60)
+    return msg("clock {span:span} slow: set it", span=minutes * 60)
+
+
 def _apply(writer: Writer, change: wire.Change) -> bool:
     """Bring one thing to the hub's newest state; whether that was news. Raises ValueError, having changed nothing."""
     body = wire.cleaned(change.body)
@@ -469,21 +623,30 @@ def _apply(writer: Writer, change: wire.Change) -> bool:
                 raise ValueError("two lines of one number")
             return writer.put_rma(rma, "hub", change.version)
         case "rma", "delete":
-            writer.close_rma(*_key(change))
+            seller, number = _key(change)
+            writer.close_rma(seller, number)
+            return True
+        case "decision", "upsert":
+            return writer.put_review(Review.model_validate(body), change.version)
+        case "decision", "delete":
+            seller, number, no = _key(change, 3)
+            writer.drop_review(seller, number, no)
             return True
         case "catalogue", "upsert":
             return writer.put_product(Product.model_validate(body), "hub", change.version)
         case "catalogue", "delete":
-            writer.drop_product(*_key(change))
+            seller, gtin = _key(change)
+            writer.drop_product(seller, gtin)
             return True
         case _:
             return False  # of a newer hub
 
 
-def _key(change: wire.Change) -> tuple[str, str]:
-    match json.loads(change.key):
-        case [str() as seller, str() as of_seller]:
-            return seller, of_seller
+def _key(change: wire.Change, parts: int = 2) -> list[Any]:
+    """Seller, what it is called there, and of a line its number."""
+    key = json.loads(change.key)
+    if isinstance(key, list) and len(key) == parts and [type(part) for part in key] == [str, str, int][:parts]:
+        return key
     raise ValueError("not a key of this feed")
 
 

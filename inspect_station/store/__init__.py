@@ -7,7 +7,7 @@ from inspect_station.store.blobs import Blobs
 from inspect_station.store.copies import Restored, keep_photos, restore, verify
 from inspect_station.store.doors import Store
 from inspect_station.store.reader import Reader
-from inspect_station.store.space import Space, space
+from inspect_station.store.space import Space, disk_days, space
 from inspect_station.store.values import (
     EventSpec,
     LabelJob,
@@ -20,6 +20,7 @@ from inspect_station.store.values import (
     StoredPlaybook,
     TakenOut,
     Tally,
+    UnitAtHub,
     Verified,
     Waiting,
 )
@@ -42,9 +43,11 @@ __all__ = [
     "StoredPlaybook",
     "TakenOut",
     "Tally",
+    "UnitAtHub",
     "Verified",
     "Waiting",
     "Writer",
+    "disk_days",
     "keep_photos",
     "restore",
     "space",

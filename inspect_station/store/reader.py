@@ -5,12 +5,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from inspect_station.core.batches import PROPERTY, Batch, Ending, Member
+from inspect_station.core.clocks import HubTime
 from inspect_station.core.records import (
     Disposition,
     Grade,
@@ -19,23 +20,27 @@ from inspect_station.core.records import (
     Outcome,
     Parcel,
     Product,
+    Review,
     Rma,
     Seller,
     instant,
     upgrade,
 )
 from inspect_station.message import Message
+from inspect_station.store import moments
 from inspect_station.store.connection import Connection, Row
 from inspect_station.store.values import (
     LabelJob,
     LabelState,
     OpenLine,
     Outgoing,
+    PhotoState,
     ReportRow,
     StoredPhoto,
     StoredPlaybook,
     TakenOut,
     Tally,
+    UnitAtHub,
     Waiting,
 )
 
@@ -53,6 +58,9 @@ SEVERAL = 50
 
 NEWEST = 1000
 """Rows of a table that a search looks at: those that the full-text index names, or any for one or two signs."""
+
+AT_HUB = "('accepted', 'duplicate', 'conflict')"
+"""States of the events that the hub has said it keeps."""
 
 SLIP = "(json_extract(fields, '$.barcode') IS lpn)"
 """Labels beside a unit's own: their bars bear the plate without the print's number."""
@@ -91,6 +99,15 @@ class Reader:
         """The number of the last event of an epoch; 0 = none yet."""
         row = self._row("SELECT coalesce(max(seq), 0) AS seq FROM event WHERE epoch = ?", epoch)
         return int(row["seq"]) if row else 0
+
+    def clock_ahead(self) -> timedelta:
+        """By how much this station's clock is ahead of its hub's, as far as that is known."""
+        said = self.meta("hub_clock")
+        if not said:
+            return timedelta()
+        known = json.loads(said)
+        hub = HubTime(**{**known, "at": datetime.fromisoformat(known["at"])})
+        return hub.ahead(self._clock(), moments.boot(), moments.mono_ms())
 
     # ── What was announced ──────────────────────────────────────────────────────────────────────────────────
 
@@ -370,6 +387,18 @@ class Reader:
             average_s=round(sum(row["seconds"] for row in rows) / units) if units else None,
         )
 
+    def days_work(self, days: int = 7) -> tuple[float, float]:
+        """Units and photos of an average day in the last so many, those without work left out."""
+        row = self._row(
+            f"""
+            SELECT count(*) AS units, coalesce(sum(photos), 0) AS photos,
+                count(DISTINCT substr(finished_at, 1, 10)) AS n
+            FROM inspection WHERE {LIVE} AND finished_at >= ?
+            """,
+            instant(self._clock() - timedelta(days=days)),
+        )
+        return (row["units"] / row["n"], row["photos"] / row["n"]) if row and row["n"] else (0.0, 0.0)
+
     def finished_between(self, start: datetime, end: datetime, seller: str = "") -> Iterator[ReportRow]:
         """The units finished from `start` until before `end` that stand, of one seller or all, by time.
 
@@ -619,7 +648,7 @@ class Reader:
                     WHERE state IN ('pending', 'sent', 'rejected', 'conflict', 'suspect') GROUP BY state, type)
                 GROUP BY what, state
                 UNION ALL SELECT 'photo', state, count(*) FROM photo
-                WHERE state IN ('waiting', 'owed') GROUP BY state
+                WHERE state IN ('waiting', 'sent', 'owed', 'bad', 'missing') GROUP BY state
                 UNION ALL SELECT 'label', state, count(*) FROM label
                 WHERE state IN ('queued', 'printing', 'parked') GROUP BY state
                 """
@@ -633,11 +662,17 @@ class Reader:
             events=count("event", "pending", "sent") + count("unit", "pending", "sent"),
             units=count("unit", "pending", "sent"),
             events_parked=sum(count(what, "rejected", "conflict", "suspect") for what in ("event", "unit")),
-            photos=count("photo", "waiting"),
+            photos=count("photo", "waiting", "sent"),
             photos_owed=count("photo", "owed"),
+            photos_parked=count("photo", "bad", "missing"),
             labels=count("label", "queued", "printing"),
             labels_parked=count("label", "parked"),
         )
+
+    def reviews(self, limit: int = SEVERAL) -> tuple[Review, ...]:
+        """Lines on which docks contradict each other, as the hub tells them."""
+        rows = self._rows("SELECT body FROM review ORDER BY seller, rma, line LIMIT ?", limit)
+        return tuple(Review.model_validate_json(row["body"]) for row in rows)
 
     def pending_events(self, limit: int = 100) -> tuple[Outgoing, ...]:
         """What may be sent now, in the order in which it happened."""
@@ -657,15 +692,38 @@ class Reader:
         return next(iter(self._events("WHERE id = ?", id)), None)
 
     def known_events(self, after: str = "", limit: int = 5000) -> tuple[tuple[str, str], ...]:
-        """Id and SHA-256 of events that the hub has said it keeps, by id: to ask it whether it still does."""
+        """Id and SHA-256 of events that the hub has said it keeps, parked ones too, by id: to ask it whether it still
+        does."""
         rows = self._rows(
             # The plus keeps SQLite from gathering and sorting them all by state: ids are read in order.
-            "SELECT id, sha256 FROM event WHERE +state IN ('accepted', 'duplicate', 'conflict') AND id > ? "
+            f"SELECT id, sha256 FROM event WHERE (+state IN {AT_HUB} OR +state = 'rejected') AND id > ? "
             "ORDER BY id LIMIT ?",
             after,
             limit,
         )
         return tuple((row["id"], row["sha256"]) for row in rows)
+
+    def lpn_of(self, inspection: str) -> str:
+        """The plate of a unit that was finished; empty where it was not."""
+        row = self._row("SELECT lpn FROM inspection WHERE id = ? LIMIT 1", inspection)
+        return row["lpn"] if row else ""
+
+    def at_hub(self, inspections: Iterable[str]) -> dict[str, tuple[UnitAtHub, str]]:
+        """Whether the hub has the newest record of each of these units, and the code of its receipt.
+
+        A unit without an event of this store was told by another station: this is the hub's own store.
+        """
+        found: dict[str, tuple[UnitAtHub, str]] = {}
+        for id in inspections:
+            event = self.event(self.event_of(id))
+            match event.state if event else "accepted":
+                case "accepted" | "duplicate":
+                    found[id] = "accepted", event.code if event else ""
+                case "pending" | "sent":
+                    found[id] = "waiting", ""
+                case _:
+                    found[id] = "parked", event.code if event else ""
+        return found
 
     def _events(self, those: str, *values: object) -> tuple[Outgoing, ...]:
         rows = self._rows(f"SELECT {_columns(Outgoing)} FROM event {those}", *values)
@@ -676,13 +734,50 @@ class Reader:
         return self._photos("inspection = ? ORDER BY slot", inspection)
 
     def photos_to_send(self, limit: int = 100) -> tuple[StoredPhoto, ...]:
-        """Pictures of finished units and of batches that the hub does not have, the newest first."""
+        """Pictures of which the hub knows the unit, or the batch, but not the bytes, the newest first; before them
+        those of which it has the bytes and has not said what it makes of them."""
+        return (*self._photos_due("sent", limit), *self._photos_due("waiting", limit))[:limit]
+
+    def _photos_due(self, state: PhotoState, limit: int) -> tuple[StoredPhoto, ...]:
         return self._photos(
-            "state = 'waiting' AND (EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection) "
-            "OR EXISTS (SELECT 1 FROM batch b WHERE b.id = photo.inspection)) "
-            "ORDER BY inspection DESC, slot DESC LIMIT ?",
+            f"""
+            state = '{state}' AND (not_before IS NULL OR not_before <= ?) AND (EXISTS (
+                SELECT 1 FROM inspection i JOIN event e ON e.id = i.event_id
+                WHERE i.id = photo.inspection AND i.current AND e.state IN {AT_HUB})
+            OR EXISTS (
+                SELECT 1 FROM batch b JOIN event e ON e.id = b.event_id
+                WHERE b.id = photo.inspection AND e.state IN {AT_HUB}))
+            ORDER BY inspection DESC, slot DESC LIMIT ?
+            """,
+            instant(self._clock()),
             limit,
         )
+
+    def photos_parked(self, limit: int = SEVERAL) -> tuple[StoredPhoto, ...]:
+        """Pictures that the hub does not take, or whose file is gone, the newest unit first."""
+        either = (
+            self._photos("state = ? ORDER BY inspection DESC, slot DESC LIMIT ?", state, limit)
+            for state in ("bad", "missing")
+        )
+        return tuple(islice((photo for photos in either for photo in photos), limit))
+
+    def photos_over(self, before: datetime, limit: int = SEVERAL) -> tuple[str, ...]:
+        """Photo files, by SHA-256, that need not stay: the hub has verified them and knows all units that show them,
+        every one of them taken before then, and none of these units is on the bench again."""
+        rows = self._rows(
+            f"""
+            SELECT DISTINCT sha256 FROM photo WHERE state = 'verified' AND taken_at < ?1 AND NOT EXISTS (
+                SELECT 1 FROM photo other WHERE other.sha256 = photo.sha256 AND NOT (
+                    other.state IN ('verified', 'deleted') AND coalesce(other.taken_at, '9') < ?1
+                    AND NOT EXISTS (SELECT 1 FROM draft WHERE draft.id = other.inspection)
+                    AND EXISTS (SELECT 1 FROM inspection i JOIN event e ON e.id = i.event_id
+                        WHERE i.id = other.inspection AND i.current AND e.state IN {AT_HUB})))
+            LIMIT ?2
+            """,
+            instant(before),
+            limit,
+        )
+        return tuple(row["sha256"] for row in rows)
 
     def photos_owed(self) -> tuple[StoredPhoto, ...]:
         """Slots without a picture, because the camera was down."""

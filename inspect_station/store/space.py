@@ -9,6 +9,8 @@ from inspect_station.errors import StoreError
 from inspect_station.message import Message, msg
 
 MB = 1_000_000
+PHOTO_KB, UNIT_KB = 300, 20
+"""What a photo and a unit without its photos take up (sync.md §2.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,14 @@ def judged(free: int, total: int, limits: DiskLimits) -> Space:
     elif percent < limits.warn_percent:
         said = msg("{percent} % of the disk free: make room soon", percent=percent)
     return Space(free, percent, photos, inspections, said)
+
+
+def disk_days(folder: Path, limits: DiskLimits, units: float, photos: float) -> int | None:
+    """For how many days of so many units and photos there is room, before photos are owed; None where no day is known
+    or the disk cannot be asked."""
+    a_day = (photos * PHOTO_KB + units * UNIT_KB) * 1000
+    try:
+        room = shutil.disk_usage(folder).free - limits.photos_mb * MB
+    except OSError:
+        return None
+    return max(0, int(room / a_day)) if a_day else None

@@ -235,6 +235,20 @@ class Photo(Row, table=True):
     taken_at: str | None
     operator: str
     state: str
+    code: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Why it is parked."""
+    not_before: str | None
+    """Not to be tried again earlier."""
+
+
+class Review(Row, table=True):
+    """A line on which docks contradict each other, as the hub tells it."""
+
+    seller: str = Field(primary_key=True)
+    rma: str = Field(primary_key=True)
+    line: int = Field(primary_key=True)
+    version: int = Field(sa_type=BigInteger)
+    body: str
 
 
 _UNSENT = "state IN ('pending', 'sent', 'suspect')"

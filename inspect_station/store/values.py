@@ -15,8 +15,13 @@ EventState = Literal["pending", "sent", "accepted", "duplicate", "rejected", "co
 """``pending`` and ``sent`` are on their way; ``accepted``, ``duplicate`` and ``conflict`` are with the hub;
 ``rejected``, ``conflict`` and ``suspect`` are parked: a person should look (sync.md §2.2, §2.5)."""
 
-PhotoState = Literal["owed", "waiting", "verified", "refused"]
-"""``owed``: the camera was down; ``waiting`` for the hub; ``verified`` by it, or ``refused``."""
+PhotoState = Literal["owed", "kept", "waiting", "sent", "verified", "deleted", "bad", "missing"]
+"""``owed``: the camera was down; ``kept``: of a carton, it stays here; ``waiting`` for the hub; ``sent``: the hub looks
+at it; ``verified`` by it; ``deleted`` here after that, when its time was over. Parked, so that a person looks: ``bad``,
+the hub does not take it; ``missing``, its file is gone."""
+
+UnitAtHub = Literal["waiting", "accepted", "parked"]
+"""Whether the hub has a unit's newest record, with a receipt for it."""
 
 ScanBack = Literal["", "wanted", "done"]
 """Whether a label is to be scanned on its box before the unit is done."""
@@ -152,6 +157,10 @@ class StoredPhoto:
     state: PhotoState
     taken_at: datetime | None
     operator: str
+    code: str = ""
+    """Why it is parked."""
+    not_before: datetime | None = None
+    """Not to be tried again earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +198,7 @@ class Waiting:
     events_parked: int
     photos: int
     photos_owed: int
+    photos_parked: int
     labels: int
     labels_parked: int
 

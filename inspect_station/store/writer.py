@@ -1,18 +1,15 @@
 """Changes to the store. A writer lives inside one transaction: all of what it did is kept, or nothing."""
 
 import hashlib
-import os
 import secrets
-import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from inspect_station.core import barcode
 from inspect_station.core.batches import Batch
+from inspect_station.core.clocks import clock_marks
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import (
     Event,
@@ -21,12 +18,14 @@ from inspect_station.core.records import (
     Parcel,
     Photo,
     Product,
+    Review,
     Rma,
     Seller,
     compact,
     instant,
 )
 from inspect_station.message import Message
+from inspect_station.store import moments
 from inspect_station.store.connection import Connection
 from inspect_station.store.lines import numbered
 from inspect_station.store.reader import OF_PLATE, SLIP, Reader, folded
@@ -91,11 +90,18 @@ class Writer(Reader):
         """Keep a single fact about this store."""
         self._put("meta", ["key"], {"key": key, "value": value})
 
+    def set_hub_clock(self, hub_time: datetime) -> None:
+        """Keep what the hub's clock says now, beside this station's."""
+        ahead_s = (self._clock() - hub_time).total_seconds()
+        said = {"at": instant(hub_time), "ahead_s": ahead_s, "boot": moments.boot(), "mono_ms": moments.mono_ms()}
+        self.set_meta("hub_clock", compact(said))
+
     def begin_epoch(self) -> None:
         """This store is not the only one that counted its events so far, as a copy of it was used: count anew, and give
         out other plates."""
         self.set_meta("epoch", str(uuid.uuid4()))
         self.use_block("")
+        self.set_meta("copied_at", instant(self._clock()))
 
     def use_block(self, block: str) -> None:
         """Give out plates and batches of this block from now on, from the first; of a new one drawn, where empty."""
@@ -215,6 +221,26 @@ class Writer(Reader):
         where = mine if origin == "local" else f"{table}.origin = 'local' OR excluded.version > {table}.version"
         return self._put(table, key, {**row, "origin": origin, "version": version}, where)
 
+    def put_review(self, review: Review, version: int) -> bool:
+        """Docks contradict each other on a line; False where a newer word on it is known."""
+        row = {"seller": review.seller, "rma": review.rma, "line": review.line, "version": version}
+        row["body"] = review.model_dump_json()
+        return self._put("review", ["seller", "rma", "line"], row, "excluded.version > review.version")
+
+    def drop_review(self, seller: str, rma: str, line: int) -> None:
+        """Nobody contradicts on this line any more: what the hub recorded as a conflict needs nobody's attention."""
+        self._do("DELETE FROM review WHERE seller = ? AND rma = ? AND line = ?", seller, rma, line)
+        self._do(
+            """
+            UPDATE event SET state = 'accepted', code = 'line_settled' WHERE state = 'conflict'
+                AND code = 'line_conflict' AND id IN (
+                    SELECT event_id FROM inspection WHERE seller = ? AND rma = ? AND line_no = ?)
+            """,
+            seller,
+            rma,
+            line,
+        )
+
     def drop_product(self, seller: str, gtin: str) -> None:
         """The hub has withdrawn this article. Inspections keep what they knew of it."""
         self._do("DELETE FROM product WHERE seller = ? AND gtin = ?", seller, gtin)
@@ -240,7 +266,7 @@ class Writer(Reader):
             "INSERT INTO parcel_rma (parcel, seller, number) VALUES (?, ?, ?)",
             [(parcel.id, seller, number) for seller, number in dict.fromkeys(parcel.rmas)],
         )
-        self._keep_photos(parcel.id, parcel.photos)
+        self._keep_photos(parcel.id, parcel.photos, "kept")
 
     def save_draft(self, unit: Inspection, *, aside: bool = False) -> None:
         """Keep an unfinished inspection and its photos; after a crash it goes on from here."""
@@ -261,7 +287,7 @@ class Writer(Reader):
         self._put("draft", ["id"], row)
         self._keep_photos(unit.id, unit.photos)
 
-    def _keep_photos(self, owner: str, photos: Iterable[Photo]) -> None:
+    def _keep_photos(self, owner: str, photos: Iterable[Photo], state: PhotoState = "waiting") -> None:
         for photo in photos:
             row = {
                 "inspection": owner,
@@ -269,7 +295,9 @@ class Writer(Reader):
                 "sha256": photo.sha256,
                 "taken_at": photo.at and instant(photo.at),
                 "operator": photo.by,
-                "state": "waiting" if photo.sha256 else "owed",
+                "state": state if photo.sha256 else "owed",
+                "code": "",
+                "not_before": None,
             }
             # What the hub said of a picture stays true until the slot shows another one.
             self._put("photo", ["inspection", "slot"], row, "photo.sha256 <> excluded.sha256")
@@ -478,10 +506,10 @@ class Writer(Reader):
             schema=spec.schema,
             occurred_at=spec.at,
             tz=self._zone,
-            boot=_boot(),
-            mono_ms=time.monotonic_ns() // 1_000_000,
+            boot=moments.boot(),
+            mono_ms=moments.mono_ms(),
             operator=spec.operator,
-            body=dict(spec.body),
+            body={**spec.body, **clock_marks(self._clock(), self.clock_ahead())},
         )
         line = event.line()
         self._do(
@@ -528,9 +556,37 @@ class Writer(Reader):
             self._do("UPDATE event SET state = 'pending', code = '', not_before = NULL WHERE id = ?", id) for id in ids
         )
 
-    def mark_photo(self, sha256: str, state: PhotoState) -> None:
-        """What the hub said of a picture, wherever it is shown."""
-        self._do("UPDATE photo SET state = ? WHERE sha256 = ?", state, sha256)
+    def mark_photo(self, sha256: str, state: PhotoState, code: str = "", not_before: datetime | None = None) -> None:
+        """What became of a picture on its way to the hub, wherever a unit shows it.
+
+        What the hub has verified stays so, whatever is said later; it may only be deleted here.
+        """
+        self._do(
+            """
+            UPDATE photo SET state = ?1, code = ?2, not_before = ?3 WHERE sha256 = ?4
+                AND iif(?1 = 'deleted', state = 'verified', state IN ('waiting', 'sent', 'bad', 'missing'))
+            """,
+            state,
+            code,
+            not_before and instant(not_before),
+            sha256,
+        )
+
+    def offer_photo_again(self, sha256: str) -> None:
+        """The hub says now that it does not have a picture which it had verified."""
+        self._do("UPDATE photo SET state = 'waiting' WHERE sha256 = ? AND state = 'verified'", sha256)
+
+    def offer_photos_again(self, limit: int) -> int:
+        """Send so many pictures of units once more, as far as their files are here: the hub was restored and may have
+        lost them; answer how many. Those that it has cost a question each."""
+        return self._do(
+            """
+            UPDATE photo SET state = 'waiting', code = '', not_before = NULL WHERE (inspection, slot) IN (
+                SELECT inspection, slot FROM photo WHERE state IN ('verified', 'sent', 'bad')
+                AND EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection) LIMIT ?)
+            """,
+            limit,
+        )
 
     # ── What goes to the printer ────────────────────────────────────────────────────────────────────────────
 
@@ -676,12 +732,3 @@ def _gtin(unit: Inspection) -> str:
     if unit.product is not None:
         return unit.product.gtin
     return unit.line.gtin if unit.line else ""
-
-
-@cache
-def _boot() -> str:
-    """The run of the machine, or else of this process, within which `time.monotonic` can be compared."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return os.urandom(16).hex()

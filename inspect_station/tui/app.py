@@ -537,7 +537,8 @@ class StationApp(App[int]):
             self._lane.submit(self._read).add_done_callback(partial(self._report, saving=False))
 
     def _read(self) -> "StationApp.Looked":
-        return self.Looked(self.station.desk(), self.station.outbox.states())
+        card = getattr(self.scene.place, "card", None)
+        return self.Looked(self.station.desk(card), self.station.outbox.states())
 
     def _report(self, done: "Future[Any]", *, saving: bool) -> None:
         """Called in the lane's thread."""

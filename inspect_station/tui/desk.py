@@ -1,6 +1,6 @@
 """The desk, always ready for a scan; signing in is the same page, asking for a badge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
@@ -13,6 +13,12 @@ from inspect_station.tui.paper import CALM, DIM, FATES, INKS, LOOK, OK, ROUTES, 
 from inspect_station.tui.scene import AtDesk, Scene, SignIn, is_claim
 
 CURSOR = ink("▌", CALM)
+AT_HUB = {
+    "waiting": ("✓", msg("saved here"), DIM),
+    "accepted": ("✓✓", msg("received by hub"), OK),
+    "parked": ("▲", msg("needs attention: F4 shows why"), LOOK),
+}
+"""Whether the hub has a unit: sign, words, ink (sync.md §2.5)."""
 WAITING_LINES = 4
 CARD_LINES = 2
 
@@ -59,15 +65,16 @@ def _sign_in(paper: Paper, place: SignIn, welcome: Sequence[Message]) -> list[Pa
 def _desk(paper: Paper, scene: Scene, place: AtDesk, height: int) -> list[Part]:
     title = paper.say(msg("Scan RMA, EAN, tracking, serial or our label"))
     box = Part(ink(place.typed, "bold") + CURSOR, "box", title)
+    at_hub = scene.desk.at_hub
     today = Part(stack(_today(paper, scene.desk)))
     waits = [Part(paper.rule(msg("Waiting for you"))), Part(stack(_waiting(paper, scene, place)))]
     used = 1 + 3 + CARD_LINES + today.height + 1 + WAITING_LINES + 1
     last = _last(paper, scene.desk, max(2, min(8, height - used)))
-    return [box, _card(paper, place), today, *waits, Part(paper.rule(msg("Last units"))), Part(stack(last))]
+    return [box, _card(paper, place, at_hub), today, *waits, Part(paper.rule(msg("Last units"))), Part(stack(last))]
 
 
-def _card(paper: Paper, place: AtDesk) -> Part:
-    """The unit just finished, or found again: what it is, and where it goes."""
+def _card(paper: Paper, place: AtDesk, at_hub: Mapping[str, str]) -> Part:
+    """The unit just finished, or found again: what it is, where it goes, and whether the hub has it."""
     unit = place.card
     if unit is None:
         blank = stack([ink(""), ink(f" {paper.say(msg('Ready.'))}", DIM)])
@@ -80,12 +87,15 @@ def _card(paper: Paper, place: AtDesk) -> Part:
         return Part(stack([top, ink(f" {paper.say(msg('taken back'))}", LOOK)]), "card")
     style = f"{FATES.get(unit.disposition, LOOK)} reverse"
     where = ink(" ") + ink(f" {paper.say(msg('Put it in:'))} {paper.place(unit.disposition)} ", style)
-    again = ""
+    # Only a receipt for the unit's newest record says that the hub has it.
+    tick, word, tone = AT_HUB[at_hub[unit.id]] if unit.id in at_hub else ("", None, DIM)
+    again = f"{tick} {paper.say(word)}" if word else ""
     if place.found:
         again = paper.say(_collects(place.collected) if place.collected else msg("F2 reopens it, F3 prints its label"))
         if is_claim(unit):
             again = paper.say(msg("F12 matches it to its RMA"))
-    return Part(stack([top, paper.spread(ink("  ") + where, ink(again, DIM))]), "card")
+    hint = ink(again, DIM if place.found else tone)
+    return Part(stack([top, paper.spread(ink("  ") + where, hint)]), "card")
 
 
 def _collects(batch: Collected) -> Message:
@@ -130,7 +140,8 @@ def _waiting(paper: Paper, scene: Scene, place: AtDesk) -> list[Content]:
             hint = paper.say(msg("scan it, or ↓ Enter")) if each.draft and number == 1 else ""
         if lead.cell_length + text.cell_length + len(hint) + 2 > paper.width:
             hint = ""
-        lines.append(paper.spread((lead + text).truncate(paper.width, ellipsis=True), ink(hint, DIM)))
+        line = (lead + text).truncate(paper.width, ellipsis=True)
+        lines.append(paper.spread(line, ink(hint, DIM)) if hint else line)
     if len(listed) > shown:
         more = msgn("{n} more: F4", "{n} more: F4", n=len(listed) - shown)
         lines.append(ink(f"   … {paper.say(more)}", DIM))
@@ -151,13 +162,24 @@ def _last(paper: Paper, desk: Desk, count: int) -> list[Content]:
     fates = [_fate(paper, unit) for unit in units]
     grade = max((len(each) for each in grades), default=0) + 2
     fate = max((len(each) for each in fates), default=0) + 1
-    title = max(0, paper.width - 7 - 13 - grade - fate)
+    at_hub = desk.at_hub
+    mark = 3 if at_hub else 0
+    title = max(0, paper.width - 7 - mark - 13 - grade - fate)
     lines = []
     for unit, graded, where in zip(units, grades, fates, strict=True):
         at = paper.voice.time(unit.finished_at) if unit.finished_at else ""
         style = f"{DIM} strike" if unit.voided_at else ""
-        cells = [ink(f" {at}", DIM), ink(unit.lpn), ink(paper.title(unit), style), ink(graded), ink(where, "bold")]
-        lines.append(paper.row(cells, [7, 13, title, grade, fate]))
+        sign, _, tone = AT_HUB[at_hub.get(unit.id, "waiting")]
+        marks = [ink(sign, tone)] if mark else []
+        cells = [
+            ink(f" {at}", DIM),
+            *marks,
+            ink(unit.lpn),
+            ink(paper.title(unit), style),
+            ink(graded),
+            ink(where, "bold"),
+        ]
+        lines.append(paper.row(cells, [7, *([mark] if mark else []), 13, title, grade, fate]))
     return lines + [ink("")] * (count - len(lines))
 
 
@@ -171,6 +193,9 @@ def lamps(paper: Paper, scene: Scene) -> Part:
     is gone, the backup only where none is near."""
     saved = msg("last step NOT saved") if scene.unsaved else msg("saved here: all")
     here = _lamp("look" if scene.unsaved else "ok", paper.say(saved))
+    offline = scene.states.offline if scene.states is not None else ()
+    if offline and not scene.unsaved:
+        here = ink("")  # the line of the hub says so, too
     if scene.scanner is not None:
         here += "   " + _lamp("look", paper.say(msg("scanner gone")))
     if scene.backup is not None:
@@ -179,7 +204,10 @@ def lamps(paper: Paper, scene: Scene) -> Part:
         return Part(stack([here, ink("")]), "lamps")
     hub, printer = scene.states.hub, scene.states.printer
     troubled = bool(hub.parked or hub.offline_since)
-    first = here + "   " + _lamp(_tone(troubled, hub.waiting, hub.enrolled), paper.say(hub.said))
+    said = " · ".join(paper.voice.join(each) for each in offline) or paper.say(hub.said)
+    first = (here + "   " if here else here) + _lamp(_tone(troubled, hub.waiting, hub.enrolled), said)
+    if hub.clock is not None:
+        first += "   " + _lamp("look", paper.say(hub.clock))
     troubled = bool(printer.parked or printer.held or not printer.ready)
     said = paper.say(printer.said)
     if printer.problem is not None and printer.problem != printer.said:

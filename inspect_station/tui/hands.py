@@ -800,6 +800,16 @@ class Hands:
             for n in (desk.events_parked,)
             if n
         ]
+        states = scene.states
+        if states is not None:
+            # The lamp says since when; here is why.
+            notes += [states.hub.said] if states.offline else []
+            notes += [said for said in (states.photos, states.hub.clock) if said is not None]
+        notes += [
+            msgn("{n} photo is not at the hub: see below", "{n} photos are not at the hub: see below", n=n)
+            for n in (desk.photos_parked,)
+            if n
+        ]
         notes += [
             msgn("{n} label is parked: was it printed?", "{n} labels are parked: were they printed?", n=n)
             for n in (desk.labels_parked,)

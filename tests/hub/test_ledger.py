@@ -361,6 +361,44 @@ def test_the_second_dock_hears_of_the_conflict_and_both_are_kept(hub: Hub) -> No
     assert _count(hub, "inspection") == 2
 
 
+def _disputes(hub: Hub) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What the feed says of lines in dispute: upsert or delete, and who says what."""
+    with hub.read() as ledger:
+        rows = ledger.changes("main", ["decision"], START, 10)
+    told = [(row["op"], json.loads(row["body"]).get("units", [])) for row in rows]
+    return [(op, [(unit["station"], unit["grade"]) for unit in units]) for op, units in told]
+
+
+def test_a_line_in_dispute_is_told_to_all_until_the_units_agree(hub: Hub) -> None:
+    """sync.md §2.4: both stations see it, in the order in which the hub heard of the units."""
+    here, there = Dock(hub, "DOCK-1"), Dock(hub, "DOCK-2")
+    first, second = _unit(), _unit(Grade.USED)
+    here.send(here.finished(first))
+    assert _disputes(hub) == []
+    there.send(there.finished(second))
+    assert _disputes(hub) == [("upsert", [("DOCK-1", "new"), ("DOCK-2", "used")])]
+    there.send(there.finished(second.but(revision=2, grade=Grade.NEW, disposition=Disposition.RESTOCK)))
+    assert _disputes(hub) == [("delete", [])]
+    there.send(there.finished(second.but(revision=3, grade=Grade.OPENED)))
+    assert _disputes(hub) == [("upsert", [("DOCK-1", "new"), ("DOCK-2", "opened_packaging")])]
+    here.send(here.voided(first))
+    assert _disputes(hub) == [("delete", [])]
+
+
+def test_a_number_that_another_event_has_is_told_and_nothing_is_refused(hub: Hub) -> None:
+    """sync.md §3.2, 12: two of one store count on, in one request or in two."""
+    dock = Dock(hub, "DOCK-1")
+    dock.send(dock.finished(_unit(rma="R-1")))
+    dock.seq -= 1
+    twin = dock.finished(_unit(rma="R-2"))
+    dock.seq -= 1
+    again = dock.finished(_unit(rma="R-3"))
+    assert dock.told(twin, again) == [("accepted", "seq_reuse")] * 2
+    assert dock.told(twin) == [("duplicate", "seq_reuse")]
+    assert dock.told(dock.finished(_unit(rma="R-4"))) == [("accepted", "")]
+    assert _count(hub, "inspection") == 4
+
+
 def test_the_quantity_that_the_hub_knows_counts_too(hub: Hub) -> None:
     here, there = Dock(hub, "DOCK-1"), Dock(hub, "DOCK-2")
     with hub.write() as ledger:

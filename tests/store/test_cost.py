@@ -66,6 +66,8 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "playbook": lambda reader: reader.playbook(SELLER),
     "last_playbook": lambda reader: reader.last_playbook(),
     "ruleset": lambda reader: reader.ruleset("ab" * 32),
+    "reviews": lambda reader: reader.reviews(),
+    "lpn_of": lambda reader: reader.lpn_of("x"),
     "event_of": lambda reader: reader.event_of("x"),
     "event": lambda reader: reader.event("x"),
     "tally": lambda reader: reader.tally(reader._clock() + timedelta(days=1), reader._clock() + timedelta(days=2)),
@@ -75,6 +77,9 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "photos": lambda reader: reader.photos("x"),
     "photos_to_send": lambda reader: reader.photos_to_send(20),
     "photos_owed": lambda reader: reader.photos_owed(),
+    "photos_parked": lambda reader: reader.photos_parked(),
+    "at_hub": lambda reader: reader.at_hub(unit.id for unit in reader.last_units(8)),
+    "clock_ahead": lambda reader: reader.clock_ahead(),
     "labels": lambda reader: reader.labels("queued", "printing", "parked"),
     "labels_of": lambda reader: reader.labels_of("L7F3K00481C"),
     "label": lambda reader: reader.label(1),
@@ -99,6 +104,8 @@ IN_PEACE = {
     "finished_between": "reports: page by page",
     "known_events": "the outbox: page by page, after the hub was restored",
     "pictures": "page by page, when the store is verified",
+    "photos_over": "the lane of photos, a few at a time",
+    "days_work": "the outbox, now and then while the hub is not reached",
     "shows": "the sweep of orphaned photos",
 }
 
@@ -170,7 +177,7 @@ def small(store: Store, bench) -> Store:
 
 NEVER_MANY = re.compile(
     r"""SCAN\ (
-        (draft|d|seller)\b.*                                    # what is set aside; a few dozen merchants
+        (draft|d|seller|review)\b.*                             # set aside; a few dozen merchants; open disputes
         | \S+\ USING\ (COVERING\ )?INDEX\ (ix_parcel_open|ix_inspection_(claim|case)|ix_event_unsent|ix_batch_waiting)
         | CONSTANT\ ROW | \(subquery-\d+\) | m\ VIRTUAL\ TABLE.* # of an answer that is bounded itself
         | \w+_find\ VIRTUAL\ TABLE\ INDEX\ \S*M\d.*              # a full-text match

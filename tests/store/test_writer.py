@@ -19,6 +19,7 @@ from inspect_station.core.records import (
     Grade,
     Kind,
     Line,
+    Parcel,
     Photo,
     Product,
     Rma,
@@ -26,7 +27,7 @@ from inspect_station.core.records import (
     instant,
 )
 from inspect_station.message import msgn
-from inspect_station.store import EventSpec, LabelSpec, Receipt, Store
+from inspect_station.store import EventSpec, LabelSpec, Receipt, Store, Writer, moments
 from inspect_station.store.tables import Row
 from inspect_station.store.values import LabelState
 
@@ -133,6 +134,7 @@ def test_units_counted_together_share_time_and_photos_but_neither_plate_nor_reco
         more = [first.but(id=writer.new_id(), lpn=lpn) for lpn in writer.take_lpns(2)]
         for unit in (first, *more):
             writer.finish(unit, bench.event(unit), bench.label(writer, unit))
+        at_hub(writer)
     with store.read() as reader:
         assert len({unit.lpn for unit in reader.last_units(9)}) == 3
         assert [photo.inspection for photo in reader.photos_to_send()] == sorted(
@@ -542,6 +544,7 @@ def test_two_drafts_never_share_a_plate(store: Store, bench):
 def test_an_owed_photo_is_listed_until_it_is_taken_and_a_verified_one_stays_so(store: Store, bench):
     unit = bench.finish(store, photos=(Photo(slot="damage"), Photo(slot="box", sha256="ab" * 32, at=bench.clock())))
     with store.write() as writer:
+        at_hub(writer)
         assert [photo.slot for photo in writer.photos_owed()] == ["damage"]
         assert [photo.slot for photo in writer.photos_to_send()] == ["box"]
         counts = writer.waiting()
@@ -563,7 +566,138 @@ def test_photos_of_a_draft_wait_until_it_is_finished(store: Store, bench):
         assert writer.photos_to_send() == ()
         done = bench.done(unit)
         writer.finish(done, bench.event(done))
+        assert writer.photos_to_send() == (), "and until the hub knows the unit"
+        at_hub(writer)
         assert [photo.sha256 for photo in writer.photos_to_send()] == ["ab" * 32]
+
+
+def at_hub(writer: Writer) -> None:
+    """The hub has confirmed all."""
+    writer.mark_events([Receipt(event.id, "accepted") for event in writer.pending_events()])
+
+
+def test_photos_of_a_unit_that_was_amended_wait_until_the_hub_knows_that_too(store: Store, bench):
+    unit = bench.finish(store, photos=(Photo(slot="box", sha256="ab" * 32, at=bench.clock()),))
+    with store.write() as writer:
+        at_hub(writer)
+        assert writer.at_hub([unit.id]) == {unit.id: ("accepted", "")}
+        again = unit.but(revision=2)
+        writer.finish(again, bench.event(again, "inspection.amended"))
+        assert writer.at_hub([unit.id]) == {unit.id: ("waiting", "")}, "only a receipt for the newest record counts"
+        assert writer.photos_to_send() == ()
+        at_hub(writer)
+        assert len(writer.photos_to_send()) == 1
+
+
+def test_what_the_hub_still_looks_at_is_asked_about_first_and_not_before_its_time(store: Store, bench):
+    for n in range(2):
+        bench.finish(store, photos=(Photo(slot="box", sha256=f"{n}b" * 32, at=bench.clock()),))
+    with store.write() as writer:
+        at_hub(writer)
+        newest, oldest = writer.photos_to_send()
+        assert newest.inspection > oldest.inspection
+        writer.mark_photo(oldest.sha256, "sent", not_before=bench.clock() + timedelta(seconds=5))
+        assert writer.photos_to_send() == (newest,)
+        bench.clock.pass_(seconds=5)
+        assert [photo.sha256 for photo in writer.photos_to_send()] == [oldest.sha256, newest.sha256]
+        assert writer.waiting().photos == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param("waiting", "bad", "bad", id="the hub does not take it"),
+        pytest.param("missing", "waiting", "waiting", id="its file is back"),
+        pytest.param("verified", "bad", "verified", id="a word that comes late"),
+        pytest.param("verified", "waiting", "verified", id="asked once more"),
+        pytest.param("verified", "deleted", "deleted", id="its time is over"),
+        pytest.param("waiting", "deleted", "waiting", id="deleted too early"),
+        pytest.param("deleted", "verified", "deleted", id="deleted stays deleted"),
+    ],
+)
+def test_what_becomes_of_a_photo(store: Store, bench, before, after, expected):
+    unit = bench.finish(store, photos=(Photo(slot="box", sha256="ab" * 32, at=bench.clock()),))
+    with store.write() as writer:
+        writer._do("UPDATE photo SET state = ?", before)
+        writer.mark_photo("ab" * 32, after)
+        assert [photo.state for photo in writer.photos(unit.id)] == [expected]
+
+
+def test_a_photo_file_may_go_when_the_hub_has_it_and_its_units_and_its_time_is_over(store: Store, bench):
+    """sync.md §2.3: accepted and verified and retention passed; by every unit that shows it."""
+    shot = Photo(slot="box", sha256="ab" * 32, at=bench.clock())
+    first = bench.finish(store, photos=(shot,))
+    second = bench.finish(store, photos=(shot.but(at=bench.clock() + timedelta(days=1)),))
+    with store.write() as writer:
+        later = bench.clock() + timedelta(days=2)
+        assert writer.photos_over(later) == ()
+        writer.mark_photo("ab" * 32, "verified")
+        assert writer.photos_over(later) == (), "the hub does not know the units"
+        at_hub(writer)
+        assert writer.photos_over(bench.clock() + timedelta(hours=1)) == (), "the second one is younger"
+        assert writer.photos_over(later) == ("ab" * 32,)
+        writer.save_draft(second)
+        assert writer.photos_over(later) == (), "a unit is on the bench again"
+        writer._do("DELETE FROM draft")
+        writer.activate_playbook("lumo", "cd" * 32, "", "ana", {"look.jpg": "ab" * 32})
+        assert writer.photos_over(later) == (), "a seller's rules show it"
+        assert writer.photos(first.id)[0].state == "verified"
+
+
+def test_a_picture_of_a_carton_stays_here(store: Store, bench):
+    with store.write() as writer:
+        shot = Photo(slot="carton", sha256="ab" * 32, at=bench.clock())
+        parcel = Parcel(id="p", station="DOCK-3", received_at=bench.clock(), received_on=bench.clock().date())
+        writer.save_parcel(parcel.but(photos=(shot,)))
+        assert [photo.state for photo in writer.photos("p")] == ["kept"]
+        assert writer.waiting().photos == 0
+
+
+def test_after_the_hub_was_restored_all_pictures_of_units_are_offered_once_more(store: Store, bench):
+    for n, state in enumerate(("verified", "sent", "bad", "deleted", "missing")):
+        bench.finish(store, photos=(Photo(slot="box", sha256=f"{n}b" * 32, at=bench.clock()),))
+        with store.write() as writer:
+            writer._do("UPDATE photo SET state = ? WHERE sha256 = ?", state, f"{n}b" * 32)
+    with store.write() as writer:
+        writer.activate_playbook("lumo", "cd" * 32, "", "ana", {"look.jpg": "ab" * 32})
+        assert [writer.offer_photos_again(2), writer.offer_photos_again(2)] == [2, 1]
+        rows = writer._rows("SELECT state FROM photo ORDER BY sha256")
+    assert [row["state"] for row in rows] == ["waiting", "waiting", "waiting", "deleted", "missing", "verified"]
+
+
+# ── Clocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("ahead", "rebooted", "marks"),
+    [
+        pytest.param({"seconds": 100}, False, {}, id="two minutes are nothing"),
+        pytest.param({"minutes": 5}, False, {"clock_ahead_s": 300}, id="five minutes fast"),
+        pytest.param({"hours": -1}, False, {"clock_ahead_s": -3600}, id="an hour slow"),
+        pytest.param({"days": 3650}, False, {"clock_ahead_s": 315_360_000, "clock_suspect": True}, id="ten years"),
+        pytest.param({"days": -3650}, False, {"clock_ahead_s": -315_360_000, "clock_suspect": True}, id="2016"),
+        pytest.param({"days": -3650}, True, {"clock_suspect": True}, id="2016 after a new start: before this program"),
+        pytest.param({"days": 30}, True, {}, id="a month off: nobody can know"),
+    ],
+)
+def test_an_event_says_how_far_the_clock_was_out(store: Store, bench, monkeypatch, ahead, rebooted, marks):
+    """sync.md §2.5: by what the hub said once and the clock that nobody sets; work goes on all the same."""
+    boot, mono = ["one"], [1_000_000]
+    monkeypatch.setattr(moments, "boot", lambda: boot[0])
+    monkeypatch.setattr(moments, "mono_ms", lambda: mono[0])
+    with store.write() as writer:
+        writer.set_hub_clock(bench.clock())
+    bench.clock.pass_(hours=2)
+    mono[0] += 2 * 3_600_000
+    bench.clock.pass_(**ahead)
+    if rebooted:
+        boot[0] = "two"
+    unit = bench.finish(store)
+    with store.read() as reader:
+        event = reader.event(reader.event_of(unit.id))
+    assert event is not None
+    body = json.loads(event.line)["body"]
+    assert {name: body[name] for name in ("clock_ahead_s", "clock_suspect") if name in body} == marks
 
 
 # ── Labels ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,205 @@
+"""Photos to the hub, aside from the facts: one at a time, the newest unit first, and only while no fact waits.
+
+A photo goes after its unit's event was accepted, and no receipt waits for one. What fails is begun anew as a whole. A
+file is deleted here only when the hub has verified it, knows the units that show it, and its time is over.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from math import inf
+
+from inspect_station.config import UpstreamSettings
+from inspect_station.core import wire
+from inspect_station.errors import NotFound, StoreError
+from inspect_station.message import Message, msg
+from inspect_station.outbox.sync import Pace, connect
+from inspect_station.store import Store, StoredPhoto
+from inspect_station.store.values import PhotoState
+from inspect_station.upstream import Bad, Later, Moved, Refusal, Refused, Stored, Upstream
+
+TRIES = 3
+"""So often the hub may find the same photo bad, or a photo fail for reasons of nobody's, before the next one's turn."""
+PUT_OFF = timedelta(hours=1)
+LOOK_S = 5.0
+"""Seconds after which the hub is asked again what it makes of a photo, if it does not say."""
+FOUND_AGAIN_S = 600.0
+"""Seconds from one look for files that were gone, and for those whose time is over, to the next."""
+_FEW = 20
+_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PN": "image/png", b"RIF": "image/webp"}
+
+_log = logging.getLogger(__name__)
+
+
+class Photos:
+    """Sends photos. Any thread may call it; one thing happens at a time. What is given is as in `Sync`.
+
+    ``keep_days``: how long photos stay here after they were taken, at least; 0 = for ever.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        settings: UpstreamSettings,
+        upstream: Upstream | None,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        random: Callable[[], float],
+        keep_days: int = 0,
+        join: Callable[[], Upstream | None] | None = None,
+    ) -> None:
+        self.upstream = upstream
+        self.problem: Message | None = None
+        """Why no photo goes now."""
+        self._store = store
+        self._clock = clock
+        self._monotonic = monotonic
+        self._keep_days = keep_days
+        self._join = join or (lambda: connect(store, settings))
+        self._pace = Pace(1, settings.min_wait_s, settings.max_wait_s, random)
+        self._look_at = -inf
+        self._failed: dict[str, int] = {}
+        """By SHA-256: how often a photo that is still to go has failed."""
+        self._working = threading.RLock()
+
+    def turn(self) -> bool:
+        """Send one photo, if one may go; whether there may be another to send at once."""
+        with self._working:
+            if self.upstream is None or self.problem is not None:
+                self.join()
+            if self._monotonic() >= self._look_at:
+                self._look_at = self._monotonic() + FOUND_AGAIN_S
+                self._look_for_lost()
+                if self._keep_days and self.upstream is not None:
+                    self._delete_over(self.upstream)
+            photo = self._next()
+            if photo is None or self.upstream is None:
+                self.problem = None
+                return False
+            return self._send(self.upstream, photo)
+
+    def rest(self) -> float:
+        """Seconds for which nothing is to be sent; 0 while all is well."""
+        return self._pace.wait_s
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self.upstream is not None:
+            self.upstream.close()
+
+    def join(self) -> None:
+        """Find the hub that this station belongs to now."""
+        with self._working:
+            if (found := self._join()) is not None:
+                self.close()
+                self.upstream = found
+
+    def _next(self) -> StoredPhoto | None:
+        with self._store.read() as reader:
+            facts = any(event.state != "suspect" for event in reader.pending_events(_FEW))
+            return None if facts else next(iter(reader.photos_to_send(1)), None)
+
+    # ── One photo ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _send(self, upstream: Upstream, photo: StoredPhoto) -> bool:
+        """Ask for a place, put the bytes there, ask what became of them; whether to go on with the next."""
+        if photo.state == "sent":
+            return self._heed(photo, upstream.complete(photo.sha256))
+        try:
+            data = self._store.blobs.get(photo.sha256)
+        except NotFound:
+            return self._mark(photo, "missing", "photo_missing")
+        except StoreError:
+            return self._mark(photo, "bad", "photo_damaged")
+        mime = _TYPES.get(data[:3], "image/jpeg")
+        place = upstream.place(photo.sha256, len(data), mime)
+        if not isinstance(place, wire.BlobPlace):
+            return self._heed(photo, place)
+        if place.mode == "have":
+            return self._heed(photo, Stored(verified=True))
+        failure = upstream.put(place, photo.sha256, data, mime)
+        return self._heed(photo, failure or upstream.complete(photo.sha256))
+
+    def _heed(self, photo: StoredPhoto, answer: Stored | Bad | Later | Refused | Moved) -> bool:
+        match answer:
+            case Stored(verified=True):
+                return self._mark(photo, "verified")
+            case Stored(after_s=after_s):
+                wait = timedelta(seconds=LOOK_S if after_s is None else max(after_s, 1.0))
+                return self._mark(photo, "sent", not_before=self._clock() + wait)
+            case Bad(code) if self._strike(photo) or code == "too_large":
+                # Its bytes may have been spoilt on the way: so often it is begun anew as a whole.
+                return self._mark(photo, "bad", code)
+            case Bad():
+                return self._mark(photo, "waiting")
+            case Refused(Refusal.NOT_KNOWN, message) if self._token_changed():
+                return True
+            case Refused(_, message) | Later(message):
+                if self._strike(photo):
+                    # It need not be the photo's fault; but the next one may have more luck.
+                    self._mark(photo, "waiting", not_before=self._clock() + PUT_OFF)
+                self._pace.failed(answer.after_s if isinstance(answer, Later) else None)
+                self.problem = message
+            case Moved():
+                # The other lane finds out what that means, and offers all photos again.
+                self._pace.failed()
+                self.problem = msg("The hub was changed.")
+        return False
+
+    def _strike(self, photo: StoredPhoto) -> bool:
+        """Whether the photo has failed often enough."""
+        strikes = self._failed[photo.sha256] = self._failed.get(photo.sha256, 0) + 1
+        return strikes % TRIES == 0
+
+    def _token_changed(self) -> bool:
+        held = self.upstream.credentials if self.upstream is not None else None
+        self.join()
+        now = self.upstream.credentials if self.upstream is not None else None
+        return held is not None and now is not None and held.token != now.token
+
+    def _mark(
+        self, photo: StoredPhoto, state: PhotoState, code: str = "", *, not_before: datetime | None = None
+    ) -> bool:
+        if code:
+            _log.warning("photo %s: %s", photo.sha256, code)
+        with self._store.write() as writer:
+            writer.mark_photo(photo.sha256, state, code, not_before)
+        if state not in ("waiting", "sent"):
+            self._failed.pop(photo.sha256, None)
+        self.problem = None
+        self._pace.answered()
+        return True
+
+    # ── What is gone, and what may go ────────────────────────────────────────────────────────────────────────────────
+
+    def _look_for_lost(self) -> None:
+        """Files that somebody has put back."""
+        with self._store.read() as reader:
+            lost = [photo for photo in reader.photos_parked() if photo.state == "missing"]
+        for photo in lost:
+            if self._store.blobs.path(photo.sha256).exists():
+                with self._store.write() as writer:
+                    writer.mark_photo(photo.sha256, "waiting")
+
+    def _delete_over(self, upstream: Upstream) -> None:
+        """Delete files whose time is over, each after the hub has said once more that it has it: it may have been put
+        back to a time before it had."""
+        before = self._clock() - timedelta(days=self._keep_days)
+        with self._store.read() as reader:
+            over = reader.photos_over(before)
+        for sha256 in over:
+            path = self._store.blobs.path(sha256)
+            # Of one that is gone already the size is not known; it is asked about all the same.
+            place = upstream.place(sha256, path.stat().st_size if path.exists() else 1, "image/jpeg")
+            if not isinstance(place, wire.BlobPlace):
+                return
+            if place.mode == "have":
+                # The file first: after a crash in between it is found over once more.
+                path.unlink(missing_ok=True)
+            with self._store.write() as writer:
+                if place.mode == "have":
+                    writer.mark_photo(sha256, "deleted")
+                else:
+                    writer.offer_photo_again(sha256)

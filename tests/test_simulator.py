@@ -1,0 +1,75 @@
+"""Two hundred worlds, each made from its number, in which nothing that was promised is broken; and planted bugs are
+found in them, for a checker that cannot fail proves nothing.
+
+``python tools/simulate.py --seeds 10000`` makes as many as anybody wants. What a world brought to light has a test of
+its own in test_outbox.py.
+"""
+
+import importlib.util
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SEEDS, AT_ONCE = 200, 25
+SHOWS_IN = {
+    "the station takes any 200 for a receipt": 1,
+    "the hub forgets what it has": 4,
+    "a receipt counts for whatever stands in its place": 14,
+    "the station drops what is answered by 400": 25,
+    "the cursor is written before its page": 16,
+    "a photo is deleted when it was sent": 15,
+    "a store that was put back counts on": 22,
+    "what the hub puts off counts as accepted": 4,
+    "the hub answers before its commit": 12,
+    "one event that breaks the hub holds up all": 12,
+    "saved is shown before it is": 4,
+}
+"""Where each was found last: there it is looked for first."""
+
+
+@pytest.fixture(scope="module")
+def simulate() -> Iterator[ModuleType]:
+    path = Path(__file__).parents[1] / "tools" / "simulate.py"
+    spec = importlib.util.spec_from_file_location("simulate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["simulate"] = module
+    spec.loader.exec_module(module)
+    logging.disable(logging.CRITICAL)
+    yield module
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(scope="module")
+def made(simulate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    prepared: Path = simulate.prepare(tmp_path_factory.mktemp("world"))
+    return prepared
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+def test_whatever_happens_what_was_promised_is_so(simulate: ModuleType, made: Path, first: int) -> None:
+    for seed in range(first, first + AT_ONCE):
+        try:
+            simulate.run(seed, made)
+        except simulate.Violation as violation:
+            pytest.fail(f"world {seed}: {violation} (python tools/simulate.py --from {seed} --seeds 1 --tell)")
+
+
+def test_the_same_number_makes_the_same_world(simulate: ModuleType, made: Path) -> None:
+    told: list[list[str]] = [[], []]
+    for each in told:
+        simulate.run(3, made, each.append)
+    assert told[0] == told[1]
+    assert len(told[0]) > 60
+
+
+@pytest.mark.parametrize("bug", SHOWS_IN)
+def test_a_planted_bug_is_found_by_these_worlds(simulate: ModuleType, made: Path, bug: str) -> None:
+    assert simulate.BUGS.keys() == SHOWS_IN.keys()
+    found = simulate.found(bug, made, (SHOWS_IN[bug], *range(SEEDS)))
+    assert found is not None, "the worlds are too peaceful, or the checker is too weak"

@@ -1,0 +1,120 @@
+"""What the screen says of the hub: of each unit whether it is there, and how it stands while the hub is not reached."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from inspect_station.core.records import Disposition, Grade, Review, Reviewed, instant
+from inspect_station.store import Receipt
+from inspect_station.store.values import EventState
+from tests.tui.conftest import Dock, Operator
+from tests.tui.test_screens import ScreenText, cut
+
+Look = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture
+def at_a_hub(folder: Path) -> None:
+    """The station has a hub, at an address where nobody answers."""
+    toml = folder / "station.toml"
+    told = '[upstream]\nenabled = true\nurl = "http://127.0.0.1:9"\n'
+    toml.write_text(toml.read_text(encoding="utf-8") + told, encoding="utf-8")
+
+
+def mark(operator: Operator, state: EventState, code: str = "") -> None:
+    """The hub says so of all that waits."""
+    with operator.station.store.write() as writer:
+        for event in writer.pending_events():
+            unit = event.type.startswith("inspection.")
+            writer.mark_events([Receipt(event.id, state, code) if unit else Receipt(event.id, "accepted")])
+
+
+async def seal(operator: Operator, rma: str) -> None:
+    await operator.start(rma, "lamp")
+    await operator.press("1")
+
+
+async def units(operator: Operator, look: Look) -> None:
+    await seal(operator, "ML-4001")
+    await look("saved here")
+    mark(operator, "accepted")
+    operator.app.notify_changed()
+    await operator.rest()
+    await look("received by the hub")
+    await seal(operator, "ML-4101")
+    mark(operator, "conflict", "line_conflict")
+    await seal(operator, "ML-4102")
+    await look("one needs attention")
+    await operator.press("F4")
+    await look("why")
+    await operator.press("Esc")
+
+
+async def alone(operator: Operator, look: Look) -> None:
+    sync = operator.station.outbox.sync
+    with operator.station.store.write() as writer:
+        writer.set_meta("hub_seen_at", instant(operator.clock.now() - timedelta(days=2, hours=3)))
+    await seal(operator, "ML-4001")
+    sync._offline_since = operator.clock.now()
+    operator.app.notify_changed()
+    await operator.rest()
+    await look("offline")
+
+
+async def dispute(operator: Operator, look: Look) -> None:
+    await seal(operator, "ML-4001")
+    (unit,) = operator.station.desk().last
+    here = Reviewed(station="DOCK-3", lpn=unit.lpn, grade=Grade.NEW, disposition=Disposition.RESTOCK)
+    there = Reviewed(station="DOCK-1", lpn="L2FT100001T", grade=Grade.USED, disposition=Disposition.CLEARANCE)
+    mark(operator, "conflict", "line_conflict")
+    with operator.station.store.write() as writer:
+        told = here.but(event=writer.event_of(unit.id))
+        writer.put_review(Review(seller="lumo", rma="ML-4001", line=1, units=(there, told)), 1)
+    operator.app.notify_changed()
+    await operator.rest()
+    await operator.press("F4")
+    await look("two docks, one parcel")
+    await operator.press("Esc")
+    with operator.station.store.write() as writer:
+        writer.drop_review("lumo", "ML-4001", 1)
+    operator.app.notify_changed()
+    await operator.rest()
+    await look("they agree")
+
+
+@pytest.mark.parametrize("walk", [units, alone, dispute])
+async def test_what_the_screen_says_of_the_hub(
+    dock: Dock,
+    at_a_hub: None,
+    monkeypatch: pytest.MonkeyPatch,
+    snapshot: SnapshotAssertion,
+    walk: Callable[..., Awaitable[None]],
+) -> None:
+    monkeypatch.setattr("inspect_station.outbox.disk_days", lambda *_: 19)
+    film: list[str] = []
+    async with dock() as operator:
+
+        async def look(name: str) -> None:
+            film.append(f"══ {name} {'═' * (76 - len(name))}\n{await operator.screen()}")
+            assert "sync" not in film[-1].lower()
+
+        await walk(operator, look)
+    assert "\n".join(film) == snapshot.use_extension(ScreenText)
+
+
+@pytest.mark.parametrize("walk", [units, alone, dispute])
+async def test_in_french_nothing_of_it_is_cut_at_80_columns(
+    dock: Dock, at_a_hub: None, monkeypatch: pytest.MonkeyPatch, walk: Callable[..., Awaitable[None]]
+) -> None:
+    monkeypatch.setattr("inspect_station.outbox.disk_days", lambda *_: 19)
+    async with dock(locale="fr", who="french") as operator:
+
+        async def look(name: str) -> None:
+            await operator.painted()
+            # What the desk lists of a reason may end in "…": F4 has the whole of it.
+            assert [each for each in cut(operator) if "cut:    ▲ L" not in each] == [], name
+
+        await walk(operator, look)
