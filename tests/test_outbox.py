@@ -442,6 +442,7 @@ def test_a_hub_that_was_restored_to_yesterday_gets_everything_again(tmp_path: Pa
         outbox = _enrolled(store, hub, url, clock, batch=2)
         _finish(store, "R-1")
         outbox.sync.push_once()
+        assert isinstance(hub.store, Store)
         _copy(hub.store.file, tmp_path / "yesterday.db")
         for n in range(2, 7):
             _finish(store, f"R-{n}")
