@@ -99,8 +99,8 @@ class Account:
             "gates": list(unit.gates),
             "findings": [{"code": each.code, "note": each.note} for each in unit.findings],
             "photos": [
-                {"slot": each.slot, "sha256": each.sha256 or None, "state": self._photo_state(each)}
-                for each in unit.photos
+                {"slot": photo.slot, "sha256": photo.sha256 or None, "state": state}
+                for photo, state in self._photo_states(unit)
             ],
             "wipe": unit.wipe.model_dump(mode="json") if unit.wipe else None,
             "case": unit.case.model_dump(mode="json") if unit.case else None,
@@ -233,8 +233,12 @@ class Account:
             method = voice.say(METHODS.get(unit.wipe.method, Message(unit.wipe.method)))
             yield msg("wipe"), f"{unit.wipe.medium}, {method}: {unit.wipe.by}, {self._moment(unit.wipe.at)}"
         yield msg("for a supervisor"), voice.several(unit.signals)
-        states = {"photo_owed": msg("owed"), "photo_missing": msg("not on this station's disk any more")}
-        shown = [(voice.data(f"slot.{each.slot}"), states.get(self._photo_state(each))) for each in unit.photos]
+        states = {
+            "photo_owed": msg("owed"),
+            "photo_at_hub": msg("at the hub"),
+            "photo_missing": msg("not on this station's disk any more"),
+        }
+        shown = [(voice.data(f"slot.{photo.slot}"), states.get(state)) for photo, state in self._photo_states(unit)]
         yield msg("photos"), ", ".join(f"{slot} ({voice.say(state)})" if state else slot for slot, state in shown)
         labels = self.station.labels_of(unit.lpn)
         yield msg("labels"), "; ".join(self._label(unit.lpn, each) for each in labels)
@@ -337,11 +341,18 @@ class Account:
         copy = self.voice.say(msg("copy {n}", n=printed["copy"]))
         return " · ".join(filter(None, [said, copy, printed["by"], printed["why"]]))
 
-    def _photo_state(self, photo: Photo) -> str:
-        """Whether the picture is here, is owed, or is gone from this disk; the inspection stands all the same."""
+    def _photo_states(self, unit: Inspection) -> list[tuple[Photo, str]]:
+        """Of each picture whether it is here, is owed, is with the hub alone, or is gone; the inspection stands all
+        the same."""
+        left = self.station.photos_left_to_hub(unit.id)
+        return [(photo, self._photo_state(photo, photo.slot in left)) for photo in unit.photos]
+
+    def _photo_state(self, photo: Photo, left_to_hub: bool) -> str:
         if not photo.sha256:
             return "photo_owed"
-        return "photo_here" if self.station.blobs.path(photo.sha256).is_file() else "photo_missing"
+        if self.station.blobs.path(photo.sha256).is_file():
+            return "photo_here"
+        return "photo_at_hub" if left_to_hub else "photo_missing"
 
     def _clock(self, unit: Inspection, parcel: Parcel | None) -> Clock | None:
         """What runs for the unit now: its grading while it is not finished, then the seller's answer, if one is due."""

@@ -1119,6 +1119,11 @@ class Station(Reception):
                 for job in reader.labels_of(lpn)
             ]
 
+    def photos_left_to_hub(self, inspection: str) -> frozenset[str]:
+        """Slots of a unit whose files were deleted here because the hub keeps them (`keep_photos_days`)."""
+        with self.store.read() as reader:
+            return frozenset(each.slot for each in reader.photos(inspection) if each.state == "deleted")
+
     def hub_state(self, inspection: str) -> tuple[UnitAtHub, Message | None]:
         """Whether the hub has said that it has a unit's newest record, and of one that is parked, why."""
         with self.store.read() as reader:
