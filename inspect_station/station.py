@@ -927,10 +927,9 @@ class Station(Reception):
                 parcel=arrived,
             )
 
-    @staticmethod
-    def _not_taken(reader: Reader) -> Iterator[Waiting]:
+    def _not_taken(self, reader: Reader) -> Iterator[Waiting]:
         """What the hub did not take: of which unit, why, and what to do."""
-        if reader.meta("copied_at"):
+        if (at := reader.meta("copied_at")) and self.clock() - datetime.fromisoformat(at) < MARKED:
             yield Waiting("", "▲", why("seq_reuse"))
         reviews = reader.reviews()
         disputed = {unit.event for review in reviews for unit in review.units}
@@ -1132,7 +1131,7 @@ class Station(Reception):
 
 
 MARKED = timedelta(days=7)
-"""So long a supervisor finds the units that bear a signal among what waits."""
+"""So long a supervisor finds among what waits the units that bear a signal, and that the store was copied."""
 
 QUESTIONS = {
     "eligibility": msg("conditions"),

@@ -383,7 +383,7 @@ CHANGE = {"feed": "rma", "key": "k", "version": 1, "op": "upsert", "schema": 1, 
     ("answer", "expected"),
     [
         pytest.param(
-            _reply(200, {**SAID, "changes": [CHANGE], "cursor": "c2", "more": True}),
+            _reply(200, {**SAID, "since": "c1", "changes": [CHANGE], "cursor": "c2", "more": True}),
             Page((wire.Change("rma", "k", 1, "upsert", 1, {"a": 1}),), "c2", True),
             id="a page",
         ),
@@ -400,8 +400,18 @@ def test_changes(canned: Any, answer: bytes, expected: Page | Gone) -> None:
     [
         pytest.param(_page(410), id="a web server where something was"),
         pytest.param(_page(200), id="a captive portal"),
-        pytest.param(_reply(200, {**SAID, "changes": [], "cursor": "c1", "more": True}), id="the same page for ever"),
-        pytest.param(_reply(200, {**SAID, "changes": [{}], "cursor": "c2", "more": False}), id="a change of no form"),
+        pytest.param(
+            _reply(200, {**SAID, "since": "c1", "changes": [], "cursor": "c1", "more": True}),
+            id="the same page for ever",
+        ),
+        pytest.param(
+            _reply(200, {**SAID, "since": "c1", "changes": [{}], "cursor": "c2", "more": False}),
+            id="a change of no form",
+        ),
+        pytest.param(
+            _reply(200, {**SAID, "since": "c9", "changes": [], "cursor": "c9", "more": False}),
+            id="the answer to another question",
+        ),
     ],
 )
 def test_changes_that_cannot_be_trusted_mean_later(canned: Any, answer: bytes) -> None:

@@ -43,7 +43,7 @@ from inspect_station.hub.app import _cursor, _read_cursor
 from inspect_station.hub.ledger import Caller, Ledger, Place
 from inspect_station.outbox.photos import Photos
 from inspect_station.outbox.sync import Next, Pace, Sync
-from inspect_station.store import EventSpec, Reader, Receipt, Store, Writer, doors, moments
+from inspect_station.store import EventSpec, Reader, Receipt, Store, Writer, copies, moments
 from inspect_station.upstream import Credentials, Delivered, Upstream, _Reply
 
 START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -200,7 +200,13 @@ class SimHub:
             for row in rows[:2]
         ]
         reached = Place(rows[:2][-1]["xid"], rows[:2][-1]["seq"]) if rows else after
-        return self._say(wire.Changes, changes=changes, cursor=_cursor(self.hub.epoch, reached), more=len(rows) > 2)
+        return self._say(
+            wire.Changes,
+            since=params["cursor"],
+            changes=changes,
+            cursor=_cursor(self.hub.epoch, reached),
+            more=len(rows) > 2,
+        )
 
     def _place(self, sha256: str) -> _Reply:
         if sha256 in self.verified:
@@ -1153,7 +1159,7 @@ def _retry_is_accepted(kept: Any) -> Any:
 
 
 def _with_its_epoch(station: SimStation, raw: bool) -> None:
-    with patch.object(doors, "_NOT_COPIED", ()):
+    with patch.object(copies, "NOT_COPIED", ()):
         station.store.backup(station.folder / "copy.db")
     station.copy = False, set(station.events())
 

@@ -232,6 +232,8 @@ class Change:
 class Changes(Said):
     """A page of changes."""
 
+    since: str
+    """The cursor that was asked with: an answer to another question, such as a proxy may keep, is none to this."""
     changes: tuple[Change, ...]
     cursor: str
     """Where the next page begins; opaque."""

@@ -245,7 +245,7 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
             wire.Change(row["feed"], row["key"], row["version"], row["op"], 1, wire.parse(row["body"])) for row in page
         ]
         reached = Place(page[-1]["xid"], page[-1]["seq"]) if page else after
-        return answer(wire.Changes, changes=found, cursor=_cursor(hub.epoch, reached), more=more)
+        return answer(wire.Changes, since=cursor, changes=found, cursor=_cursor(hub.epoch, reached), more=more)
 
     # ── Photos aside ─────────────────────────────────────────────────────────────────────────────────────────────────
 

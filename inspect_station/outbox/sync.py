@@ -440,6 +440,7 @@ class Sync:
             if writer.meta("epoch") == batch[-1].epoch:
                 _log.warning("a copy of this store was used: events are counted anew")
                 writer.begin_epoch()
+                writer.set_meta("copied_at", instant(self._clock()))
 
     def _rejoin(self, upstream: Upstream, hub_epoch: str) -> Message | None:
         """The hub was restored, or is another one: offer again what it does not have, then go on with it."""

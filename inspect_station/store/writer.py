@@ -101,7 +101,6 @@ class Writer(Reader):
         out other plates."""
         self.set_meta("epoch", str(uuid.uuid4()))
         self.use_block("")
-        self.set_meta("copied_at", instant(self._clock()))
 
     def use_block(self, block: str) -> None:
         """Give out plates and batches of this block from now on, from the first; of a new one drawn, where empty."""

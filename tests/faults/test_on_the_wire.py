@@ -492,6 +492,8 @@ def without_end(cursors: Iterator[str]) -> Fault:
     async def fault(exchange: Exchange) -> None:
         first = re.sub(rb"cursor=[^& ]*", b"cursor=", exchange.asked.whole)
         told = json.loads(parted(await exchange.forward(whole=first))[1])
+        asked = re.search(rb"cursor=([^& ]*)", exchange.asked.whole)
+        told["since"] = asked[1].decode() if asked else ""
         await exchange.send(answer(json.dumps({**told, "more": True, "cursor": next(cursors)}).encode()))
 
     return fault

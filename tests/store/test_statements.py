@@ -16,8 +16,10 @@ PROGRAM = Path(inspect_station.__file__).parent
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
+    """What speaks to SQLite: on PostgreSQL a BEGIN takes no lock that could be refused later."""
     for path in sorted(PROGRAM.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+        if path.name != "postgres.py":
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
 def deferred(tree: ast.Module) -> Iterator[int]:
