@@ -48,7 +48,7 @@ from inspect_station.hub import Hub, intake
 from inspect_station.message import Message
 from inspect_station.outcomes import BatchSeen, Known, Opened, ReasonNeeded, Said, SupervisorNeeded
 from inspect_station.station import Station, open_station
-from inspect_station.store import EventSpec, Store, Writer, verify
+from inspect_station.store import EventSpec, Receipt, Store, Writer, verify
 
 ANA = Operator(code="ana", name="Ana B.")
 SUP = Operator(code="sup", name="Sara", role=Role.SUPERVISOR)
@@ -406,8 +406,12 @@ def test_returned_with_a_picture_is_told_as_the_next_revision(station):
     with station.store.read() as reader:
         events = [each for each in reader.pending_events() if each.type == "batch.closed"]
         assert second["base_event_id"] == events[0].id
-        assert [each.sha256 for each in reader.photos_to_send()] == [ending.photo]
         assert reader.waiting_batches() == ()
+        assert reader.photos_to_send() == (), "a proof follows its fact"
+    with station.store.write() as writer:
+        writer.mark_events([Receipt(event.id, "accepted") for event in events])
+    with station.store.read() as reader:
+        assert [each.sha256 for each in reader.photos_to_send()] == [ending.photo]
 
 
 def test_destroying_takes_a_supervisor_and_a_ground(station):

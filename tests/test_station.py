@@ -61,6 +61,7 @@ from inspect_station.outcomes import (
 )
 from inspect_station.station import Station, open_station
 from inspect_station.store import Receipt
+from inspect_station.store.connection import Sqlite
 from inspect_station.upstream import Credentials
 
 IMEI = "356938035643809"
@@ -2558,7 +2559,7 @@ def test_an_edited_text_does_not_outlive_the_tests_it_tells_of(station: Station)
 def test_finishing_again_what_stands_in_the_store_says_so_and_saves_nothing_twice(station, monkeypatch):
     """The disk reported an error in the commit, and yet the unit is there: Enter once more."""
 
-    class Failing(sqlite3.Connection):
+    class Failing(Sqlite):
         """Its disk fails when all of the commit is written."""
 
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:

@@ -71,7 +71,7 @@ _DIALECT = (
     (re.compile(r"LIKE \?"), "ILIKE ?"),
     (re.compile(r"\binstr\("), "strpos("),
     # Keeps SQLite from an index.
-    (re.compile(r"(?<=WHERE )\+"), ""),
+    (re.compile(r"(?<=[ (])\+(?=[a-z])"), ""),
 )
 """How PostgreSQL says what SQLite's statements say, as far as ours need it."""
 
