@@ -1679,6 +1679,55 @@ def test_going_on_does_not_wait_for_a_printer_that_hangs(store: Store, clock: Cl
     outbox.stop()
 
 
+def test_a_printer_that_hangs_delays_no_label_of_another(store: Store, clock: Clock) -> None:
+    over = threading.Event()
+
+    class Hanging(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            self.printing.set()
+            over.wait(5)
+            return super().send(data, job=job)
+
+    hanging, well = Hanging("slips"), Paper("labels")
+    outbox = _outbox(store, None, clock, Press(hanging, ("hold",)), Press(well))
+    outbox.start()
+    try:
+        slow = _finish(store, label="hold")
+        outbox.wake()
+        assert hanging.printing.wait(5)
+        plates = [_finish(store, label="restock") for _ in range(3)]
+        outbox.wake()
+        _until(lambda: well.jobs == [f"{plate}-restock-1" for plate in plates])
+        _until(lambda: _labels(store) == ["printing", *["printed"] * 3])
+    finally:
+        over.set()
+    _until(lambda: hanging.jobs == [f"{slow}-hold-1"])
+    outbox.stop()
+
+
+def test_printers_that_hang_do_not_keep_the_station_from_its_end_one_after_the_other(
+    store: Store, clock: Clock
+) -> None:
+    over = threading.Event()
+
+    class Hanging(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            self.printing.set()
+            return over.wait(5)
+
+    papers = Hanging("slips"), Hanging("labels")
+    outbox = _outbox(store, None, clock, Press(papers[0], ("hold",)), Press(papers[1]))
+    outbox.start()
+    for kind in ("hold", "restock"):
+        _finish(store, label=kind)
+    outbox.wake()
+    assert all(paper.printing.wait(5) for paper in papers)
+    began = time.monotonic()
+    outbox.stop(0.3)
+    assert time.monotonic() - began < 0.55
+    over.set()
+
+
 def test_a_test_label_never_mixes_with_another_and_is_told_where_it_does_not_come(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,7 +128,7 @@ class Queue(RuleBasedStateMachine):
     def start(self) -> Station:
         station = open_station(self.config, clock=self.clock, running=True)
         station.scan(self.badge)
-        (press,) = station.outbox.prints._presses
+        (press,) = station.outbox.prints.presses
         press.printer = self.paper
         station.outbox.prints.start()
         return station
@@ -241,7 +241,7 @@ class Queue(RuleBasedStateMachine):
     def works(self, *fates: Fate) -> None:
         """It prints what is due; the first labels fare like this."""
         self.paper.fates = list(fates)
-        for press in self.station.outbox.prints._presses:
+        for press in self.station.outbox.prints.presses:
             press.again_at = 0.0
         turns = 0
         while self.station.outbox.prints.print_once():

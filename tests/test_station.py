@@ -1442,7 +1442,7 @@ def test_a_label_that_is_scanned_while_its_printer_is_still_asked_is_out(station
             seen.append(station.scan(f"{unit.lpn}/1"))
             raise PrintUnknown(msg("nobody knows"), msg("look"))
 
-    station.outbox.prints._presses[0].printer = Following(station.config.printers[0])
+    station.outbox.prints.presses[0].printer = Following(station.config.printers[0])
     print_all(station)
     assert isinstance(seen[0], LabelSeen)
     assert station.labels_of(unit.lpn)[0]["state"] == "printed"
