@@ -31,7 +31,7 @@ from PIL import Image
 
 from inspect_station import outbox as outboxes
 from inspect_station.config import LabelPrinter, UpstreamSettings
-from inspect_station.core import wire
+from inspect_station.core import batches, wire
 from inspect_station.core.records import Disposition, Grade, Inspection, Line, Photo, Product, Rma
 from inspect_station.errors import DeviceError, PrintUnknown, UpstreamError
 from inspect_station.hub import Hub, add_station, intake, load
@@ -42,7 +42,7 @@ from inspect_station.outbox import Outbox, States, prints, sync
 from inspect_station.outbox.prints import Press
 from inspect_station.outbox.sync import STRIKES, STRIKES_ALONE, Next, Pace, Pulled, Pushed, connect, enrol, why
 from inspect_station.printing import State
-from inspect_station.store import EventSpec, LabelSpec, Store
+from inspect_station.store import EventSpec, LabelSpec, Store, Writer
 from inspect_station.upstream import Credentials, Later, Upstream, _Reply
 from inspect_station.words import Voice
 
@@ -336,6 +336,66 @@ def test_photos_follow_their_unit_to_a_real_hub_and_what_is_no_picture_is_parked
         ("s1", "verified", ""),
         ("s2", "bad", "photo_invalid"),
     ]
+
+
+def test_the_proof_of_a_batch_s_end_follows_to_a_real_hub_and_is_missed_until_it_is_there(
+    store: Store, hub: Hub, clock: Clock, web: Web
+) -> None:
+    file = BytesIO()
+    Image.new("RGB", (64, 48), (60, 90, 30)).save(file, "JPEG")
+    proof = store.blobs.put(file.getvalue())
+    plate = _finish(store)
+
+    def tell(writer: Writer, batch: batches.Batch) -> None:
+        writer.tell_batch(batch, EventSpec("batch.closed", batches.told(batch), "ana", NOON))
+
+    def missing() -> list[tuple[str, str, str]]:
+        with hub.read() as ledger:
+            return [(row["lpn"], row["slot"], row["sha256"]) for row in ledger.photos_missing()]
+
+    with store.write() as writer:
+        batch = writer.begin_batch("lumo", "return", "ana")
+        unit = writer.inspection(plate)
+        assert unit is not None
+        writer.join_batch(batch, unit.id, plate, "ana")
+        batch = batch.but(units=(batches.Member(inspection=unit.id, lpn=plate, joined_at=NOON, joined_by="ana"),))
+        batch = batch.but(closed_at=NOON, closed_by="ana", sealed_no=1, revision=1)
+        tell(writer, batch)
+    ending = batches.Ending(fate=batches.Fate.RETURNED, on=NOON.date(), photo=proof, by="ana", at=NOON)
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        outbox.photos.join()
+        outbox.sync.push_once()
+        with store.write() as writer:
+            tell(writer, batch.but(ending=ending, revision=2))
+        assert not outbox.photos.turn(), "its event goes first"
+        outbox.sync.push_once()
+        assert missing() == [(batch.number, "proof2", proof)]
+        while outbox.photos.turn():
+            pass
+        assert missing() == []
+    with store.read() as reader:
+        assert [each.state for each in reader.photos(batch.id)] == ["verified"]
+        assert reader.lpn_of(batch.id) == batch.number, "what is wrong with it can be said"
+
+
+@pytest.mark.parametrize(
+    "ending", [None, "x", {"photo": 1}, {"photo": "no hash"}, {"photo": "ab" * 32}], ids=lambda each: str(each)[:20]
+)
+def test_whatever_a_batch_s_event_holds_the_hub_takes_it(hub: Hub, store: Store, clock: Clock, ending: Any) -> None:
+    with store.write() as writer:
+        for revision in (1, "2", 10**30, -1, None):
+            body = {"id": "b\0", "number": "B" * 5000, "revision": revision, "ending": ending}
+            writer.append_event(EventSpec("batch.closed", body, "ana", NOON))
+    add_station(hub.store.folder, "DOCK-1")
+    with store.read() as reader, hub.write() as ledger:
+        lines = [each.line for each in reader.pending_events()]
+        ledger.add_code("c" * 64, "main", "DOCK-2")
+        ledger.enrol("c" * 64, "t" * 64, epoch=json.loads(lines[0])["epoch"], block="")
+        caller = ledger.caller("t" * 64)
+        assert caller is not None
+        receipts, _ = ledger.ingest(caller, [intake.read(line) for line in lines])
+        assert {each.status for each in receipts} <= {"accepted", "rejected"}
 
 
 def test_a_withdrawn_rma_is_closed_and_a_changed_one_is_taken_over(

@@ -61,6 +61,7 @@ from inspect_station.outcomes import (
 )
 from inspect_station.station import Station, open_station
 from inspect_station.store import Receipt
+from inspect_station.store.connection import Sqlite
 from inspect_station.upstream import Credentials
 
 IMEI = "356938035643809"
@@ -1142,6 +1143,60 @@ def test_a_slip_is_never_to_be_scanned_back(station):
     assert [str(each.text) for each in station.desk().waiting] == waits
     assert isinstance(station.scan(f"{unit.lpn}/1"), LabelSeen)
     assert station.desk().waiting == ()
+
+
+def parked(station: Station, lpn: str, kind: str, printer: str = "") -> int:
+    """A label of this kind is late, or in doubt at this printer."""
+    with station.store.write() as writer:
+        job = next(each for each in reversed(writer.labels_of(lpn)) if each.kind == kind)
+        if printer:
+            writer.move_label(job.id, "printing", printer=printer)
+        writer.move_label(job.id, "parked", reason=msg("nobody knows"))
+        return job.id
+
+
+def test_what_is_said_of_a_slip_says_nothing_of_the_unit_s_own_label(station):
+    """That a late slip is not needed is no word on whether the own label, which is in doubt, came out."""
+    unit = opened_lamp(station)
+    parked(station, unit.lpn, "clearance", "labels")
+    station.reprint(unit.lpn, kind="putaway")
+    late = parked(station, unit.lpn, "putaway")
+    seen = station.doubtful(late)
+    assert seen is not None and (seen.slip, seen.sent) == (True, False)
+    station.settle_label(late, came_out=True)
+    assert prints_of(station, unit.lpn) == [("clearance", 1, "parked"), ("putaway", 2, "cancelled")]
+
+
+def test_a_slip_that_waits_is_printed_although_a_supervisor_sends_the_unit_elsewhere(station, template):
+    """The bag with what a customer left needs its slip wherever the unit goes; a shelf's slip does not."""
+    unit = card_left(station)
+    station.reprint(unit.lpn, kind="property")
+    announce(station, "ML-40002", (VASE, 1))
+    sale = sealed(station, "ML-40002", VASE)
+    station.reprint(sale.lpn, kind="putaway")
+    supervise(station, template)
+    for each in (unit, sale):
+        others = station.destinations(each.lpn)
+        assert not isinstance(others, Said)
+        to = next(to for to in others if to not in (Disposition.RESTOCK, Disposition.CLEARANCE))
+        assert isinstance(station.reroute(each.lpn, to, "because"), Known)
+    waits = [(kind, state) for kind, _, state in prints_of(station, unit.lpn) if kind == "property"]
+    assert waits == [("property", "cancelled"), ("property", "queued")]
+    assert [state for kind, _, state in prints_of(station, sale.lpn) if kind == "putaway"] == ["cancelled"]
+
+
+def test_a_label_s_account_says_whether_it_is_void_and_what_its_bars_say(station):
+    unit = opened_lamp(station)
+    station.reprint(unit.lpn, kind="putaway")
+    print_all(station)
+    station.reprint(unit.lpn, "torn")
+    print_all(station)
+    told = [(each["kind"], each["barcode"], each["void"]) for each in station.labels_of(unit.lpn)]
+    assert told == [
+        ("clearance", f"{unit.lpn}/1", True),
+        ("putaway", unit.lpn, False),
+        ("clearance", f"{unit.lpn}/3", False),
+    ]
 
 
 def test_a_slip_that_came_out_late_is_printed_again_as_a_slip(station):
@@ -2558,7 +2613,7 @@ def test_an_edited_text_does_not_outlive_the_tests_it_tells_of(station: Station)
 def test_finishing_again_what_stands_in_the_store_says_so_and_saves_nothing_twice(station, monkeypatch):
     """The disk reported an error in the commit, and yet the unit is there: Enter once more."""
 
-    class Failing(sqlite3.Connection):
+    class Failing(Sqlite):
         """Its disk fails when all of the commit is written."""
 
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:

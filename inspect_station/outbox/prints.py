@@ -315,8 +315,9 @@ class Prints:
         return found
 
     def print_once(self, only: Press | None = None) -> bool:
-        """Print the label whose turn it is, at ``only`` this printer or at any, or park it where it is late; False where
-        none has its turn now.
+        """Print the label whose turn it is, at ``only`` this printer or at any, or park it where it is late.
+
+        False where none has its turn now.
 
         Labels come out of each printer in the order of finishing. After a stall none comes out by itself: its box is
         not on the bench any more, and it would be stuck to the next one.

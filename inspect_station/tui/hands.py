@@ -634,6 +634,9 @@ class Hands:
         title = msg("Which label of {lpn}?", lpn=result.lpn)
         note = msg("its own label stays valid beside it")
         others = tuple(Entry(called(kind), kind) for kind in result.others)
+        supervises = self.station.operator is not None and self.station.operator.role is Role.SUPERVISOR
+        if not result.slips and not (supervises and others):
+            return pick(scene, result.own)  # there is nothing to choose
         entries = (
             Entry(called(result.own), result.own, detail=msg("its own label")),
             *(Entry(called(kind), kind, detail=SLIPS[kind]) for kind in result.slips),
@@ -730,7 +733,8 @@ class Hands:
             title = msg("The label of {lpn} was not printed: print it now?", lpn=label.lpn)
             entries = (
                 Entry(msg("yes, its box is here"), False),
-                *((Entry(msg("no, the box has its label"), True),) if label.other else ()),
+                *((Entry(msg("no, the box has its label"), True),) if label.other and not label.slip else ()),
+                *((Entry(msg("no, it is not needed"), True),) if label.slip else ()),
             )
 
         def pick(now: Scene, came_out: bool) -> Turn:
