@@ -844,7 +844,7 @@ class Station(Reception):
         others: dict[str, list[str]] = {}
         for name, template in self._templates.items():
             size_ = f"{template.size[0]:g}x{template.size[1]:g}"
-            if settings.takes(name) and settings.media != size_:
+            if self.config.printer_of(name) == settings and settings.media != size_:
                 others.setdefault(size_, []).append(name)
         for size_, names in others.items():
             yield msg(
@@ -860,9 +860,9 @@ class Station(Reception):
         from inspect_station.label import render
 
         spec = self.label(lpn, kind)
-        takes = (each.dpi for each in self.config.printers if each.takes(spec.kind))
+        printer = self.config.printer_of(spec.kind)
         template, locale = self._templates[spec.kind], self.config.station.locale
-        return render(template, spec.fields, locale=locale, format=format, dpi=next(takes, 203))
+        return render(template, spec.fields, locale=locale, format=format, dpi=printer.dpi if printer else 203)
 
     def enrol(self, code: str) -> Message:
         """Enrol at the configured hub by a one-time code. Raises UpstreamError."""
@@ -1061,10 +1061,9 @@ class Station(Reception):
             raise NotAllowed(
                 msg("{lpn} is void: it has no label", lpn=lpn), msg("finish it again; then it gets a new one")
             )
-        if kind and kind not in self._templates:
-            raise NotFound(
-                msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(self._templates))
-            )
+        of_units = [each for each in self._templates if each not in stickers.NO_UNITS]
+        if kind and kind not in of_units:
+            raise NotFound(msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(of_units)))
         hint = msg("leave --kind out to get its own label")
         if reason := stickers.refused(unit, kind):
             raise NotAllowed(reason, hint)

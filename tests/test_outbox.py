@@ -1252,6 +1252,23 @@ def test_a_label_goes_to_the_first_printer_that_takes_its_kind(store: Store, clo
     assert large.jobs == [f"{one}-hold-1"]
 
 
+def test_a_printer_that_names_what_it_prints_goes_before_one_that_takes_all(store: Store, clock: Clock) -> None:
+    """The shipped printer takes all, and stands before whatever a site adds."""
+    one, other = _finish(store, label="hold"), _finish(store, label="restock")
+    shipped, slips = Paper("labels"), Paper("slips")
+    _print_all(_outbox(store, None, clock, Press(shipped), Press(slips, ("hold",))))
+    assert (shipped.jobs, slips.jobs) == ([f"{other}-restock-1"], [f"{one}-hold-1"])
+
+
+def test_a_label_that_no_printer_takes_is_told(store: Store, clock: Clock) -> None:
+    plate = _finish(store, label="restock")
+    outbox = _outbox(store, None, clock, Press(Paper("slips"), ("hold",)))
+    assert _print_all(outbox) == 0
+    state = outbox.states().printer
+    assert not state.ready
+    assert str(state.said) == f"no printer takes “restock”, label of {plate}: add it to one's labels in station.toml"
+
+
 def test_a_label_that_surely_did_not_come_out_waits_and_is_printed_first(store: Store, clock: Clock) -> None:
     plates = [_finish(store, label="restock") for _ in range(2)]
     paper = Paper("labels", GONE)

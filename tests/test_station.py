@@ -1086,6 +1086,14 @@ def test_a_label_in_a_file_has_the_dots_of_the_printer_that_would_print_it(stati
     assert sizes == [(733, 473), (496, 320)]
 
 
+@pytest.mark.parametrize("kind", ["manifest", "badge", "test"])
+def test_what_is_no_label_of_a_unit_is_not_drawn_for_one_not_even_for_a_supervisor(station, template, kind):
+    unit = opened_lamp(station)
+    supervise(station, template)
+    with pytest.raises(NotFound, match="no label template"):
+        station.label(unit.lpn, kind)
+
+
 def prints_of(station: Station, lpn: str) -> list[tuple[str, int, str]]:
     with station.store.read() as reader:
         return [(job.kind, job.print_no, job.state) for job in reader.labels_of(lpn)]

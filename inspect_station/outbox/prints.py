@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -139,7 +139,8 @@ class Prints:
         scan_back: Literal["never", "after_stall", "always"],
         tell: Callable[[], None],
     ) -> None:
-        self.presses = tuple(presses)
+        # One that names what it prints goes before one that takes all (`Config.printer_of`).
+        self.presses = tuple(sorted(presses, key=lambda press: not press.kinds))
         self._store = store
         self._templates = templates
         self._clock = clock
@@ -195,9 +196,11 @@ class Prints:
             facts, moving = Facts.of(reader), reader.labels("queued", "printing", "parked")
         # While the queue is held by hand, everybody knows why nothing comes out.
         not_out = None if facts.held else self._not_out(moving, facts)
-        problem = next(filter(None, (stumbled, *(press.problem for press in self.presses))), None)
+        problem = next(
+            filter(None, (stumbled, *(press.problem for press in self.presses), *self._homeless(moving))), None
+        )
         return PrinterState(
-            bool(self.presses) and not facts.held and not any(press.problem for press in self.presses),
+            bool(self.presses) and not facts.held and problem is None,
             facts.held,
             waiting,
             parked,
@@ -205,6 +208,16 @@ class Prints:
             problem,
             not_out.lpn if not_out else "",
         )
+
+    def _homeless(self, moving: Iterable[LabelJob]) -> Iterator[Message]:
+        """Labels that no printer takes: they would wait for ever, and nobody would know why."""
+        for job in moving if self.presses else ():
+            if job.state == "queued" and self._press(job.kind) is None:
+                yield msg(
+                    "no printer takes “{kind}”, label of {lpn}: add it to one's labels in station.toml",
+                    kind=job.kind,
+                    lpn=job.lpn,
+                )
 
     def _said(
         self, waiting: int, parked: int, held: bool, not_out: LabelJob | None, problem: Message | None
@@ -380,7 +393,7 @@ class Prints:
             return error.title
 
     def _press(self, kind: str) -> Press | None:
-        """The printer of a kind of labels: the first that takes it."""
+        """The printer of a kind of labels; of those that take it the first, as they are sorted."""
         return next((press for press in self.presses if press.takes(kind)), None)
 
     def _waited(self, job: LabelJob, facts: Facts) -> float:
