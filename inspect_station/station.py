@@ -715,7 +715,8 @@ class Station(Reception):
             if job is None or job.state != "parked":
                 return None
             other = reader.on_box(job.lpn) is not None or reader.draft(job.lpn) is not None
-        return Doubtful(id, job.lpn, stickers.preview(job.fields), job.reason, bool(job.printer), other, job.slip)
+        slip = stickers.called(job.kind) if job.slip else None
+        return Doubtful(id, job.lpn, stickers.preview(job.fields), job.reason, bool(job.printer), other, slip)
 
     def picture_of_label(self, id: int) -> bytes:
         """A label of the queue as a PNG. Raises NotFound, and StationError where it cannot be drawn."""

@@ -246,6 +246,7 @@ def test_a_manifest_that_never_came_out_is_not_settled_by_saying_that_it_is_ther
     label = late(station, batch.number)
     seen = station.doubtful(label)
     assert seen is not None and not seen.other, "there is none that it could have"
+    assert seen.lines[-4:] == ("lumo", "1 unit", "sealed no. 1", f"{batch.number}/1")
     assert "still waits" in str(station.settle_label(label, came_out=True))
     with station.store.read() as reader:
         assert [each.state for each in reader.labels_of(batch.number)] == ["parked"]

@@ -733,9 +733,17 @@ class Hands:
             title = msg("The label of {lpn} was not printed: print it now?", lpn=label.lpn)
             entries = (
                 Entry(msg("yes, its box is here"), False),
-                *((Entry(msg("no, the box has its label"), True),) if label.other and not label.slip else ()),
-                *((Entry(msg("no, it is not needed"), True),) if label.slip else ()),
+                *((Entry(msg("no, the box has its label"), True),) if label.other else ()),
             )
+        if label.slip is not None:
+            title = msg("Did this slip of {lpn} come out?", lpn=label.lpn)
+            entries = (
+                Entry(msg("yes"), True),
+                Entry(msg("no, or it cannot be read: print another"), False),
+            )
+        if label.slip is not None and not label.sent:
+            title = msg("This slip of {lpn} was not printed: print it now?", lpn=label.lpn)
+            entries = (Entry(msg("yes"), False), Entry(msg("no, it is not needed"), True))
 
         def pick(now: Scene, came_out: bool) -> Turn:
             return self._do(now, lambda: self.station.settle_label(label.id, came_out=came_out))
@@ -752,7 +760,7 @@ class Hands:
             entries,
             pick,
             (label.reason,) if label.reason else (),
-            label=(msg("label of {lpn}", lpn=label.lpn), label.lines),
+            label=(label.slip or msg("label of {lpn}", lpn=label.lpn), label.lines),
             look=look,
         )
         return Turn(scene.but(over=asked))

@@ -767,7 +767,9 @@ def test_a_late_slip_can_be_dropped(rig: Rig) -> None:
     rig.press("F4 Enter")
     asked = rig.scene.over
     assert isinstance(asked, Choose)
-    assert [str(each.label) for each in asked.entries] == ["yes, its box is here", "no, it is not needed"]
+    assert str(asked.title) == f"This slip of {lpn} was not printed: print it now?"
+    assert [str(each.label) for each in asked.entries] == ["yes", "no, it is not needed"]
+    assert asked.label is not None and str(asked.label[0]) == "put-away slip"
     rig.press("2")
     assert prints(rig, lpn) == [(1, "printed", 1), (2, "cancelled", 1)]
 
