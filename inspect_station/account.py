@@ -241,7 +241,7 @@ class Account:
         shown = [(voice.data(f"slot.{photo.slot}"), states.get(state)) for photo, state in self._photo_states(unit)]
         yield msg("photos"), ", ".join(f"{slot} ({voice.say(state)})" if state else slot for slot, state in shown)
         labels = self.station.labels_of(unit.lpn)
-        yield msg("labels"), "; ".join(self._label(unit.lpn, each) for each in labels)
+        yield msg("labels"), "; ".join(self._label(each) for each in labels)
         if unit.finished_at:
             yield msg("finished"), f"{self._moment(unit.finished_at)} · {unit.finished_by}"
             if self.station.config.upstream.enabled:
@@ -333,13 +333,14 @@ class Account:
         width = max(len(voice.say(title)) for title, _ in rows)
         return "".join(f"{voice.say(title):{width}}  {said}\n" for title, said in rows)
 
-    def _label(self, lpn: str, printed: Mapping[str, Any]) -> str:
+    def _label(self, printed: Mapping[str, Any]) -> str:
         """One print of a label: its kind and code, and of a copy by whom and why."""
-        said = f"{printed['kind']} {lpn}/{printed['print_no']}"
-        if printed["copy"] == 1:
-            return said
-        copy = self.voice.say(msg("copy {n}", n=printed["copy"]))
-        return " · ".join(filter(None, [said, copy, printed["by"], printed["why"]]))
+        said = [f"{printed['kind']} {printed['barcode']}"]
+        if printed["void"]:
+            said.append(self.voice.say(msg("void")))
+        if printed["copy"] > 1:
+            said += [self.voice.say(msg("copy {n}", n=printed["copy"])), printed["by"], printed["why"]]
+        return " · ".join(filter(None, said))
 
     def _photo_states(self, unit: Inspection) -> list[tuple[Photo, str]]:
         """Of each picture whether it is here, is owed, is with the hub alone, or is gone; the inspection stands all

@@ -1135,7 +1135,8 @@ def sheet_badge(
     _choice("--format", format, ("pdf", "zpl", "png"))
     if printer:
         _choice("--printer", printer, [each.name for each in loaded.printers])
-    takes = [each for each in loaded.printers if each.name == printer or (not printer and each.takes("badge"))]
+    named = [each for each in loaded.printers if each.name == printer]
+    takes = named if printer else [each for each in (loaded.printer_of("badge"),) if each is not None]
     voice, code = _voice(), new_badge(loaded.scanner.badge_prefix)
     fields = {
         "name": name,

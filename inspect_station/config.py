@@ -144,7 +144,7 @@ class ScannerSettings(ScannerPort):
 
 
 class LabelPrinter(PrinterSettings):
-    """A printer and what it prints; of several, the first that takes a kind of label prints it."""
+    """A printer and what it prints (`Config.printer_of`)."""
 
     labels: tuple[str, ...] = ()
     """Kinds of labels (names of templates) that it takes; empty = all."""
@@ -226,6 +226,11 @@ class Config(Rule):
     """Everything else in the file: grades, findings, questions, checklists, gates, photos, places, policy…"""
     path: Path | None = None
     """The site's file; None = the shipped defaults alone."""
+
+    def printer_of(self, kind: str) -> LabelPrinter | None:
+        """The printer of a kind of labels: the first that names it, else the first that takes all; None = none does."""
+        takes = [printer for printer in self.printers if printer.takes(kind)]
+        return next((printer for printer in takes if printer.labels), next(iter(takes), None))
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:

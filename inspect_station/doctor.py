@@ -242,9 +242,24 @@ def _printers(config: Config) -> Iterator[Check]:
     if not config.printers:
         yield Check("printer", False, msg("no printer is set up: labels wait"), msg("add [[printers]] to station.toml"))
         return
+    from inspect_station.label import files
     from inspect_station.printing import printer
+    from inspect_station.resources import resource
 
+    kinds = files(resource("labels"), config.station.labels)
+    used = {each.name: kind for kind in kinds if (each := config.printer_of(kind)) is not None}
+    lost = ", ".join(kind for kind in kinds if config.printer_of(kind) is None)
+    if lost:
+        hint = msg("add them to the labels of one of [[printers]], or let one take all: labels = []")
+        yield Check("printer", False, msg("no printer takes these labels: {kinds}", kinds=lost), hint)
     for settings in config.printers:
+        if settings.name not in used:
+            yield Check(
+                "printer",
+                False,
+                msg("nothing comes out of {printer}: others take all labels before it", printer=settings.name),
+                msg("name what it prints in its labels, or take the other out with remove = true"),
+            )
         state = printer(settings).state()
         yield Check(
             f"{settings.name}",

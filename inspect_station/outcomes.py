@@ -174,6 +174,8 @@ class Doubtful:
     """It went to a printer; otherwise it surely did not come out."""
     other: bool = True
     """It may not be needed: the unit may have another label, or is on the bench again."""
+    slip: Message | None = None
+    """What people call it, if it goes beside the unit's own label: nobody needs it but who asked for it."""
 
 
 @dataclass(frozen=True)

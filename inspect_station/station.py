@@ -604,7 +604,12 @@ class Station(Reception):
                 site=self.config.station.site,
             )
             out = writer.on_box(lpn) is not None
+            waiting = [job for job in writer.labels("queued", "parked") if job.lpn == lpn and not job.printer]
             self._commit(writer, done, by=by.code, at=now)
+            for job in waiting:
+                # A slip that is as true of it now is still needed, and nobody would ask for it once more.
+                if job.slip and stickers.refused(done, job.kind) is None:
+                    self._beside(writer, done, job.kind, why=job.why, by=job.operator)
         self._wake()
         place = f"place.{disposition}"
         said = msg("{lpn} goes there now: {place:data}. A new label is queued", lpn=lpn, place=place)
@@ -710,7 +715,8 @@ class Station(Reception):
             if job is None or job.state != "parked":
                 return None
             other = reader.on_box(job.lpn) is not None or reader.draft(job.lpn) is not None
-        return Doubtful(id, job.lpn, stickers.preview(job.fields), job.reason, bool(job.printer), other)
+        slip = stickers.called(job.kind) if job.slip else None
+        return Doubtful(id, job.lpn, stickers.preview(job.fields), job.reason, bool(job.printer), other, slip)
 
     def picture_of_label(self, id: int) -> bytes:
         """A label of the queue as a PNG. Raises NotFound, and StationError where it cannot be drawn."""
@@ -733,10 +739,13 @@ class Station(Reception):
             if came_out and job.printer:
                 writer.move_label(id, "printed")
                 return msg("label of {lpn}: printed", lpn=job.lpn)
+            batch = writer.batch(job.lpn)
             if came_out:
                 # What never left the queue cannot be on the box: an earlier one is, given up though it may have been.
-                earlier = writer.on_box(job.lpn)
-                if earlier is None and unit is not None and unit.voided_at is None and writer.draft(job.lpn) is None:
+                # Of the unit's own label a slip says nothing.
+                earlier = writer.on_box(job.lpn) if not job.slip else None
+                stands = unit is not None and unit.voided_at is None and writer.draft(job.lpn) is None
+                if earlier is None and not job.slip and (stands or batch is not None):
                     return msg("no label of {lpn} has come out yet: it still waits to be printed", lpn=job.lpn)
                 writer.move_label(id, "cancelled")
                 if earlier is not None:
@@ -752,11 +761,12 @@ class Station(Reception):
                 else:
                     spec = self._again(writer, unit, why=why, scan_back=back)
             else:
-                # The slip of a unit that is still graded: as it was, under a new number.
+                # A batch's, or the slip of a unit that is still graded: as it was, under a new number.
                 number = writer.next_print_no(job.lpn)
                 copy = writer.copies(job.lpn, job.kind) + 1
                 fields = {**job.fields, **stickers.copied(voice, job.lpn, number, copy)}
-                spec = LabelSpec(job.lpn, job.inspection, job.kind, number, fields, copy, self.by, why)
+                back = back and batch is not None
+                spec = LabelSpec(job.lpn, job.inspection, job.kind, number, fields, copy, self.by, why, back)
                 writer.queue_label(spec)
         self._wake()
         return _queued(spec)
@@ -835,7 +845,7 @@ class Station(Reception):
         others: dict[str, list[str]] = {}
         for name, template in self._templates.items():
             size_ = f"{template.size[0]:g}x{template.size[1]:g}"
-            if settings.takes(name) and settings.media != size_:
+            if self.config.printer_of(name) == settings and settings.media != size_:
                 others.setdefault(size_, []).append(name)
         for size_, names in others.items():
             yield msg(
@@ -851,9 +861,9 @@ class Station(Reception):
         from inspect_station.label import render
 
         spec = self.label(lpn, kind)
-        takes = (each.dpi for each in self.config.printers if each.takes(spec.kind))
+        printer = self.config.printer_of(spec.kind)
         template, locale = self._templates[spec.kind], self.config.station.locale
-        return render(template, spec.fields, locale=locale, format=format, dpi=next(takes, 203))
+        return render(template, spec.fields, locale=locale, format=format, dpi=printer.dpi if printer else 203)
 
     def enrol(self, code: str) -> Message:
         """Enrol at the configured hub by a one-time code. Raises UpstreamError."""
@@ -938,7 +948,8 @@ class Station(Reception):
         for event in reader.parked_events():
             if event.id in disputed:
                 continue  # it is said above, with what the other dock says
-            yield Waiting(json.loads(event.line)["body"].get("lpn", ""), "▲", why(event.code))
+            body = json.loads(event.line)["body"]
+            yield Waiting(body.get("lpn") or body.get("number", ""), "▲", why(event.code))
         for photo in reader.photos_parked():
             yield Waiting(reader.lpn_of(photo.inspection), "▲", why(photo.code))
 
@@ -1051,10 +1062,9 @@ class Station(Reception):
             raise NotAllowed(
                 msg("{lpn} is void: it has no label", lpn=lpn), msg("finish it again; then it gets a new one")
             )
-        if kind and kind not in self._templates:
-            raise NotFound(
-                msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(self._templates))
-            )
+        of_units = [each for each in self._templates if each not in stickers.NO_UNITS]
+        if kind and kind not in of_units:
+            raise NotFound(msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(of_units)))
         hint = msg("leave --kind out to get its own label")
         if reason := stickers.refused(unit, kind):
             raise NotAllowed(reason, hint)
@@ -1103,7 +1113,7 @@ class Station(Reception):
             return daily(self.config.station.name, first, last, units)
 
     def labels_of(self, lpn: str) -> list[dict[str, object]]:
-        """Every print of a unit's labels, for `show`."""
+        """Every print of a unit's labels, for `show`; ``void``: it is destroyed where it turns up."""
         with self.store.read() as reader:
             return [
                 {
@@ -1111,6 +1121,8 @@ class Station(Reception):
                     "print_no": job.print_no,
                     "state": job.state,
                     "confirmed": job.confirmed,
+                    "void": job.void or job.state == "cancelled",
+                    "barcode": job.lpn if job.slip else job.code,
                     "copy": job.copy_no,
                     "by": job.operator,
                     "why": job.why,

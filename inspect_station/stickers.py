@@ -166,8 +166,9 @@ def preview(fields: Mapping[str, str]) -> tuple[str, ...]:
     """What a person compares a label by, in lines: what it is, its state and price or where it goes, and its code."""
     priced = "  ".join(filter(None, (fields.get("price"), fields.get("new_price"))))
     code = "  ".join(filter(None, (fields.get("barcode"), fields.get("copy"))))
-    shown = (fields.get("title"), fields.get("grade"), priced, fields.get("why"), fields.get("place"), code)
-    return tuple(line for line in shown if line)
+    shown = (fields.get("title"), fields.get("grade"), priced, fields.get("why"), fields.get("place"))
+    batch = (fields.get("seller"), fields.get("count"), fields.get("seal")) if fields.get("batch") else ()
+    return tuple(line for line in (*shown, *batch, code) if line)
 
 
 def _gtin(unit: Inspection) -> str:

@@ -30,6 +30,7 @@ from PIL import Image
 
 from inspect_station import config
 from inspect_station.camera import FolderCamera
+from inspect_station.config import LabelPrinter
 from inspect_station.core.batches import Batch, Fate, Route
 from inspect_station.core.records import (
     Disposition,
@@ -45,7 +46,8 @@ from inspect_station.core.records import (
 )
 from inspect_station.errors import DeviceError, NotFound
 from inspect_station.hub import Hub, intake
-from inspect_station.message import Message
+from inspect_station.message import Message, msg
+from inspect_station.outbox.prints import Facts
 from inspect_station.outcomes import BatchSeen, Known, Opened, ReasonNeeded, Said, SupervisorNeeded
 from inspect_station.station import Station, open_station
 from inspect_station.store import EventSpec, Receipt, Store, Writer, verify
@@ -231,6 +233,59 @@ def test_a_manifest_that_comes_out_after_a_stall_is_scanned_on_its_batch(station
     assert station.desk().waiting == ()
 
 
+def late(station: Station, number: str) -> int:
+    """The label of a batch was not printed in time."""
+    with station.store.write() as writer:
+        label = writer.labels_of(number)[-1]
+        writer.move_label(label.id, "parked", reason=msg("too late"))
+    return label.id
+
+
+def test_a_manifest_that_never_came_out_is_not_settled_by_saying_that_it_is_there(station):
+    batch = closed(station)
+    label = late(station, batch.number)
+    seen = station.doubtful(label)
+    assert seen is not None and not seen.other, "there is none that it could have"
+    assert seen.lines[-4:] == ("lumo", "1 unit", "sealed no. 1", f"{batch.number}/1")
+    assert "still waits" in str(station.settle_label(label, came_out=True))
+    with station.store.read() as reader:
+        assert [each.state for each in reader.labels_of(batch.number)] == ["parked"]
+
+
+def test_a_manifest_printed_after_all_is_scanned_on_its_batch(station):
+    batch = closed(station)
+    station.settle_label(late(station, batch.number), came_out=False)
+    with station.store.read() as reader:
+        states = [(each.print_no, each.state, each.scan_back) for each in reader.labels_of(batch.number)]
+    assert states == [(1, "cancelled", ""), (2, "queued", "wanted")]
+
+
+def test_the_first_label_after_a_stall_is_scanned_back_also_if_it_is_a_manifest(station, tmp_path):
+    paper = LabelPrinter(name="labels", kind="file", folder=tmp_path / "labels")
+    station.config = station.config.model_copy(update={"printers": (paper,)})
+    with station.store.write() as writer:
+        Facts(stalled=("labels",)).keep(writer)
+    batch = closed(station)
+    at = station.clock()
+    station.outbox.prints._clock = lambda: at
+    assert station.outbox.prints.print_once()
+    assert [each.lpn for each in station.desk().waiting] == [batch.number]
+    assert station.outbox.prints.facts().stalled == ()
+    assert isinstance(station.scan(f"{batch.number}/1"), BatchSeen)
+    assert station.desk().waiting == ()
+
+
+def test_what_the_hub_does_not_take_of_a_batch_is_named(station):
+    batch = closed(station)
+    station.end_batch(batch.number, Fate.RETURNED)
+    with station.store.write() as writer:
+        events = [each for each in writer.pending_events() if each.type == "batch.closed"]
+        writer.mark_events([Receipt(events[0].id, "rejected", "schema_invalid"), Receipt(events[1].id, "accepted")])
+        (proof,) = writer.photos_to_send()
+        writer.mark_photo(proof.sha256, "bad", "photo_invalid")
+    assert [each.lpn for each in station.pending().waiting] == [batch.number, batch.number]
+
+
 def test_a_batch_of_another_station_is_not_known_here(station):
     assert "no batch" in said(station.scan("B7F3K000138"))
     with pytest.raises(NotFound):
@@ -406,12 +461,11 @@ def test_returned_with_a_picture_is_told_as_the_next_revision(station):
     with station.store.read() as reader:
         events = [each for each in reader.pending_events() if each.type == "batch.closed"]
         assert second["base_event_id"] == events[0].id
+        assert reader.photos_to_send() == (), "the hub does not know of it yet"
         assert reader.waiting_batches() == ()
-        assert reader.photos_to_send() == (), "a proof follows its fact"
     with station.store.write() as writer:
-        writer.mark_events([Receipt(event.id, "accepted") for event in events])
-    with station.store.read() as reader:
-        assert [each.sha256 for each in reader.photos_to_send()] == [ending.photo]
+        writer.mark_events([Receipt(each.id, "accepted") for each in events])
+        assert [each.sha256 for each in writer.photos_to_send()] == [ending.photo]
 
 
 def test_destroying_takes_a_supervisor_and_a_ground(station):

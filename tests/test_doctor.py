@@ -1,4 +1,4 @@
-"""What `doctor` says of the scanner; the other looks are tested with what they look at."""
+"""What `doctor` says of the scanner and the printers; the other looks are tested with what they look at."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inspect_station import config, scanners
+from inspect_station import config, doctor, scanners
 from inspect_station.doctor import Check, examine
 
 
@@ -67,3 +67,16 @@ def test_a_scanner_that_the_running_station_holds_is_no_fault(looked, line, tmp_
     check = looked(settings)["scanner"]
     port.close()
     assert check.ok is None and "while the station runs" in str(check.mend)
+
+
+def test_printers_that_never_print_and_labels_that_none_prints_are_told(tmp_path: Path) -> None:
+    shipped = config.load(None)
+    (paper,) = shipped.printers
+    spare = paper.model_copy(update={"name": "spare", "folder": tmp_path})
+    both = shipped.model_copy(update={"printers": (paper, spare)})
+    assert [str(each.found) for each in doctor._printers(both) if each.ok is False] == [
+        "nothing comes out of spare: others take all labels before it"
+    ]
+    slips = shipped.model_copy(update={"printers": (spare.model_copy(update={"labels": ("hold", "test")}),)})
+    (told,) = (str(each.found) for each in doctor._printers(slips) if each.ok is False)
+    assert told.startswith("no printer takes these labels:") and "manifest" in told and "hold" not in told

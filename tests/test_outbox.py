@@ -31,7 +31,7 @@ from PIL import Image
 
 from inspect_station import outbox as outboxes
 from inspect_station.config import LabelPrinter, UpstreamSettings
-from inspect_station.core import wire
+from inspect_station.core import batches, wire
 from inspect_station.core.records import Disposition, Grade, Inspection, Line, Photo, Product, Rma
 from inspect_station.errors import DeviceError, PrintUnknown, UpstreamError
 from inspect_station.hub import Hub, add_station, intake, load
@@ -42,7 +42,7 @@ from inspect_station.outbox import Outbox, States, prints, sync
 from inspect_station.outbox.prints import Press
 from inspect_station.outbox.sync import STRIKES, STRIKES_ALONE, Next, Pace, Pulled, Pushed, connect, enrol, why
 from inspect_station.printing import State
-from inspect_station.store import EventSpec, LabelSpec, Store
+from inspect_station.store import EventSpec, LabelSpec, Store, Writer
 from inspect_station.upstream import Credentials, Later, Upstream, _Reply
 from inspect_station.words import Voice
 
@@ -336,6 +336,66 @@ def test_photos_follow_their_unit_to_a_real_hub_and_what_is_no_picture_is_parked
         ("s1", "verified", ""),
         ("s2", "bad", "photo_invalid"),
     ]
+
+
+def test_the_proof_of_a_batch_s_end_follows_to_a_real_hub_and_is_missed_until_it_is_there(
+    store: Store, hub: Hub, clock: Clock, web: Web
+) -> None:
+    file = BytesIO()
+    Image.new("RGB", (64, 48), (60, 90, 30)).save(file, "JPEG")
+    proof = store.blobs.put(file.getvalue())
+    plate = _finish(store)
+
+    def tell(writer: Writer, batch: batches.Batch) -> None:
+        writer.tell_batch(batch, EventSpec("batch.closed", batches.told(batch), "ana", NOON))
+
+    def missing() -> list[tuple[str, str, str]]:
+        with hub.read() as ledger:
+            return [(row["lpn"], row["slot"], row["sha256"]) for row in ledger.photos_missing()]
+
+    with store.write() as writer:
+        batch = writer.begin_batch("lumo", "return", "ana")
+        unit = writer.inspection(plate)
+        assert unit is not None
+        writer.join_batch(batch, unit.id, plate, "ana")
+        batch = batch.but(units=(batches.Member(inspection=unit.id, lpn=plate, joined_at=NOON, joined_by="ana"),))
+        batch = batch.but(closed_at=NOON, closed_by="ana", sealed_no=1, revision=1)
+        tell(writer, batch)
+    ending = batches.Ending(fate=batches.Fate.RETURNED, on=NOON.date(), photo=proof, by="ana", at=NOON)
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        outbox.photos.join()
+        outbox.sync.push_once()
+        with store.write() as writer:
+            tell(writer, batch.but(ending=ending, revision=2))
+        assert not outbox.photos.turn(), "its event goes first"
+        outbox.sync.push_once()
+        assert missing() == [(batch.number, "proof2", proof)]
+        while outbox.photos.turn():
+            pass
+        assert missing() == []
+    with store.read() as reader:
+        assert [each.state for each in reader.photos(batch.id)] == ["verified"]
+        assert reader.lpn_of(batch.id) == batch.number, "what is wrong with it can be said"
+
+
+@pytest.mark.parametrize(
+    "ending", [None, "x", {"photo": 1}, {"photo": "no hash"}, {"photo": "ab" * 32}], ids=lambda each: str(each)[:20]
+)
+def test_whatever_a_batch_s_event_holds_the_hub_takes_it(hub: Hub, store: Store, clock: Clock, ending: Any) -> None:
+    with store.write() as writer:
+        for revision in (1, "2", 10**30, -1, None):
+            body = {"id": "b\0", "number": "B" * 5000, "revision": revision, "ending": ending}
+            writer.append_event(EventSpec("batch.closed", body, "ana", NOON))
+    add_station(hub.store.folder, "DOCK-1")
+    with store.read() as reader, hub.write() as ledger:
+        lines = [each.line for each in reader.pending_events()]
+        ledger.add_code("c" * 64, "main", "DOCK-2")
+        ledger.enrol("c" * 64, "t" * 64, epoch=json.loads(lines[0])["epoch"], block="")
+        caller = ledger.caller("t" * 64)
+        assert caller is not None
+        receipts, _ = ledger.ingest(caller, [intake.read(line) for line in lines])
+        assert {each.status for each in receipts} <= {"accepted", "rejected"}
 
 
 def test_a_withdrawn_rma_is_closed_and_a_changed_one_is_taken_over(
@@ -1192,6 +1252,23 @@ def test_a_label_goes_to_the_first_printer_that_takes_its_kind(store: Store, clo
     assert large.jobs == [f"{one}-hold-1"]
 
 
+def test_a_printer_that_names_what_it_prints_goes_before_one_that_takes_all(store: Store, clock: Clock) -> None:
+    """The shipped printer takes all, and stands before whatever a site adds."""
+    one, other = _finish(store, label="hold"), _finish(store, label="restock")
+    shipped, slips = Paper("labels"), Paper("slips")
+    _print_all(_outbox(store, None, clock, Press(shipped), Press(slips, ("hold",))))
+    assert (shipped.jobs, slips.jobs) == ([f"{other}-restock-1"], [f"{one}-hold-1"])
+
+
+def test_a_label_that_no_printer_takes_is_told(store: Store, clock: Clock) -> None:
+    plate = _finish(store, label="restock")
+    outbox = _outbox(store, None, clock, Press(Paper("slips"), ("hold",)))
+    assert _print_all(outbox) == 0
+    state = outbox.states().printer
+    assert not state.ready
+    assert str(state.said) == f"no printer takes “restock”, label of {plate}: add it to one's labels in station.toml"
+
+
 def test_a_label_that_surely_did_not_come_out_waits_and_is_printed_first(store: Store, clock: Clock) -> None:
     plates = [_finish(store, label="restock") for _ in range(2)]
     paper = Paper("labels", GONE)
@@ -1677,6 +1754,55 @@ def test_going_on_does_not_wait_for_a_printer_that_hangs(store: Store, clock: Cl
     assert _labels(store) == ["printing"]
     over.set()
     outbox.stop()
+
+
+def test_a_printer_that_hangs_delays_no_label_of_another(store: Store, clock: Clock) -> None:
+    over = threading.Event()
+
+    class Hanging(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            self.printing.set()
+            over.wait(5)
+            return super().send(data, job=job)
+
+    hanging, well = Hanging("slips"), Paper("labels")
+    outbox = _outbox(store, None, clock, Press(hanging, ("hold",)), Press(well))
+    outbox.start()
+    try:
+        slow = _finish(store, label="hold")
+        outbox.wake()
+        assert hanging.printing.wait(5)
+        plates = [_finish(store, label="restock") for _ in range(3)]
+        outbox.wake()
+        _until(lambda: well.jobs == [f"{plate}-restock-1" for plate in plates])
+        _until(lambda: _labels(store) == ["printing", *["printed"] * 3])
+    finally:
+        over.set()
+    _until(lambda: hanging.jobs == [f"{slow}-hold-1"])
+    outbox.stop()
+
+
+def test_printers_that_hang_do_not_keep_the_station_from_its_end_one_after_the_other(
+    store: Store, clock: Clock
+) -> None:
+    over = threading.Event()
+
+    class Hanging(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            self.printing.set()
+            return over.wait(5)
+
+    papers = Hanging("slips"), Hanging("labels")
+    outbox = _outbox(store, None, clock, Press(papers[0], ("hold",)), Press(papers[1]))
+    outbox.start()
+    for kind in ("hold", "restock"):
+        _finish(store, label=kind)
+    outbox.wake()
+    assert all(paper.printing.wait(5) for paper in papers)
+    began = time.monotonic()
+    outbox.stop(0.3)
+    assert time.monotonic() - began < 0.55
+    over.set()
 
 
 def test_a_test_label_never_mixes_with_another_and_is_told_where_it_does_not_come(

@@ -35,6 +35,7 @@ from inspect_station.store import LabelJob
 VASE = goods.product("vase").ean
 RMA = "ML-40001"
 OUT = "out"
+SLIP = "putaway"
 Fate = Literal["out", "late", "gone", "lost", "in doubt", "undone", "scanned"]
 
 
@@ -94,11 +95,15 @@ class Paper:
         if fate == "undone":
             self.machine.undo(again=True)
         if fate == "scanned":
-            plate, _, number = job.split("-")
-            self.machine.station.scan(f"{plate}/{number}")
+            plate, kind, number = job.split("-")
+            self.machine.station.scan(plate if kind == SLIP else f"{plate}/{number}")
         if fate in ("lost", "in doubt"):
             raise PrintUnknown(msg("nobody knows"), msg("look"))
         return True
+
+
+def _as_it_is(job: LabelJob) -> tuple[int, str, bool, str]:
+    return job.id, job.state, job.void, job.scan_back
 
 
 class Queue(RuleBasedStateMachine):
@@ -128,7 +133,7 @@ class Queue(RuleBasedStateMachine):
     def start(self) -> Station:
         station = open_station(self.config, clock=self.clock, running=True)
         station.scan(self.badge)
-        (press,) = station.outbox.prints._presses
+        (press,) = station.outbox.prints.presses
         press.printer = self.paper
         station.outbox.prints.start()
         return station
@@ -143,6 +148,10 @@ class Queue(RuleBasedStateMachine):
     def jobs(self) -> list[LabelJob]:
         with self.station.store.read() as reader:
             return list(reader.labels("queued", "printing", "printed", "parked", "cancelled"))
+
+    def own(self, plate: str = "") -> list[LabelJob]:
+        """All but slips, of one unit or of all."""
+        return [job for job in self.jobs() if not job.slip and (not plate or job.lpn == plate)]
 
     def plates(self) -> list[str]:
         with self.station.store.read() as reader:
@@ -163,6 +172,8 @@ class Queue(RuleBasedStateMachine):
         assert not job.void, "what it says is not so"
         earlier = [each for each in self.jobs() if f"{each.lpn}-{each.kind}-{each.print_no}" in self.paper.sent]
         in_order = all(each.id < job.id for each in earlier)
+        if job.slip:
+            return  # it goes on no box: nobody scans it back
         assert in_order or job.scan_back, f"{name} comes after a newer one, and nobody was asked"
         assert job.id > self.before_restart or job.scan_back, f"{name} waited at a restart, and nobody was asked"
 
@@ -170,8 +181,7 @@ class Queue(RuleBasedStateMachine):
 
     def changed(self, plate: str) -> None:
         """The unit is in a new state: from now on only its newest label is true."""
-        with self.station.store.read() as reader:
-            self.since[plate] = reader.next_print_no(plate) - 1
+        self.since[plate] = max(job.print_no for job in self.own(plate))
 
     def commit(self, unit: Opened) -> None:
         self.clock.at += timedelta(seconds=1)
@@ -217,6 +227,14 @@ class Queue(RuleBasedStateMachine):
             self.station.reprint(data.draw(st.sampled_from(plates)), "torn")
 
     @rule(data=st.data())
+    def print_a_slip(self, data: st.DataObject) -> None:
+        if plates := self.plates():
+            plate = data.draw(st.sampled_from(plates))
+            before = [_as_it_is(job) for job in self.own()]
+            self.station.reprint(plate, "it needs one", SLIP)
+            assert [_as_it_is(job) for job in self.own()] == before
+
+    @rule(data=st.data())
     def send_elsewhere(self, data: st.DataObject) -> None:
         if plates := self.plates():
             plate = data.draw(st.sampled_from(plates))
@@ -241,7 +259,7 @@ class Queue(RuleBasedStateMachine):
     def works(self, *fates: Fate) -> None:
         """It prints what is due; the first labels fare like this."""
         self.paper.fates = list(fates)
-        for press in self.station.outbox.prints._presses:
+        for press in self.station.outbox.prints.presses:
             press.again_at = 0.0
         turns = 0
         while self.station.outbox.prints.print_once():
@@ -282,7 +300,10 @@ class Queue(RuleBasedStateMachine):
         """Whoever looks tells the truth: whether it is there, or, of one that was not sent, whether it is needed."""
         job = data.draw(st.sampled_from([job for job in self.jobs() if job.state == "parked"]))
         there = f"{job.lpn}-{job.kind}-{job.print_no}" in self.paper.out
+        before = [_as_it_is(each) for each in self.own()]
         self.station.settle_label(job.id, came_out=there if job.printer else data.draw(st.booleans()))
+        if job.slip:
+            assert [_as_it_is(each) for each in self.own()] == before
 
     @rule(data=st.data())
     def scan_a_label(self, data: st.DataObject) -> None:
@@ -290,7 +311,12 @@ class Queue(RuleBasedStateMachine):
         if not self.paper.out:
             return
         name = data.draw(st.sampled_from(sorted(self.paper.out)))
-        plate, _, number = name.split("-")
+        plate, kind, number = name.split("-")
+        if kind == SLIP:
+            before = [_as_it_is(job) for job in self.jobs()]
+            self.station.scan(plate)
+            assert [_as_it_is(job) for job in self.jobs()] == before
+            return
         seen = self.station.scan(f"{plate}/{number}")
         if int(number) < self.since.get(plate, 0):
             assert isinstance(seen, Said) and "is void" in str(seen.title), seen
@@ -304,7 +330,7 @@ class Queue(RuleBasedStateMachine):
     def every_standing_unit_has_its_label_or_is_asked_about(self) -> None:
         if not hasattr(self, "station"):
             return
-        jobs = self.jobs()
+        jobs = self.own()
         for plate in self.plates():
             stands = [each for each in jobs if each.lpn == plate and not each.void and each.state != "cancelled"]
             assert stands, f"{plate} has no label, and nobody is asked"
@@ -314,7 +340,7 @@ class Queue(RuleBasedStateMachine):
     def at_most_one_label_of_a_unit_is_valid(self) -> None:
         if not hasattr(self, "station"):
             return
-        valid = [each.lpn for each in self.jobs() if each.state == "printed" and not each.void]
+        valid = [each.lpn for each in self.own() if each.state == "printed" and not each.void]
         assert len(valid) == len(set(valid))
 
     @invariant()

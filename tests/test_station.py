@@ -1086,6 +1086,14 @@ def test_a_label_in_a_file_has_the_dots_of_the_printer_that_would_print_it(stati
     assert sizes == [(733, 473), (496, 320)]
 
 
+@pytest.mark.parametrize("kind", ["manifest", "badge", "test"])
+def test_what_is_no_label_of_a_unit_is_not_drawn_for_one_not_even_for_a_supervisor(station, template, kind):
+    unit = opened_lamp(station)
+    supervise(station, template)
+    with pytest.raises(NotFound, match="no label template"):
+        station.label(unit.lpn, kind)
+
+
 def prints_of(station: Station, lpn: str) -> list[tuple[str, int, str]]:
     with station.store.read() as reader:
         return [(job.kind, job.print_no, job.state) for job in reader.labels_of(lpn)]
@@ -1143,6 +1151,60 @@ def test_a_slip_is_never_to_be_scanned_back(station):
     assert [str(each.text) for each in station.desk().waiting] == waits
     assert isinstance(station.scan(f"{unit.lpn}/1"), LabelSeen)
     assert station.desk().waiting == ()
+
+
+def parked(station: Station, lpn: str, kind: str, printer: str = "") -> int:
+    """A label of this kind is late, or in doubt at this printer."""
+    with station.store.write() as writer:
+        job = next(each for each in reversed(writer.labels_of(lpn)) if each.kind == kind)
+        if printer:
+            writer.move_label(job.id, "printing", printer=printer)
+        writer.move_label(job.id, "parked", reason=msg("nobody knows"))
+        return job.id
+
+
+def test_what_is_said_of_a_slip_says_nothing_of_the_unit_s_own_label(station):
+    """That a late slip is not needed is no word on whether the own label, which is in doubt, came out."""
+    unit = opened_lamp(station)
+    parked(station, unit.lpn, "clearance", "labels")
+    station.reprint(unit.lpn, kind="putaway")
+    late = parked(station, unit.lpn, "putaway")
+    seen = station.doubtful(late)
+    assert seen is not None and (str(seen.slip), seen.sent) == ("put-away slip", False)
+    station.settle_label(late, came_out=True)
+    assert prints_of(station, unit.lpn) == [("clearance", 1, "parked"), ("putaway", 2, "cancelled")]
+
+
+def test_a_slip_that_waits_is_printed_although_a_supervisor_sends_the_unit_elsewhere(station, template):
+    """The bag with what a customer left needs its slip wherever the unit goes; a shelf's slip does not."""
+    unit = card_left(station)
+    station.reprint(unit.lpn, kind="property")
+    announce(station, "ML-40002", (VASE, 1))
+    sale = sealed(station, "ML-40002", VASE)
+    station.reprint(sale.lpn, kind="putaway")
+    supervise(station, template)
+    for each in (unit, sale):
+        others = station.destinations(each.lpn)
+        assert not isinstance(others, Said)
+        to = next(to for to in others if to not in (Disposition.RESTOCK, Disposition.CLEARANCE))
+        assert isinstance(station.reroute(each.lpn, to, "because"), Known)
+    waits = [(kind, state) for kind, _, state in prints_of(station, unit.lpn) if kind == "property"]
+    assert waits == [("property", "cancelled"), ("property", "queued")]
+    assert [state for kind, _, state in prints_of(station, sale.lpn) if kind == "putaway"] == ["cancelled"]
+
+
+def test_a_label_s_account_says_whether_it_is_void_and_what_its_bars_say(station):
+    unit = opened_lamp(station)
+    station.reprint(unit.lpn, kind="putaway")
+    print_all(station)
+    station.reprint(unit.lpn, "torn")
+    print_all(station)
+    told = [(each["kind"], each["barcode"], each["void"]) for each in station.labels_of(unit.lpn)]
+    assert told == [
+        ("clearance", f"{unit.lpn}/1", True),
+        ("putaway", unit.lpn, False),
+        ("clearance", f"{unit.lpn}/3", False),
+    ]
 
 
 def test_a_slip_that_came_out_late_is_printed_again_as_a_slip(station):
@@ -1443,7 +1505,7 @@ def test_a_label_that_is_scanned_while_its_printer_is_still_asked_is_out(station
             seen.append(station.scan(f"{unit.lpn}/1"))
             raise PrintUnknown(msg("nobody knows"), msg("look"))
 
-    station.outbox.prints._presses[0].printer = Following(station.config.printers[0])
+    station.outbox.prints.presses[0].printer = Following(station.config.printers[0])
     print_all(station)
     assert isinstance(seen[0], LabelSeen)
     assert station.labels_of(unit.lpn)[0]["state"] == "printed"

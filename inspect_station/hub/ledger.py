@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from inspect_station.core import barcode
-from inspect_station.core.records import Inspection, Product, Rma, compact, instant
+from inspect_station.core import barcode, wire
+from inspect_station.core.records import EventType, Inspection, Product, Rma, compact, instant
 from inspect_station.core.wire import Receipt, Status
 from inspect_station.hub.intake import Arrival, Misframed, Voided, read
 from inspect_station.hub.reviews import review
@@ -504,14 +504,13 @@ class Ledger(Writer):
     # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _refer(self, caller: Caller, arrivals: Iterable[Arrival]) -> None:
-        """The photos that units show are missing until the hub has them."""
+        """The photos that units show, and the proofs of batches, are missing until the hub has them."""
         now = self._now()
         shown = {
-            (arrival.said.id, photo.slot, photo.sha256): arrival.said.lpn
+            (owner, slot, sha256): name
             for arrival in arrivals
-            if isinstance(arrival.said, Inspection)
-            for photo in arrival.said.photos
-            if _SHA256.fullmatch(photo.sha256)
+            for owner, slot, sha256, name in _pictures(arrival)
+            if _SHA256.fullmatch(sha256)
         }
         if not shown:
             return
@@ -819,6 +818,19 @@ class Ledger(Writer):
         """The place of the newest change."""
         row = self._row("SELECT xid, seq FROM hub_change ORDER BY xid DESC, seq DESC LIMIT 1")
         return Place(row["xid"], row["seq"]) if row else START
+
+
+def _pictures(arrival: Arrival) -> Iterator[tuple[str, str, str, str]]:
+    """Id, slot, SHA-256 and plate or number: of each picture of a unit, and of the one that proves a batch's end."""
+    if isinstance(arrival.said, Inspection):
+        unit = arrival.said
+        yield from ((unit.id, photo.slot, photo.sha256, unit.lpn) for photo in unit.photos)
+    elif arrival.event is not None and arrival.event.type == EventType.BATCH_CLOSED:
+        # Of a batch the hub keeps the line alone: no more of it is read, and that without trust.
+        match arrival.event.body:
+            case {"id": str(id), "number": str(no), "revision": int(revision), "ending": {"photo": str(sha256)}}:
+                if 0 < revision < wire.MAX_NUMBER:
+                    yield barcode.clean(id, 100), f"proof{revision}", sha256, barcode.clean(no, 100)
 
 
 def _named(record: Product | Rma) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """One queue for all that leaves the bench: facts to the hub, labels to the printers; and what the hub announces, back.
 
-The queue is in the store. Here is only its motion: one thread that syncs, one that sends photos, one that prints, all
-woken after each local write and by a timer. One row that is parked never blocks the next.
+The queue is in the store. Here is only its motion: one thread that syncs, one that sends photos, and one for each
+printer, as none waits for another; all woken after each local write and by a timer. One row that is parked never blocks
+the next.
 """
 
 import logging
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from inspect_station.config import DiskLimits, UpstreamSettings
@@ -99,7 +101,8 @@ class Outbox:
         self._shown: States | None = None
         self._stumbled: dict[str, Message] = {}
         """What keeps a thread from its work, such as a store in use."""
-        self._to_sync, self._to_print, self._to_show = threading.Event(), threading.Event(), threading.Event()
+        self._to_sync, self._to_show = threading.Event(), threading.Event()
+        self._to_print = tuple(threading.Event() for _ in self.prints.presses)
         self._stopping = threading.Event()
         self._threads: tuple[threading.Thread, ...] = ()
 
@@ -109,7 +112,9 @@ class Outbox:
         """Begin to sync and to print. Only the running station does so: no other process prints meanwhile."""
         self._stopping.clear()
         self.prints.start()
-        work = {"sync": self._sync, "photos": self._send_photos, "print": self._print}
+        work: dict[str, Callable[[], tuple[threading.Event, float]]] = {"sync": self._sync, "photos": self._send_photos}
+        for press, woken in zip(self.prints.presses, self._to_print, strict=True):
+            work[f"print {press.printer.name}"] = partial(self._print, press, woken)
         self._threads = tuple(
             threading.Thread(target=self._run, args=each, name=each[0], daemon=True) for each in work.items()
         )
@@ -120,8 +125,9 @@ class Outbox:
         """End the threads; what they were at is finished, or done again after the next start."""
         self._stopping.set()
         self.wake()
+        until = time.monotonic() + patience_s
         for thread in self._threads:
-            thread.join(patience_s)
+            thread.join(max(0.0, until - time.monotonic()))
         self._threads = ()
         self.sync.close()
         self.photos.close()
@@ -130,7 +136,8 @@ class Outbox:
         """Something new is in the store."""
         self._to_sync.set()
         self._to_show.set()
-        self._to_print.set()
+        for woken in self._to_print:
+            woken.set()
 
     def _run(self, what: str, work: Callable[[], tuple[threading.Event, float]]) -> None:
         """Work, and wait for what the work says, until the end; no failure ends it."""
@@ -166,12 +173,12 @@ class Outbox:
         pause = self.photos.rest()
         return (self._stopping, pause) if pause else (self._to_show, TIMER_S)
 
-    def _print(self) -> tuple[threading.Event, float]:
-        self._to_print.clear()
-        self.prints.park_halfway()
-        while not self._stopping.is_set() and self.prints.print_once():
+    def _print(self, press: Press, woken: threading.Event) -> tuple[threading.Event, float]:
+        woken.clear()
+        self.prints.park_halfway(press)
+        while not self._stopping.is_set() and self.prints.print_once(press):
             pass
-        return self._to_print, min(TIMER_S, self.prints.rest())
+        return woken, min(TIMER_S, self.prints.rest(press))
 
     def join(self) -> None:
         """This station was enrolled: find its hub anew."""
@@ -205,7 +212,8 @@ class Outbox:
                     self._disk = (time.monotonic() + DISK_S, days)
         if (stumbled := self._stumbled.get("sync")) is not None:
             hub = replace(hub, said=stumbled)
-        printer = self.prints.state(counts.labels, counts.labels_parked, self._stumbled.get("print"))
+        stumbled = next((said for what, said in list(self._stumbled.items()) if what.startswith("print ")), None)
+        printer = self.prints.state(counts.labels, counts.labels_parked, stumbled)
         photos = self.photos.problem if hub.offline_since is None else None
         return States(hub, printer, hub.offline(self._clock(), self._disk[1]), photos)
 

@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -123,7 +123,7 @@ class Press:
 
 
 class Prints:
-    """Prints what waits. Any thread may call it; one label is printed at a time.
+    """Prints what waits. Any thread may call it; each printer is at one label at a time, and none waits for another.
 
     ``tell`` is called whenever the lamp may have changed.
     """
@@ -139,59 +139,55 @@ class Prints:
         scan_back: Literal["never", "after_stall", "always"],
         tell: Callable[[], None],
     ) -> None:
+        # One that names what it prints goes before one that takes all (`Config.printer_of`).
+        self.presses = tuple(sorted(presses, key=lambda press: not press.kinds))
         self._store = store
-        self._presses = presses
         self._templates = templates
         self._clock = clock
         self._locale = locale
         self._scan_back = scan_back
         self._tell = tell
-        self._printing = threading.RLock()
 
     def start(self) -> None:
         """The station starts: labels of its last run are not printed by themselves, their boxes may be anywhere.
 
         Where printing is held, they wait for the question that ends the hold.
         """
-        with self._printing, self._store.write() as writer:
-            self._park_halfway(writer)
+        with self._store.write() as writer:
+            self._park_halfway(writer, writer.labels("printing"))
             queued = () if Facts.of(writer).held else writer.labels("queued")
             for job in queued:
                 if self._press(job.kind) is not None:
                     self._park(writer, job, _late(job.lpn))
 
-    def rest(self) -> float:
-        """Nothing has its turn: ask silent printers how they are; the seconds until something is due by itself."""
-        pause = inf
-        for press in self._presses:
-            if press.problem is not None and press.again_at <= time.monotonic() and press.using.acquire(blocking=False):
-                # Nothing waits for it: ask it how it is.
-                try:
-                    state = press.printer.state()
-                finally:
-                    press.using.release()
-                press.went_well() if state.ok else press.failed(state.message)
-            if press.problem is not None:
-                pause = min(pause, max(0.05, press.again_at - time.monotonic()))
+    def rest(self, press: Press) -> float:
+        """Nothing has its turn at this printer: where it is silent, ask it how it is; the seconds until something is
+        due by itself."""
+        if press.problem is not None and press.again_at <= time.monotonic() and press.using.acquire(blocking=False):
+            try:
+                state = press.printer.state()
+            finally:
+                press.using.release()
+            press.went_well() if state.ok else press.failed(state.message)
+        pause = inf if press.problem is None else max(0.05, press.again_at - time.monotonic())
         with self._store.read() as reader:
             facts, queued = Facts.of(reader), reader.labels("queued")
         if not facts.held:
             # A label that gets late is told in time.
-            waited = (self._waited(job, facts) for job in queued if self._press(job.kind) is not None)
+            waited = (self._waited(job, facts) for job in queued if self._press(job.kind) is press)
             pause = min([pause, *(max(0.05, OUT_S - seconds) for seconds in waited)])
         return pause
 
-    def park_halfway(self) -> None:
-        """Labels that were being printed when the station stopped, or could not say so: they may be out."""
-        with self._printing:
-            with self._store.read() as reader:
-                halfway = reader.labels("printing")
-            if halfway:
-                with self._store.write() as writer:
-                    self._park_halfway(writer)
+    def park_halfway(self, press: Press) -> None:
+        """Labels that this printer, which is at none, was printing when nobody could say so: they may be out."""
+        with self._store.read() as reader:
+            halfway = [job for job in reader.labels("printing") if job.printer == press.printer.name]
+        if halfway:
+            with self._store.write() as writer:
+                self._park_halfway(writer, halfway)
 
-    def _park_halfway(self, writer: Writer) -> None:
-        for job in writer.labels("printing"):
+    def _park_halfway(self, writer: Writer, halfway: Iterable[LabelJob]) -> None:
+        for job in halfway:
             self._park(writer, job, msg("The station stopped while {lpn} was being printed.", lpn=job.lpn))
 
     def state(self, waiting: int, parked: int, stumbled: Message | None) -> PrinterState:
@@ -200,9 +196,11 @@ class Prints:
             facts, moving = Facts.of(reader), reader.labels("queued", "printing", "parked")
         # While the queue is held by hand, everybody knows why nothing comes out.
         not_out = None if facts.held else self._not_out(moving, facts)
-        problem = next(filter(None, (stumbled, *(press.problem for press in self._presses))), None)
+        problem = next(
+            filter(None, (stumbled, *(press.problem for press in self.presses), *self._homeless(moving))), None
+        )
         return PrinterState(
-            bool(self._presses) and not facts.held and not any(press.problem for press in self._presses),
+            bool(self.presses) and not facts.held and problem is None,
             facts.held,
             waiting,
             parked,
@@ -211,10 +209,20 @@ class Prints:
             not_out.lpn if not_out else "",
         )
 
+    def _homeless(self, moving: Iterable[LabelJob]) -> Iterator[Message]:
+        """Labels that no printer takes: they would wait for ever, and nobody would know why."""
+        for job in moving if self.presses else ():
+            if job.state == "queued" and self._press(job.kind) is None:
+                yield msg(
+                    "no printer takes “{kind}”, label of {lpn}: add it to one's labels in station.toml",
+                    kind=job.kind,
+                    lpn=job.lpn,
+                )
+
     def _said(
         self, waiting: int, parked: int, held: bool, not_out: LabelJob | None, problem: Message | None
     ) -> Message:
-        if not self._presses:
+        if not self.presses:
             return msg("no printer: labels wait")
         if held:
             return msgn(
@@ -248,7 +256,7 @@ class Prints:
                 writer.move_label(job.id, "queued", scan_back=self._scan_back != "never")
             facts = replace(Facts.of(writer), held=False, tested="", found="", resumed_at=self._clock().isoformat())
             facts.keep(writer)
-        for press in self._presses:
+        for press in self.presses:
             press.again_at = 0.0
         self._tell()
 
@@ -272,7 +280,7 @@ class Prints:
         Never between the bytes of another label. Raises NotFound, and DeviceError also where it has not come out within
         `TEST_S`; it may come later.
         """
-        press = next((press for press in self._presses if press.printer.name == name), None)
+        press = next((press for press in self.presses if press.printer.name == name), None)
         if press is None:
             raise NotFound(msg("there is no printer {name}", name=name), msg("see [[printers]] in station.toml"))
         done: Future[str] = Future()
@@ -319,36 +327,37 @@ class Prints:
                         replace(facts, tested=name, found=found).keep(writer)
         return found
 
-    def print_once(self) -> bool:
-        """Print the label whose turn it is, or park it where it is late; False where none has its turn now.
+    def print_once(self, only: Press | None = None) -> bool:
+        """Print the label whose turn it is, at ``only`` this printer or at any, or park it where it is late.
+
+        False where none has its turn now.
 
         Labels come out of each printer in the order of finishing. After a stall none comes out by itself: its box is
         not on the bench any more, and it would be stuck to the next one.
         """
-        with self._printing:
-            turn = self._turn()
-            if turn is None:
-                return False
-            job, press = turn
-            if not press.using.acquire(blocking=False):
-                return False  # a test label went first
-            try:
-                data = self._begin(job, press)
-                if data is not None:
-                    self._tell()
-                    self._send(job, press, data)
-            finally:
-                press.using.release()
-            self._tell()
-            return True
+        turn = self._turn(only)
+        if turn is None:
+            return False
+        job, press = turn
+        if not press.using.acquire(blocking=False):
+            return False  # a test label went first
+        try:
+            data = self._begin(job, press)
+            if data is not None:
+                self._tell()
+                self._send(job, press, data)
+        finally:
+            press.using.release()
+        self._tell()
+        return True
 
-    def _turn(self) -> tuple[LabelJob, Press] | None:
+    def _turn(self, only: Press | None) -> tuple[LabelJob, Press] | None:
         with self._store.read() as reader:
             facts, queued = Facts.of(reader), reader.labels("queued")
         now = time.monotonic()
         for job in () if facts.held else queued:
             press = self._press(job.kind)
-            if press is None or press.using.locked():
+            if press is None or press.using.locked() or (only is not None and press is not only):
                 continue
             if press.again_at <= now or self._waited(job, facts) > OUT_S:
                 return job, press
@@ -384,8 +393,8 @@ class Prints:
             return error.title
 
     def _press(self, kind: str) -> Press | None:
-        """The printer of a kind of labels: the first that takes it."""
-        return next((press for press in self._presses if press.takes(kind)), None)
+        """The printer of a kind of labels; of those that take it the first, as they are sorted."""
+        return next((press for press in self.presses if press.takes(kind)), None)
 
     def _waited(self, job: LabelJob, facts: Facts) -> float:
         """Seconds for which nothing has moved for a label: a queue that its printer works off is no stall."""
@@ -441,7 +450,7 @@ class Prints:
 
     def _call_back(self, before: Sequence[LabelJob]) -> None:
         """Earlier labels of the plate that somebody gave up may still wait at a printer: they need not come out."""
-        for press in self._presses:
+        for press in self.presses:
             names = [_name(job) for job in before if job.state == "cancelled" and job.printer == press.printer.name]
             if names:
                 press.printer.cancel(names)

@@ -30,7 +30,7 @@ _BESIDE = ("", "-journal", "-wal", "-shm")
 
 
 def verify(path: Path) -> Verified:
-    """See that a store or a copy would serve: the file sound, the events a whole chain, no unit untold.
+    """See that a store or a copy would serve: the file sound, the events a whole chain, no unit or batch untold.
 
     Reads only, but long: a station that works on this very file waits.
     Raises StoreError that says what was found.
@@ -82,6 +82,11 @@ def _contradictions(connection: sqlite3.Connection) -> Iterator[str]:
     known = "SELECT id FROM event UNION ALL SELECT id FROM hub_event" if hub else "SELECT id FROM event"
     untold = connection.execute(f"SELECT lpn FROM inspection WHERE event_id NOT IN ({known})")
     yield from (f"{lpn} has no event" for (lpn,) in untold)
+    # The first stores knew no batches.
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'batch'").fetchone():
+        closed = "SELECT number FROM batch WHERE closed_at IS NOT NULL"
+        untold = connection.execute(f"{closed} AND event_id NOT IN (SELECT id FROM event)")
+        yield from (f"{number} is closed and has no event" for (number,) in untold)
 
 
 def make_anew(connection: sqlite3.Connection) -> None:

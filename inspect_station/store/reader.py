@@ -704,8 +704,9 @@ class Reader:
         return tuple((row["id"], row["sha256"]) for row in rows)
 
     def lpn_of(self, inspection: str) -> str:
-        """The plate of a unit that was finished; empty where it was not."""
-        row = self._row("SELECT lpn FROM inspection WHERE id = ? LIMIT 1", inspection)
+        """The plate of a unit that was finished, or the number of a batch; empty where it is neither."""
+        sql = "SELECT lpn FROM inspection WHERE id = ?1 UNION ALL SELECT number FROM batch WHERE id = ?1 LIMIT 1"
+        row = self._row(sql, inspection)
         return row["lpn"] if row else ""
 
     def at_hub(self, inspections: Iterable[str]) -> dict[str, tuple[UnitAtHub, str]]:
@@ -851,10 +852,11 @@ class Reader:
         return next(iter(self._labels(where, lpn)), None)
 
     def is_of_finished(self, id: int) -> bool:
-        """Whether this label is a finished unit's own: no slip, and of no state that was taken back."""
+        """Whether this label is a finished unit's own, or a batch's: no slip, and of no state that was taken back."""
         sql = f"""
             SELECT 1 FROM label WHERE id = ? AND NOT void AND NOT {SLIP} AND state <> 'cancelled'
-            AND EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
+            AND (EXISTS (SELECT 1 FROM inspection WHERE inspection.lpn = label.lpn AND {LIVE})
+                OR EXISTS (SELECT 1 FROM batch WHERE batch.number = label.lpn))
             AND NOT EXISTS (SELECT 1 FROM draft WHERE draft.lpn = label.lpn)
             """
         return self._row(sql, id) is not None

@@ -576,13 +576,14 @@ class Writer(Reader):
         self._do("UPDATE photo SET state = 'waiting' WHERE sha256 = ? AND state = 'verified'", sha256)
 
     def offer_photos_again(self, limit: int) -> int:
-        """Send so many pictures of units once more, as far as their files are here: the hub was restored and may have
-        lost them; answer how many. Those that it has cost a question each."""
+        """Send so many pictures of units and batches once more, as far as their files are here: the hub was restored
+        and may have lost them; answer how many. Those that it has cost a question each."""
         return self._do(
             """
             UPDATE photo SET state = 'waiting', code = '', not_before = NULL WHERE (inspection, slot) IN (
                 SELECT inspection, slot FROM photo WHERE state IN ('verified', 'sent', 'bad')
-                AND EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection) LIMIT ?)
+                AND (EXISTS (SELECT 1 FROM inspection i WHERE i.id = photo.inspection)
+                    OR EXISTS (SELECT 1 FROM batch b WHERE b.id = photo.inspection)) LIMIT ?)
             """,
             limit,
         )

@@ -634,6 +634,9 @@ class Hands:
         title = msg("Which label of {lpn}?", lpn=result.lpn)
         note = msg("its own label stays valid beside it")
         others = tuple(Entry(called(kind), kind) for kind in result.others)
+        supervises = self.station.operator is not None and self.station.operator.role is Role.SUPERVISOR
+        if not result.slips and not (supervises and others):
+            return pick(scene, result.own)  # there is nothing to choose
         entries = (
             Entry(called(result.own), result.own, detail=msg("its own label")),
             *(Entry(called(kind), kind, detail=SLIPS[kind]) for kind in result.slips),
@@ -732,6 +735,15 @@ class Hands:
                 Entry(msg("yes, its box is here"), False),
                 *((Entry(msg("no, the box has its label"), True),) if label.other else ()),
             )
+        if label.slip is not None:
+            title = msg("Did this slip of {lpn} come out?", lpn=label.lpn)
+            entries = (
+                Entry(msg("yes"), True),
+                Entry(msg("no, or it cannot be read: print another"), False),
+            )
+        if label.slip is not None and not label.sent:
+            title = msg("This slip of {lpn} was not printed: print it now?", lpn=label.lpn)
+            entries = (Entry(msg("yes"), False), Entry(msg("no, it is not needed"), True))
 
         def pick(now: Scene, came_out: bool) -> Turn:
             return self._do(now, lambda: self.station.settle_label(label.id, came_out=came_out))
@@ -748,7 +760,7 @@ class Hands:
             entries,
             pick,
             (label.reason,) if label.reason else (),
-            label=(msg("label of {lpn}", lpn=label.lpn), label.lines),
+            label=(label.slip or msg("label of {lpn}", lpn=label.lpn), label.lines),
             look=look,
         )
         return Turn(scene.but(over=asked))

@@ -13,7 +13,7 @@ import pytest
 
 from inspect_station.core.records import Photo
 from inspect_station.errors import NotFound, StoreError, StoreLocked
-from inspect_station.store import Store, copies, doors, keep_photos, restore, verify
+from inspect_station.store import EventSpec, Store, copies, doors, keep_photos, restore, verify
 from inspect_station.store.said import unusable
 
 
@@ -89,6 +89,23 @@ def test_a_copy_that_contradicts_itself_does_not_pass(store: Store, folder: Path
         connection.executescript("DROP TRIGGER event_stays; DROP TRIGGER event_unchanged;")
         connection.execute(change)
     with pytest.raises(StoreError, match=found):
+        verify(folder / "store.db")
+
+
+def test_a_closed_batch_of_which_the_hub_was_never_told_is_found(store: Store, folder: Path, bench):
+    unit = bench.finish(store)
+    with store.write() as writer:
+        batch = writer.begin_batch("lumo", "return", "ana")
+        writer.join_batch(batch, unit.id, unit.lpn, "ana")
+    assert verify(folder / "store.db"), "an open one is told when it is closed"
+    with store.write() as writer:
+        shut = batch.but(closed_at=bench.clock(), closed_by="ana", sealed_no=1, revision=1)
+        writer.tell_batch(shut, EventSpec("batch.closed", {"number": batch.number}, "ana", bench.clock()))
+    assert verify(folder / "store.db")
+    store.close()
+    with closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as connection:
+        connection.executescript("DROP TRIGGER event_stays; DELETE FROM event WHERE type = 'batch.closed'")
+    with pytest.raises(StoreError, match=f"{batch.number} is closed and has no event"):
         verify(folder / "store.db")
 
 

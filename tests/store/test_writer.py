@@ -660,9 +660,12 @@ def test_after_the_hub_was_restored_all_pictures_of_units_are_offered_once_more(
             writer._do("UPDATE photo SET state = ? WHERE sha256 = ?", state, f"{n}b" * 32)
     with store.write() as writer:
         writer.activate_playbook("lumo", "cd" * 32, "", "ana", {"look.jpg": "ab" * 32})
-        assert [writer.offer_photos_again(2), writer.offer_photos_again(2)] == [2, 1]
+        proof = {"inspection": writer.begin_batch("lumo", "return", "ana").id, "slot": "proof2", "operator": "ana"}
+        writer._put("photo", ["inspection", "slot"], {**proof, "sha256": "ff" * 32, "state": "verified"})
+        assert [writer.offer_photos_again(2), writer.offer_photos_again(9)] == [2, 2]
         rows = writer._rows("SELECT state FROM photo ORDER BY sha256")
-    assert [row["state"] for row in rows] == ["waiting", "waiting", "waiting", "deleted", "missing", "verified"]
+    states = [row["state"] for row in rows]
+    assert states == ["waiting", "waiting", "waiting", "deleted", "missing", "verified", "waiting"]
 
 
 # ── Clocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -738,6 +738,42 @@ def test_a_slip_is_printed_beside_the_units_own_label(rig: Rig) -> None:
     assert rig.scene.banner is None, "its own label is the valid one still"
 
 
+def test_of_a_unit_that_can_have_no_slip_f3_prints_its_own_label_at_once(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    lpn = rig.inspection.lpn
+    rig.press("0")
+    if rig.scene.over is not None:
+        rig.press("Enter")
+    done = rig.station.show(lpn)
+    assert done.finished_at is not None and done.disposition == "quarantine"
+    rig.press("F3")
+    assert rig.scene.over is None
+    assert prints(rig, lpn) == [(1, "cancelled", 1), (2, "queued", 1)]
+    rig.scan(BADGES["supervisor"])
+    show_pin(rig)
+    rig.press("F3")
+    assert isinstance(rig.scene.over, Choose), "a supervisor may give it a label of another kind"
+
+
+def test_a_late_slip_can_be_dropped(rig: Rig) -> None:
+    rig.scan("ML-4001", CODES["lamp"])
+    lpn = rig.inspection.lpn
+    rig.press("1")
+    assert rig.station.outbox.prints.print_once()
+    rig.press("F3 3")
+    with rig.station.store.write() as writer:
+        slip = writer.labels_of(lpn)[-1]
+        writer.move_label(slip.id, "parked", reason=msg("too late"))
+    rig.press("F4 Enter")
+    asked = rig.scene.over
+    assert isinstance(asked, Choose)
+    assert str(asked.title) == f"This slip of {lpn} was not printed: print it now?"
+    assert [str(each.label) for each in asked.entries] == ["yes", "no, it is not needed"]
+    assert asked.label is not None and str(asked.label[0]) == "put-away slip"
+    rig.press("2")
+    assert prints(rig, lpn) == [(1, "printed", 1), (2, "cancelled", 1)]
+
+
 def test_a_label_of_another_kind_takes_a_reason_and_a_supervisor(rig: Rig) -> None:
     rig.scan("ML-4001", CODES["lamp"])
     lpn = rig.inspection.lpn
