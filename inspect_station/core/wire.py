@@ -4,7 +4,10 @@ Both ends read these forms from bytes that a stranger may have sent; fields of a
 """
 
 import json
-from collections.abc import Mapping
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -24,6 +27,8 @@ MAX_LINE = 256 << 10
 """Bytes of one event."""
 MAX_KNOWN = 5000
 """Ids in one question about what is known."""
+MAX_DEPTH = 200
+"""Lists and objects within each other, so that whoever walks through them comes back; ours."""
 MAX_CHANGES = 500
 """Changes in one page."""
 FEEDS = ("rma", "catalogue", "decision")
@@ -246,11 +251,16 @@ def parse(text: str | bytes) -> Any:
 
     Raises ValueError for anything else: repeated keys, NaN and infinities, lone surrogates, nesting without end.
     """
+    text = text if isinstance(text, str) else text.decode()
     try:
-        value = json.loads(text, object_pairs_hook=_object)
-        compact(value).encode()
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    text.encode()
+    if "\\u" in text:  # as which alone half a pair of surrogates may still stand
+        compact(value).encode()
+    if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
     return value
 
 
@@ -259,6 +269,48 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number that is none")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    """Whether it is nested deeper than this; found without recursion."""
+    level = [value]
+    for _ in range(depth):
+        level = [part for each in level for part in _parts(each)]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def plain(text: str) -> bool:
+    """Whether the text of a JSON object surely is as `cleaned` would leave it: told by a look at the text alone.
+
+    What is printable and in NFC as a whole is so in each part; without escapes, each part is what it looks like.
+    """
+    return (
+        text.startswith("{")
+        and text.isprintable()
+        and not ("\\" in text or '" ' in text or ' "' in text)
+        and unicodedata.is_normalized("NFC", text)
+        and not (_LARGE.search(text) or _NEXT.search(text) or _FIRST.search(text))
+    )
+
+
+# A number that may lie beyond `MAX_NUMBER`, and any in a list. Three that begin with a certain sign each are several
+# times as fast as one that does not.
+_LARGE = re.compile(r":[ -]*[0-9](?:[0-9]{15}|[0-9.]*[eE])")
+_NEXT, _FIRST = re.compile(r",[ -]*[0-9]"), re.compile(r"\[[ -]*[0-9]")
 
 
 def cleaned(value: Any) -> Any:

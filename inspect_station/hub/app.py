@@ -9,7 +9,7 @@ import base64
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -29,7 +29,7 @@ from inspect_station.errors import DiskFull, StoreError, StoreLocked
 from inspect_station.hub import edge, intake
 from inspect_station.hub.admin import Hub, code_hash, new_token, secret_hash
 from inspect_station.hub.edge import Buckets, Edge, Limits, Refused, Traffic
-from inspect_station.hub.ledger import START, Caller, Grant, Place, Unsettled
+from inspect_station.hub.ledger import START, Caller, Grant, Place, Unsettled, Vanished
 from inspect_station.hub.photos import Folder, Photos, Unreachable, judge, kind
 from inspect_station.hub.watch import Watch
 
@@ -191,13 +191,20 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
                 return await run_in_threadpool(ingest, station, packed, encoding)
 
     def ingest(station: Caller, packed: bytes, encoding: str) -> Response:
+        def kept(lines: Sequence[tuple[str, str]]) -> dict[str, str]:
+            with hub.read() as ledger:
+                return ledger.kept(station.tenant, lines)
+
         try:
-            arrivals = intake.lines(intake.unpack(packed, encoding))
+            arrivals = intake.lines(intake.unpack(packed, encoding), kept)
         except intake.TooLarge as error:
             raise Refused(413, "too_large", str(error)) from error
         except intake.Misframed as error:
             raise Refused(400, "framing", str(error)) from error
-        receipts, reached = hub.change(lambda ledger: ledger.ingest(station, arrivals))
+        try:
+            receipts, reached = hub.change(lambda ledger: ledger.ingest(station, arrivals))
+        except Vanished as error:
+            raise Refused(503, "busy", after_s=BUSY_S) from error
         watch.receipts(receipts)
         return answer(wire.Receipts, receipts=receipts, contiguous_seq=reached)
 

@@ -3,7 +3,8 @@
 import hashlib
 import re
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -17,11 +18,15 @@ SCHEMA = 1
 """The newest form of an event's body that this hub reads, of every type."""
 MAX_VALUES = 1_000_000
 """JSON values in one request: in memory each takes many times the two bytes that it may have as sent; ours."""
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FITS = 1 << 31
 """Numbers below it fit into a column."""
 _EVENT = TypeAdapter(Event)
 _UNIT = frozenset({EventType.INSPECTION_FINISHED, EventType.INSPECTION_AMENDED, EventType.CLAIM_OPENED})
+_OF_A_UNIT = _UNIT | {EventType.INSPECTION_VOIDED}
+_TYPES = frozenset(EventType)
+_HEAD = re.compile(rf'\{{"id":"({_ID.pattern})"')
+"""How a station writes the begin of a line; one that is written otherwise is read whole."""
 
 
 class Misframed(ValueError):
@@ -50,13 +55,20 @@ class Arrival:
     line: str
     """Kept exactly as it came."""
     status: Status
-    """``accepted`` as far as the line itself goes, else ``rejected`` or ``retry``."""
+    """``accepted`` as far as the line itself goes, else ``rejected`` or ``retry``; ``duplicate`` where it was kept
+    before and not read again."""
     code: str = ""
     detail: str = ""
     event: Event | None = None
     """Its envelope, if that can be read."""
     said: Inspection | Voided | None = None
     """What it says of a unit, if it speaks of one."""
+    epoch: str = ""
+    """To which it belongs, if that is known."""
+
+
+Kept = Callable[[Sequence[tuple[str, str]]], Mapping[str, str]]
+"""Of these ids and hashes, the hashes of what is kept already, with its epoch."""
 
 
 def unpack(data: bytes, encoding: str) -> bytes:
@@ -75,10 +87,11 @@ def unpack(data: bytes, encoding: str) -> bytes:
     return body
 
 
-def lines(body: bytes) -> list[Arrival]:
+def lines(body: bytes, kept: Kept = lambda _: {}) -> list[Arrival]:
     """The lines of a request. Raises Misframed, naming the first line without a readable id, and TooLarge.
 
-    How much there is to read is known before any of it is.
+    How much there is to read is known before any of it is. A line that is kept to the byte was read when it first
+    came, and is not read again.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise TooLarge(f"more than {MAX_VALUES} values")
@@ -91,7 +104,12 @@ def lines(body: bytes) -> list[Arrival]:
         texts = [each.decode() for each in raw]
     except UnicodeDecodeError as error:
         raise Misframed("not UTF-8") from error
-    return [read(text, no) for no, text in enumerate(texts, start=1)]
+    found = [(head[1], _hash(text)) if (head := _HEAD.match(text)) else ("", "") for text in texts]
+    epochs = kept([each for each in found if each[0]])
+    return [
+        Arrival(id, sha256, text, Status.DUPLICATE, epoch=epochs[sha256]) if sha256 in epochs else read(text, no)
+        for no, (text, (id, sha256)) in enumerate(zip(texts, found, strict=True), start=1)
+    ]
 
 
 def read(line: str, no: int = 1) -> Arrival:
@@ -103,18 +121,21 @@ def read(line: str, no: int = 1) -> Arrival:
     id = raw.get("id") if isinstance(raw, dict) else None
     if not isinstance(id, str) or not _ID.fullmatch(id):
         raise Misframed(f"line {no}: no id")
-    sha256 = hashlib.sha256(line.encode()).hexdigest()
+    sha256 = _hash(line)
+    event = None
     try:
         event = _event(raw)
+        if event.type not in _TYPES or event.schema > SCHEMA or _version(event) > INSPECTION_SCHEMA:
+            return Arrival(id, sha256, line, Status.RETRY, "schema_too_new", event=event, epoch=event.epoch)
+        said = _said(event, wire.plain(line))
     except ValueError as error:
-        return Arrival(id, sha256, line, Status.REJECTED, "schema_invalid", _why(error))
-    arrival = Arrival(id, sha256, line, Status.ACCEPTED, event=event)
-    try:
-        if event.type not in set(EventType) or event.schema > SCHEMA or _version(event) > INSPECTION_SCHEMA:
-            return replace(arrival, status=Status.RETRY, code="schema_too_new")
-        return replace(arrival, said=_said(event))
-    except ValueError as error:
-        return replace(arrival, status=Status.REJECTED, code="schema_invalid", detail=_why(error))
+        epoch = event.epoch if event else ""
+        return Arrival(id, sha256, line, Status.REJECTED, "schema_invalid", _why(error), event=event, epoch=epoch)
+    return Arrival(id, sha256, line, Status.ACCEPTED, event=event, said=said, epoch=event.epoch)
+
+
+def _hash(line: str) -> str:
+    return hashlib.sha256(line.encode()).hexdigest()
 
 
 def _event(raw: dict[str, Any]) -> Event:
@@ -136,12 +157,13 @@ def _version(event: Event) -> int:
     return version
 
 
-def _said(event: Event) -> Inspection | Voided | None:
-    if event.type == EventType.INSPECTION_VOIDED:
-        return Voided.model_validate(wire.cleaned(event.body))
-    if event.type not in _UNIT:
+def _said(event: Event, plain: bool) -> Inspection | Voided | None:
+    if event.type not in _OF_A_UNIT:
         return None
-    unit = upgrade(wire.cleaned(event.body))
+    body = event.body if plain else wire.cleaned(event.body)
+    if event.type == EventType.INSPECTION_VOIDED:
+        return Voided.model_validate(body)
+    unit = upgrade(body)
     if not _ID.fullmatch(unit.id) or not 0 < unit.revision < _FITS or not 0 < len(unit.lpn) <= 40:
         raise ValueError("body.id, revision or lpn: not as it should be")
     if max(abs(unit.line.no) if unit.line else 0, abs(unit.discount or 0)) >= _FITS:

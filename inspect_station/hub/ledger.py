@@ -73,6 +73,10 @@ class _Overtaken(Exception):
     """Another station sent some of these facts while we looked: what it sent counts, and what follows from it."""
 
 
+class Vanished(Exception):
+    """What was kept a moment ago is not here, because another database took over: nothing is done, all to be sent again."""
+
+
 class Unsettled(Exception):
     """A parked line was not dealt with: ``not_found``, ``already_resolved``, or the code by which it is refused."""
 
@@ -241,9 +245,9 @@ class Ledger(Writer):
         review(self, caller.tenant, [(said, each.status) for said, each in taken if said and each.status in _KEPT])
         reached = 0
         epochs = dict.fromkeys(
-            arrival.event.epoch
+            arrival.epoch
             for arrival, receipt in zip(arrivals, receipts, strict=True)
-            if arrival.event is not None and receipt.status is not Status.RETRY
+            if arrival.epoch and receipt.status is not Status.RETRY
         )
         for epoch in epochs:
             reached = self._advance(caller.station, epoch)
@@ -285,6 +289,8 @@ class Ledger(Writer):
         Ordered by id, so that two who keep the same facts do not wait for each other.
         """
         known = self._known(caller.tenant, arrivals)
+        if any(arrival.status is Status.DUPLICATE and arrival.id not in known for arrival in arrivals):
+            raise Vanished
         fresh = [arrival for arrival in arrivals if arrival.id not in known]
         units = self._units(caller.tenant, [arrival.said for arrival in fresh if arrival.said is not None])
         numbers = self._counted(caller.station, fresh)
@@ -342,6 +348,16 @@ class Ledger(Writer):
             station,
         )
         return {(row["epoch"], row["seq"]) for row in rows}
+
+    def kept(self, tenant: str, lines: Sequence[tuple[str, str]]) -> dict[str, str]:
+        """Of these ids and hashes, the hashes of the lines that are kept to the byte, with their epochs."""
+        rows = self._rows(
+            "SELECT sha256, epoch FROM hub_event WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))",
+            tenant,
+            compact([id for id, _ in lines]),
+        )
+        asked = {sha256 for _, sha256 in lines}
+        return {row["sha256"]: row["epoch"] for row in rows if row["sha256"] in asked}
 
     def _known(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[str, tuple[str, Told]]:
         """Hash and receipt of those that are kept already."""
@@ -440,8 +456,7 @@ class Ledger(Writer):
     def _write(
         self, tenant: str, events: Mapping[str, Mapping[str, Any]], revisions: list[dict[str, Any]], units: Units
     ) -> None:
-        kept = self._insert("hub_event", list(events.values()), "id")
-        if len(kept) != len(events):
+        if self._connection.insert("hub_event", list(events.values())) != len(events):
             raise _Overtaken
         # Dealt with at last, after a newer hub or a person has made it possible.
         self._do(
@@ -465,21 +480,8 @@ class Ledger(Writer):
             """,
             compact(sorted({row["id"] for row in revisions if row["current"]})),
         )
-        if len(self._insert("inspection", revisions, "id")) != len(revisions):
+        if self._connection.insert("inspection", revisions) != len(revisions):
             raise sqlite3.IntegrityError("a revision is there already")
-
-    def _insert(self, table: str, rows: Sequence[Mapping[str, Any]], answer: str) -> list[Any]:
-        """Put in all rows that are not there yet, in one statement; a column of those that were put in."""
-        names = tuple(rows[0])
-        columns = ", ".join(names)
-        put = self._rows(
-            f"""
-            INSERT INTO {table} ({columns}) SELECT {columns} FROM {self._connection.records(table, names)} AS each
-            WHERE true ON CONFLICT DO NOTHING RETURNING {answer}
-            """,
-            compact(rows),
-        )
-        return [row[answer] for row in put]
 
     def _park(self, caller: Caller, arrivals: Iterable[tuple[Arrival, str, str]]) -> None:
         """Keep lines aside, whole, with code and detail; each once, however often it is sent."""
@@ -499,7 +501,7 @@ class Ledger(Writer):
             for arrival, code, detail in arrivals
         ]
         if rows:
-            self._insert("hub_parked", rows, "event")
+            self._connection.insert("hub_parked", rows)
 
     # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -514,17 +516,31 @@ class Ledger(Writer):
         }
         if not shown:
             return
-        self._hold_photos(caller.tenant, {sha256 for _, _, sha256 in shown})
-        self._connection.executemany(
+        photos = {sha256 for _, _, sha256 in shown}
+        self._hold_photos(caller.tenant, photos)
+        rows = self._rows(
             """
-            INSERT INTO hub_photo (tenant, inspection, slot, sha256, station, lpn, told_at, missing)
-            VALUES (?, ?, ?, ?, ?, ?, ?, NOT EXISTS (
-                SELECT 1 FROM hub_blob WHERE tenant = ? AND sha256 = ? AND state = 'verified'))
-            ON CONFLICT (tenant, inspection, slot, sha256) DO NOTHING
+            SELECT sha256 FROM hub_blob
+            WHERE tenant = ? AND state = 'verified' AND sha256 IN (SELECT value FROM json_each(?))
             """,
+            caller.tenant,
+            compact(sorted(photos)),
+        )
+        here = {row["sha256"] for row in rows}
+        self._connection.insert(
+            "hub_photo",
             [
-                (caller.tenant, *key, caller.station, lpn, now, caller.tenant, key[2])
-                for key, lpn in sorted(shown.items())
+                {
+                    "tenant": caller.tenant,
+                    "inspection": inspection,
+                    "slot": slot,
+                    "sha256": sha256,
+                    "station": caller.station,
+                    "lpn": lpn,
+                    "told_at": now,
+                    "missing": sha256 not in here,
+                }
+                for (inspection, slot, sha256), lpn in sorted(shown.items())
             ],
         )
 

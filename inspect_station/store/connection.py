@@ -4,7 +4,7 @@ Statements are written once, as SQLite understands them; what the two databases 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -43,6 +43,9 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> object: ...
 
+    def insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> int:
+        """Put in those rows that are not there yet; how many. All name the same columns, in one order."""
+
     def records(self, table: str, names: Iterable[str]) -> str:
         """A subquery: the rows of a JSON array, its one parameter, with these columns of a table."""
 
@@ -64,6 +67,11 @@ class Sqlite(sqlite3.Connection):
     def __init__(self, *how: Any, **named: Any) -> None:
         super().__init__(*how, **named)
         self.row_factory = sqlite3.Row
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> int:
+        names = tuple(rows[0])
+        sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) ON CONFLICT DO NOTHING"
+        return self.executemany(sql, [tuple(row.values()) for row in rows]).rowcount
 
     def records(self, table: str, names: Iterable[str]) -> str:
         columns = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in names)

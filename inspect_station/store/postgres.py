@@ -9,7 +9,7 @@ import re
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +19,7 @@ from typing import Any, LiteralString, Self
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from inspect_station.core.records import compact
 from inspect_station.errors import DiskFull, StoreError, StoreLocked, Undone
 from inspect_station.message import msg
 from inspect_station.store import schema
@@ -136,6 +137,12 @@ class Connection:
     def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> None:
         with _told(self._where):
             self._raw.cursor().executemany(translated(sql), rows)
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> int:
+        """In one statement."""
+        names = ", ".join(rows[0])
+        sql = f"INSERT INTO {table} ({names}) SELECT {names} FROM {self.records(table, rows[0])} AS each "
+        return self.execute(f"{sql} WHERE true ON CONFLICT DO NOTHING", (compact(rows),)).rowcount
 
     def records(self, table: str, names: Iterable[str]) -> str:
         return f"(SELECT {', '.join(names)} FROM json_populate_recordset(NULL::{table}, ?))"

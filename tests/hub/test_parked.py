@@ -142,7 +142,7 @@ def test_a_newer_hub_takes_what_an_older_one_could_not(
     dock: Speaker, chief: Speaker, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as older:
-        older.setattr(intake, "_said", lambda event: intake.Voided.model_validate({}))
+        older.setattr(intake, "_said", lambda event, plain: intake.Voided.model_validate({}))
         assert dock.send(_line(1)) == [("rejected", "schema_invalid")]
     told = chief.resolve(1, "retry")
     assert (told.status_code, told.json()["status"]) == (200, "accepted")
