@@ -24,8 +24,12 @@ from inspect_station.store.writer import revision_row
 
 CODE_LIVES = timedelta(days=7)
 """A one-time code that nobody used in this time is void; ours."""
-OVERLAP = timedelta(hours=24)
-"""The old token lives so long beside a new one that was never used (sync.md §2.3)."""
+UNUSED_LIVES = timedelta(days=30)
+"""A new token that was never used is void after this time; the one before it lives on until the new one is used.
+
+Ours. A day for the old one (sync.md §2.3) would lock out a station that lost the answer and then the network for three
+days; a day for the new one, a station that wrote it down and then lost the network.
+"""
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -166,18 +170,25 @@ class Ledger(Writer):
         return Caller(row["id"], row["tenant"], row["name"], row["used_at"] is None, row["scope"]) if row else None
 
     def first_used(self, caller: Caller, token: str) -> None:
-        """A token is shown for the first time: those before it are void from now on."""
-        self._do("UPDATE hub_token SET used_at = ? WHERE sha256 = ?", self._now(), token)
+        """A token is shown for the first time: those before it are void from now on, and it lives until it is replaced."""
+        self._do("UPDATE hub_token SET used_at = ?, ends_at = NULL WHERE sha256 = ?", self._now(), token)
         self._do("DELETE FROM hub_token WHERE station = ? AND sha256 <> ?", caller.station, token)
 
     def rotate(self, caller: Caller, old: str, new: str) -> None:
         """Give out a new token beside the old one; a new one that never arrived is forgotten."""
         self._do("DELETE FROM hub_token WHERE station = ? AND sha256 <> ?", caller.station, old)
-        self._do("UPDATE hub_token SET ends_at = ? WHERE sha256 = ?", instant(self._clock() + OVERLAP), old)
-        self._add_token(caller.station, new)
+        # A hub of an earlier version gave the old one an end.
+        self._do("UPDATE hub_token SET ends_at = NULL WHERE sha256 = ?", old)
+        self._add_token(caller.station, new, ends_at=instant(self._clock() + UNUSED_LIVES))
 
-    def _add_token(self, station: str, token: str) -> None:
-        self._do("INSERT INTO hub_token (sha256, station, made_at) VALUES (?, ?, ?)", token, station, self._now())
+    def _add_token(self, station: str, token: str, ends_at: str | None = None) -> None:
+        self._do(
+            "INSERT INTO hub_token (sha256, station, made_at, ends_at) VALUES (?, ?, ?, ?)",
+            token,
+            station,
+            self._now(),
+            ends_at,
+        )
 
     def revoke(self, tenant: str, name: str, scope: str) -> bool:
         """Void the tokens of a station or a supervisor, and codes not used yet; False where there is none so named.
