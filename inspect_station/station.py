@@ -78,6 +78,9 @@ if TYPE_CHECKING:
 class Station(Reception):
     """All verbs of one dock workstation; from one thread at a time (the lane)."""
 
+    photo_gone = msg("not on this station's disk any more")
+    """Of a picture that nobody owes, and that is not here."""
+
     def __init__(
         self,
         config: Config,
@@ -1097,10 +1100,16 @@ class Station(Reception):
 
     def daily(self, first: date, last: date, seller: str = "") -> Daily:
         """The grading of these days; a day starts at the configured hour in the site's zone."""
+        return self._daily(self.config.station.name, first, last, seller)
+
+    def _daily(self, name: str, first: date, last: date, seller: str, tenant: str = "") -> Daily:
         start, end = self._day_begins(first), self._day_begins(last + timedelta(days=1))
         with self.store.read() as reader:
-            units = reader.finished_between(start, end, seller)
-            return daily(self.config.station.name, first, last, units)
+            return daily(name, first, last, reader.finished_between(start, end, seller, tenant))
+
+    def station_of(self, unit: Inspection) -> str:
+        """Where a unit was inspected."""
+        return unit.station
 
     def labels_of(self, lpn: str) -> list[dict[str, object]]:
         """Every print of a unit's labels, for `show`."""

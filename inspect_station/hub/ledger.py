@@ -593,6 +593,13 @@ class Ledger(Writer):
         )
         return [dict(row) for row in rows]
 
+    def photos_here(self, tenant: str, inspection: str) -> frozenset[str]:
+        """The slots of a unit whose photos the hub has verified."""
+        rows = self._rows(
+            "SELECT slot FROM hub_photo WHERE tenant = ? AND inspection = ? AND NOT missing", tenant, inspection
+        )
+        return frozenset(row["slot"] for row in rows)
+
     def count_missing(self, tenant: str) -> int:
         """How many photos of a tenant are missing."""
         row = self._row("SELECT count(*) AS n FROM hub_photo WHERE tenant = ? AND missing", tenant)
@@ -748,6 +755,23 @@ class Ledger(Writer):
             """
         )
         return [dict(row) for row in rows]
+
+    def sender(self, tenant: str, inspection: str) -> str:
+        """The name of the station that sent a unit's newest revision; empty where none of this tenant did."""
+        row = self._row(
+            """
+            SELECT s.name FROM inspection i CROSS JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id
+            CROSS JOIN hub_station s ON s.id = e.station WHERE i.id = ? AND i.current
+            """,
+            tenant,
+            inspection,
+        )
+        return str(row["name"]) if row else ""
+
+    def has_told(self, tenant: str, seller: str, number: str) -> bool:
+        """Whether the stations of this tenant were told of a return authorisation."""
+        sql = "SELECT 1 FROM hub_change WHERE tenant = ? AND feed = 'rma' AND key = ?"
+        return self._row(sql, tenant, compact([seller, number])) is not None
 
     # ── The feed ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
