@@ -870,9 +870,13 @@ class Station(Reception):
         pushed = sync.push_once()
         # What the hub asked for when it was sent something is not undone by asking it something else.
         pulled = sync.pull_once() if pushed.problem is None else Pulled(0, pushed.problem)
-        while pulled.problem is None and self.outbox.photos.turn():
+        problem = pulled.problem or sync.apart
+        # Where the hub was found to be another one meanwhile, what it lacks waits again.
+        last = sync.push_once() if problem is None else replace(pushed, sent=0)
+        problem = problem or last.problem
+        while problem is None and self.outbox.photos.turn():
             pass
-        return Synced(pushed.sent, pushed.waiting, pushed.parked, pulled.fetched, pulled.problem, sync.wait_s)
+        return Synced(pushed.sent + last.sent, last.waiting, last.parked, pulled.fetched, problem, sync.wait_s)
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

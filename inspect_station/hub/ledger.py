@@ -170,7 +170,7 @@ class Ledger(Writer):
         return Caller(row["id"], row["tenant"], row["name"], row["used_at"] is None, row["scope"]) if row else None
 
     def first_used(self, caller: Caller, token: str) -> None:
-        """A token is shown for the first time: those before it are void from now on, and it lives until it is replaced."""
+        """A token is shown for the first time: those before it are void from now on, and it has no end any more."""
         self._do("UPDATE hub_token SET used_at = ?, ends_at = NULL WHERE sha256 = ?", self._now(), token)
         self._do("DELETE FROM hub_token WHERE station = ? AND sha256 <> ?", caller.station, token)
 

@@ -413,8 +413,8 @@ class Reader:
             rows = self._rows(
                 f"""
                 SELECT {_columns(ReportRow)} FROM inspection
-                WHERE {LIVE} AND (finished_at, id) > (?, ?) AND finished_at < ? AND (?4 = '' OR seller = ?4) AND (?5 = ''
-                    OR EXISTS (SELECT 1 FROM hub_event e WHERE e.tenant = ?5 AND e.id = inspection.event_id))
+                WHERE {LIVE} AND (finished_at, id) > (?, ?) AND finished_at < ? AND (?4 = '' OR seller = ?4)
+                    AND (?5 = '' OR EXISTS (SELECT 1 FROM hub_event e WHERE e.tenant = ?5 AND e.id = inspection.event_id))
                 ORDER BY finished_at, id LIMIT {PAGE}
                 """,
                 *after,
