@@ -414,7 +414,7 @@ class Reader:
                 f"""
                 SELECT {_columns(ReportRow)} FROM inspection
                 WHERE {LIVE} AND (finished_at, id) > (?, ?) AND finished_at < ? AND (?4 = '' OR seller = ?4)
-                    AND (?5 = '' OR EXISTS (SELECT 1 FROM hub_event e WHERE e.tenant = ?5 AND e.id = inspection.event_id))
+                    AND (?5 = '' OR EXISTS (SELECT 1 FROM hub_event WHERE tenant = ?5 AND hub_event.id = event_id))
                 ORDER BY finished_at, id LIMIT {PAGE}
                 """,
                 *after,
