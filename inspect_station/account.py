@@ -107,6 +107,7 @@ class Account:
             "clocks": self._clocks_json(unit, parcel),
             "batch": self.station.batch_of(unit.id) or None,
             "labels": self.station.labels_of(unit.lpn),
+            "station": self.station.station_of(unit),
             "operator": unit.finished_by,
             "revision": unit.revision,
             "rules_hash": unit.rules_hash or None,
@@ -236,14 +237,15 @@ class Account:
         states = {
             "photo_owed": msg("owed"),
             "photo_at_hub": msg("at the hub"),
-            "photo_missing": msg("not on this station's disk any more"),
+            "photo_missing": self.station.photo_gone,
         }
         shown = [(voice.data(f"slot.{photo.slot}"), states.get(state)) for photo, state in self._photo_states(unit)]
         yield msg("photos"), ", ".join(f"{slot} ({voice.say(state)})" if state else slot for slot, state in shown)
         labels = self.station.labels_of(unit.lpn)
         yield msg("labels"), "; ".join(self._label(each) for each in labels)
         if unit.finished_at:
-            yield msg("finished"), f"{self._moment(unit.finished_at)} · {unit.finished_by}"
+            where = self.station.station_of(unit)
+            yield msg("finished"), " · ".join([self._moment(unit.finished_at), where, unit.finished_by])
             if self.station.config.upstream.enabled:
                 state, reason = self.station.hub_state(unit.id)
                 yield msg("hub"), ": ".join(voice.say(each) for each in (HUB[state], reason) if each)

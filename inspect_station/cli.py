@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from inspect_station.config import Config
     from inspect_station.core.records import Operator
     from inspect_station.outcomes import BatchSeen, Said
+    from inspect_station.reports.daily import Daily
     from inspect_station.station import Station
     from inspect_station.tomlfile import Problem
     from inspect_station.words import Voice
@@ -56,6 +57,8 @@ playbook_app = typer.Typer(help="Sellers' own rules: try them, let them count, l
 station_app = typer.Typer(cls=_first("add"), help="Stations: let one in (`hub station NAME`), list, revoke.")
 token_app = typer.Typer(help="Tokens of supervisors who settle what is parked over HTTP.")
 parked_app = typer.Typer(cls=_first("list"), help="Records that the hub could not take: list, show, resolve.")
+hub_report_app = typer.Typer(help="Reports of the units of all stations.")
+hub_app.add_typer(hub_report_app, name="report")
 hub_app.add_typer(station_app, name="station")
 hub_app.add_typer(token_app, name="token")
 hub_app.add_typer(parked_app, name="parked")
@@ -349,31 +352,32 @@ def show(
 
     --on counts where the RMA has not been received yet: a recorded receipt is never set aside.
     """
-    from inspect_station.account import Account
-    from inspect_station.core.barcode import ScanKind
-
     loaded = _load(config)
     day = _date("--on", on) if on else None
     with _station(loaded) as station:
-        account = Account(station, _voice())
-        scan = station.read(code)
-        if scan.kind is ScanKind.LPN:
-            unit = station.show(scan.text.partition("/")[0])
-            with station.store.read() as reader:
-                parcel = reader.parcel(unit.parcel)
-            text = _json(account.unit_json(unit, parcel)) if as_json else account.unit_text(unit, parcel)
-        else:
-            lines = station.show_rma(code, day)
-            receipts = account.receipts(lines)
-            body = account.rma_json(code, lines, receipts, day or station.today())
-            text = _json(body) if as_json else account.rma_text(body)
-            for (seller, rma), received in receipts.items():
-                if day not in (None, received):
-                    was = _voice().full_day(received)
-                    _say(
-                        msg("{seller} {rma} was received on {on}: --on does not count", seller=seller, rma=rma, on=was)
-                    )
-    _write(text, None)
+        _write(_shown(station, code, day, as_json), None)
+
+
+def _shown(station: "Station", code: str, day: date | None, as_json: bool) -> str:
+    """A unit, or an RMA's lines with the verdict of that day."""
+    from inspect_station.account import Account
+    from inspect_station.core.barcode import ScanKind
+
+    account = Account(station, _voice())
+    scan = station.read(code)
+    if scan.kind is ScanKind.LPN:
+        unit = station.show(scan.text.partition("/")[0])
+        with station.store.read() as reader:
+            parcel = reader.parcel(unit.parcel)
+        return _json(account.unit_json(unit, parcel)) if as_json else account.unit_text(unit, parcel)
+    lines = station.show_rma(code, day)
+    receipts = account.receipts(lines)
+    body = account.rma_json(code, lines, receipts, day or station.today())
+    for (seller, rma), received in receipts.items():
+        if day not in (None, received):
+            was = _voice().full_day(received)
+            _say(msg("{seller} {rma} was received on {on}: --on does not count", seller=seller, rma=rma, on=was))
+    return _json(body) if as_json else account.rma_text(body)
 
 
 def _date(option: str, text: str) -> date:
@@ -517,35 +521,53 @@ def sync(
 # ── Reports ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+Day = Annotated[str, typer.Option("--date", help="ISO date; default today.")]
+FirstDay = Annotated[str, typer.Option("--from", help="First day.")]
+LastDay = Annotated[str, typer.Option("--to", help="Last day.")]
+OneSeller = Annotated[str, typer.Option("--seller", help="One seller's code.")]
+ReportFormat = Annotated[str, typer.Option("--format", help="text, csv or json.")]
+
+
 @report_app.command("daily")
 def report_daily(
-    day: Annotated[str, typer.Option("--date", help="ISO date; default today.")] = "",
-    first: Annotated[str, typer.Option("--from", help="First day.")] = "",
-    last: Annotated[str, typer.Option("--to", help="Last day.")] = "",
-    seller: Annotated[str, typer.Option("--seller", help="One seller's code.")] = "",
-    format: Annotated[str, typer.Option("--format", help="text, csv or json.")] = "text",
+    day: Day = "",
+    first: FirstDay = "",
+    last: LastDay = "",
+    seller: OneSeller = "",
+    format: ReportFormat = "text",
     output: Out = None,
     config: ConfigPath = None,
 ) -> None:
     """The day's grading: per seller, grade, disposition and operator."""
+    loaded = _load(config)
+    written = _writer(format)
+    with _station(loaded) as station:
+        report = station.daily(*_days(station, day, first, last), seller)
+    _write(written(report), output)
+
+
+def _writer(format: str) -> Callable[["Daily"], str]:
+    """What makes a report a text of this format."""
     from inspect_station.reports import write
 
-    writers: dict[str, Callable[..., str]] = {
+    writers: dict[str, Callable[[Daily], str]] = {
         "text": lambda report: write.as_text(report, _voice()),
         "csv": write.as_csv,
         "json": write.as_json,
     }
-    loaded = _load(config)
     _choice("--format", format, writers)
-    with _station(loaded) as station:
-        today = station.report_day(datetime.now(UTC))
-        the_day = _date("--date", day) if day else None
-        begin = _date("--from", first) if first else the_day or today
-        end = _date("--to", last) if last else the_day or (today if first else begin)
-        if end < begin:
-            raise _usage(msg("--to {last} lies before --from {first}", last=end.isoformat(), first=begin.isoformat()))
-        report = station.daily(begin, end, seller)
-    _write(writers[format](report), output)
+    return writers[format]
+
+
+def _days(station: "Station", day: str, first: str, last: str) -> tuple[date, date]:
+    """The first and the last day that are meant."""
+    today = station.report_day(datetime.now(UTC))
+    the_day = _date("--date", day) if day else None
+    begin = _date("--from", first) if first else the_day or today
+    end = _date("--to", last) if last else the_day or (today if first else begin)
+    if end < begin:
+        raise _usage(msg("--to {last} lies before --from {first}", last=end.isoformat(), first=begin.isoformat()))
+    return begin, end
 
 
 # ── The store and the configuration ──────────────────────────────────────────────────────────────────────────────────
@@ -1366,6 +1388,48 @@ def hub_photos(data: HubData = Path("hub-data"), database: HubDatabase = "", as_
         state = row["state"] or "absent"
         print(f"{row['told_at']}  {row['tenant']}  {row['station']}  {row['lpn']}  {row['slot']}  {state}")
     _say(msgn("{n} photo missing", "{n} photos missing", n=len(rows)))
+
+
+@hub_app.command("show")
+def hub_show(
+    code: str,
+    on: Annotated[str, typer.Option("--on", help="Verdict as if received on this day (ISO date).")] = "",
+    data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
+    tenant: HubTenant = "main",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """As `show`, of what all stations have sent."""
+    from inspect_station.collected import Collected
+
+    loaded = _load(config)
+    day = _date("--on", on) if on else None
+    with Collected.open(loaded, data, database, tenant) as collected:
+        _write(_shown(collected, code, day, as_json), None)
+
+
+@hub_report_app.command("daily")
+def hub_report_daily(
+    day: Day = "",
+    first: FirstDay = "",
+    last: LastDay = "",
+    seller: OneSeller = "",
+    format: ReportFormat = "text",
+    output: Out = None,
+    data: HubData = Path("hub-data"),
+    database: HubDatabase = "",
+    tenant: HubTenant = "main",
+    config: ConfigPath = None,
+) -> None:
+    """As `report daily`, of all stations; days begin as in the hub's own station.toml, or in --config."""
+    from inspect_station.collected import Collected
+
+    loaded = _load(config)
+    written = _writer(format)
+    with Collected.open(loaded, data, database, tenant) as collected:
+        report = collected.daily(*_days(collected, day, first, last), seller)
+    _write(written(report), output)
 
 
 @hub_app.command("epoch")

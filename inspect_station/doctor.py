@@ -287,7 +287,7 @@ def _upstream(config: Config) -> Iterator[Check]:
             msg("work goes on; check the network, then `inspect-station sync`"),
         )
         return
-    yield Check("hub", True, msg("{url} answers", url=config.upstream.url))
+    yield _enrolled(config)
     skew = round((datetime.now(UTC) - hub_time).total_seconds())
     if abs(skew) > SKEW_S:
         yield Check(
@@ -298,3 +298,37 @@ def _upstream(config: Config) -> Iterator[Check]:
         )
     else:
         yield Check("clock", True, msg("{n} s away from the hub's", n=skew))
+
+
+def _enrolled(config: Config) -> Check:
+    """Whether the hub, which answers, knows this station."""
+    import httpx
+
+    from inspect_station.upstream import Credentials
+
+    url = config.upstream.url
+    again = msg("ask for a code at the hub (`hub station NAME`), then `inspect-station sync --enrol CODE`")
+    try:
+        held = Credentials.load(config.station.data)
+    except StationError as error:
+        return Check("hub", False, error.title, error.hint)
+    if held is None or held.url != url.rstrip("/"):
+        return Check("hub", False, msg("{url} answers, but this station is not enrolled there", url=url), again)
+    try:
+        answer = httpx.get(
+            f"{held.url}/v1/changes",
+            params={"feeds": "rma", "limit": "1"},
+            headers={"authorization": f"Bearer {held.token}"},
+            timeout=2,
+            follow_redirects=False,
+        )
+    except httpx.HTTPError as error:
+        return Check(
+            "hub",
+            False,
+            msg("{url} does not answer: {reason}", url=url, reason=str(error) or type(error).__name__),
+            msg("work goes on; check the network, then `inspect-station sync`"),
+        )
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        return Check("hub", False, msg("{url} answers, but does not know this station any more", url=url), again)
+    return Check("hub", True, msg("{url} answers", url=url))

@@ -78,6 +78,9 @@ if TYPE_CHECKING:
 class Station(Reception):
     """All verbs of one dock workstation; from one thread at a time (the lane)."""
 
+    photo_gone = msg("not on this station's disk any more")
+    """Of a picture that nobody owes, and that is not here."""
+
     def __init__(
         self,
         config: Config,
@@ -877,9 +880,13 @@ class Station(Reception):
         pushed = sync.push_once()
         # What the hub asked for when it was sent something is not undone by asking it something else.
         pulled = sync.pull_once() if pushed.problem is None else Pulled(0, pushed.problem)
-        while pulled.problem is None and self.outbox.photos.turn():
+        problem = pulled.problem or sync.apart
+        # Where the hub was found to be another one meanwhile, what it lacks waits again.
+        last = sync.push_once() if problem is None else replace(pushed, sent=0)
+        problem = problem or last.problem
+        while problem is None and self.outbox.photos.turn():
             pass
-        return Synced(pushed.sent, pushed.waiting, pushed.parked, pulled.fetched, pulled.problem, sync.wait_s)
+        return Synced(pushed.sent + last.sent, last.waiting, last.parked, pulled.fetched, problem, sync.wait_s)
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1107,10 +1114,16 @@ class Station(Reception):
 
     def daily(self, first: date, last: date, seller: str = "") -> Daily:
         """The grading of these days; a day starts at the configured hour in the site's zone."""
+        return self._daily(self.config.station.name, first, last, seller)
+
+    def _daily(self, name: str, first: date, last: date, seller: str, tenant: str = "") -> Daily:
         start, end = self._day_begins(first), self._day_begins(last + timedelta(days=1))
         with self.store.read() as reader:
-            units = reader.finished_between(start, end, seller)
-            return daily(self.config.station.name, first, last, units)
+            return daily(name, first, last, reader.finished_between(start, end, seller, tenant))
+
+    def station_of(self, unit: Inspection) -> str:
+        """Where a unit was inspected."""
+        return unit.station
 
     def labels_of(self, lpn: str) -> list[dict[str, object]]:
         """Every print of a unit's labels, for `show`; ``void``: it is destroyed where it turns up."""

@@ -302,6 +302,21 @@ def test_a_photo_file_that_is_gone_is_shown_and_sent_when_it_is_back(store: Stor
     assert _states(store) == {gone: "verified", there: "verified"}
 
 
+def test_a_photo_that_went_before_the_store_was_put_back_is_not_missing(store: Store, clock: Clock) -> None:
+    """A copy of the store knows it as waiting; meanwhile the hub had verified it, and its file had gone (worlds 22214
+    and 22665)."""
+    (gone,) = _finish(store, b"1")
+    store.blobs.path(gone).unlink()
+    hub = PhotoHub()
+    hub.verified.add(gone)
+    lane = _lane(store, hub, clock, keep_days=90)
+    _all(lane)
+    assert _states(store) == {gone: "verified"}
+    clock.now += timedelta(days=91)
+    _all(lane)
+    assert _states(store) == {gone: "deleted"}, "as of any photo that only the hub keeps"
+
+
 def test_a_photo_file_with_other_bytes_in_it_is_not_sent(store: Store, clock: Clock) -> None:
     (sha256,) = _finish(store, b"picture")
     store.blobs.path(sha256).write_bytes(b"rot")

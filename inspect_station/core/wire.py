@@ -114,7 +114,7 @@ class Enrolled(Said):
 
 
 class Token(Said):
-    """A new token; the one before lives until this is used, and for a day at most."""
+    """A new token; the one before lives until this is used, which it must be within 30 days."""
 
     token: str
 

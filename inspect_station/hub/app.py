@@ -168,7 +168,7 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
 
     @app.post("/v1/stations/me/token", status_code=201, response_model=wire.Token, responses=_told(*_KNOWN))
     def rotate(found: Anyone, shown: Annotated[str, Depends(token)]) -> Response:
-        """A new token; the one before lives until this is used, and for a day at most."""
+        """A new token; the one before lives until this is used, which it must be within 30 days."""
         secret = new_token()
         hub.change(lambda ledger: ledger.rotate(found, shown, secret_hash(secret)))
         return answer(wire.Token, 201, token=secret)

@@ -24,8 +24,12 @@ from inspect_station.store.writer import revision_row
 
 CODE_LIVES = timedelta(days=7)
 """A one-time code that nobody used in this time is void; ours."""
-OVERLAP = timedelta(hours=24)
-"""The old token lives so long beside a new one that was never used (sync.md §2.3)."""
+UNUSED_LIVES = timedelta(days=30)
+"""A new token that was never used is void after this time; the one before it lives on until the new one is used.
+
+Ours. A day for the old one (sync.md §2.3) would lock out a station that lost the answer and then the network for three
+days; a day for the new one, a station that wrote it down and then lost the network.
+"""
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -170,18 +174,25 @@ class Ledger(Writer):
         return Caller(row["id"], row["tenant"], row["name"], row["used_at"] is None, row["scope"]) if row else None
 
     def first_used(self, caller: Caller, token: str) -> None:
-        """A token is shown for the first time: those before it are void from now on."""
-        self._do("UPDATE hub_token SET used_at = ? WHERE sha256 = ?", self._now(), token)
+        """A token is shown for the first time: those before it are void from now on, and it has no end any more."""
+        self._do("UPDATE hub_token SET used_at = ?, ends_at = NULL WHERE sha256 = ?", self._now(), token)
         self._do("DELETE FROM hub_token WHERE station = ? AND sha256 <> ?", caller.station, token)
 
     def rotate(self, caller: Caller, old: str, new: str) -> None:
         """Give out a new token beside the old one; a new one that never arrived is forgotten."""
         self._do("DELETE FROM hub_token WHERE station = ? AND sha256 <> ?", caller.station, old)
-        self._do("UPDATE hub_token SET ends_at = ? WHERE sha256 = ?", instant(self._clock() + OVERLAP), old)
-        self._add_token(caller.station, new)
+        # A hub of an earlier version gave the old one an end.
+        self._do("UPDATE hub_token SET ends_at = NULL WHERE sha256 = ?", old)
+        self._add_token(caller.station, new, ends_at=instant(self._clock() + UNUSED_LIVES))
 
-    def _add_token(self, station: str, token: str) -> None:
-        self._do("INSERT INTO hub_token (sha256, station, made_at) VALUES (?, ?, ?)", token, station, self._now())
+    def _add_token(self, station: str, token: str, ends_at: str | None = None) -> None:
+        self._do(
+            "INSERT INTO hub_token (sha256, station, made_at, ends_at) VALUES (?, ?, ?, ?)",
+            token,
+            station,
+            self._now(),
+            ends_at,
+        )
 
     def revoke(self, tenant: str, name: str, scope: str) -> bool:
         """Void the tokens of a station or a supervisor, and codes not used yet; False where there is none so named.
@@ -597,6 +608,13 @@ class Ledger(Writer):
         )
         return [dict(row) for row in rows]
 
+    def photos_here(self, tenant: str, inspection: str) -> frozenset[str]:
+        """The slots of a unit whose photos the hub has verified."""
+        rows = self._rows(
+            "SELECT slot FROM hub_photo WHERE tenant = ? AND inspection = ? AND NOT missing", tenant, inspection
+        )
+        return frozenset(row["slot"] for row in rows)
+
     def count_missing(self, tenant: str) -> int:
         """How many photos of a tenant are missing."""
         row = self._row("SELECT count(*) AS n FROM hub_photo WHERE tenant = ? AND missing", tenant)
@@ -752,6 +770,23 @@ class Ledger(Writer):
             """
         )
         return [dict(row) for row in rows]
+
+    def sender(self, tenant: str, inspection: str) -> str:
+        """The name of the station that sent a unit's newest revision; empty where none of this tenant did."""
+        row = self._row(
+            """
+            SELECT s.name FROM inspection i CROSS JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id
+            CROSS JOIN hub_station s ON s.id = e.station WHERE i.id = ? AND i.current
+            """,
+            tenant,
+            inspection,
+        )
+        return str(row["name"]) if row else ""
+
+    def has_told(self, tenant: str, seller: str, number: str) -> bool:
+        """Whether the stations of this tenant were told of a return authorisation."""
+        sql = "SELECT 1 FROM hub_change WHERE tenant = ? AND feed = 'rma' AND key = ?"
+        return self._row(sql, tenant, compact([seller, number])) is not None
 
     # ── The feed ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

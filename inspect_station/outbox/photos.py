@@ -110,15 +110,17 @@ class Photos:
         try:
             data = self._store.blobs.get(photo.sha256)
         except NotFound:
-            return self._mark(photo, "missing", "photo_missing")
+            data = b""  # a store that was put back may have been told that the hub has it, and have forgotten that
         except StoreError:
             return self._mark(photo, "bad", "photo_damaged")
         mime = _TYPES.get(data[:3], "image/jpeg")
-        place = upstream.place(photo.sha256, len(data), mime)
+        place = upstream.place(photo.sha256, len(data) or 1, mime)
         if not isinstance(place, wire.BlobPlace):
             return self._heed(photo, place)
         if place.mode == "have":
             return self._heed(photo, Stored(verified=True))
+        if not data:
+            return self._mark(photo, "missing", "photo_missing")
         failure = upstream.put(place, photo.sha256, data, mime)
         return self._heed(photo, failure or upstream.complete(photo.sha256))
 

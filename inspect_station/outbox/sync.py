@@ -340,11 +340,18 @@ class Sync:
             clock=_clock_said(reader.clock_ahead()),
         )
 
-    def _said(self, waiting: int, parked: int) -> Message:
-        if self.upstream is None and not self._settings.enabled:
+    @property
+    def apart(self) -> Message | None:
+        """Why this station speaks to no hub; None where it is enrolled at one."""
+        if self.upstream is not None:
+            return None
+        if not self._settings.enabled:
             return msg("no hub: this station works alone")
-        if self.upstream is None:
-            return msg("not enrolled at the hub: everything waits here")
+        return msg("not enrolled at the hub: everything waits here")
+
+    def _said(self, waiting: int, parked: int) -> Message:
+        if (apart := self.apart) is not None:
+            return apart
         if self._trouble is not None:
             return self._trouble
         if parked:

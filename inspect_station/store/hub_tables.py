@@ -50,7 +50,7 @@ class HubToken(Row, table=True):
     used_at: str | None
     """When it was first used: from then on the one before it is void."""
     ends_at: str | None
-    """Set when a newer one was given out; both live until that is used, this one a day at most."""
+    """Until when it must be used for the first time, of one that replaces another; both live until then."""
 
 
 class HubEpoch(Row, table=True):

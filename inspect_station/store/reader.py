@@ -399,8 +399,12 @@ class Reader:
         )
         return (row["units"] / row["n"], row["photos"] / row["n"]) if row and row["n"] else (0.0, 0.0)
 
-    def finished_between(self, start: datetime, end: datetime, seller: str = "") -> Iterator[ReportRow]:
+    def finished_between(
+        self, start: datetime, end: datetime, seller: str = "", tenant: str = ""
+    ) -> Iterator[ReportRow]:
         """The units finished from `start` until before `end` that stand, of one seller or all, by time.
+
+        On a hub: those of one tenant, or all.
 
         Read page by page: the caller may take its time between two rows without holding anybody up.
         """
@@ -410,11 +414,13 @@ class Reader:
                 f"""
                 SELECT {_columns(ReportRow)} FROM inspection
                 WHERE {LIVE} AND (finished_at, id) > (?, ?) AND finished_at < ? AND (?4 = '' OR seller = ?4)
+                    AND (?5 = '' OR EXISTS (SELECT 1 FROM hub_event WHERE tenant = ?5 AND hub_event.id = event_id))
                 ORDER BY finished_at, id LIMIT {PAGE}
                 """,
                 *after,
                 instant(end),
                 seller,
+                tenant,
             )
             yield from map(_report_row, rows)
             if len(rows) < PAGE:

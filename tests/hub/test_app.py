@@ -152,12 +152,31 @@ def test_the_old_token_lives_until_the_new_one_is_used(client: TestClient, stati
     assert _send(client, station, _line(3)).status_code == 401
 
 
-def test_the_old_token_lives_a_day_at_most(client: TestClient, station: dict[str, str], clock: Clock) -> None:
+def test_a_station_that_lost_the_reply_and_then_the_network_is_not_locked_out(
+    client: TestClient, station: dict[str, str], clock: Clock
+) -> None:
     client.post("/v1/stations/me/token", headers=station)
-    clock.now += timedelta(hours=23, minutes=59)
+    clock.now += timedelta(days=200)
     assert _send(client, station, _line(1)).status_code == 200
-    clock.now += timedelta(minutes=2)
-    assert _send(client, station, _line(2)).status_code == 401
+
+
+def test_nor_is_one_that_wrote_the_new_token_down_and_then_lost_the_network(
+    client: TestClient, station: dict[str, str], clock: Clock
+) -> None:
+    new = _as(client.post("/v1/stations/me/token", headers=station).json()["token"])
+    clock.now += timedelta(days=29)
+    assert _send(client, new, _line(1)).status_code == 200
+    clock.now += timedelta(days=200)
+    assert _send(client, new, _line(2)).status_code == 200, "once it is used it has no end"
+
+
+def test_a_new_token_that_nobody_used_is_void_after_30_days(
+    client: TestClient, station: dict[str, str], clock: Clock
+) -> None:
+    new = _as(client.post("/v1/stations/me/token", headers=station).json()["token"])
+    clock.now += timedelta(days=30)
+    assert _send(client, new, _line(1)).status_code == 401
+    assert _send(client, station, _line(1)).status_code == 200, "the one before is as good as ever"
 
 
 def test_a_stranger_may_send_little(client: TestClient) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import pytest
 
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
-from inspect_station.hub import add_station
+from inspect_station.hub import add_station, revoke, stations
 from inspect_station.hub.edge import Limits
 from inspect_station.hub.server import HANG_UP_S, LINGER_S
+from inspect_station.store import EventSpec, Store
 
 EPOCH = uuid7(1, bytes(10))
 NDJSON = {"content-type": wire.NDJSON}
@@ -180,3 +182,50 @@ def test_the_unit_for_systemd_starts_what_there_is_and_waits_long_enough() -> No
     shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     assert "Run the hub" in shown
     assert int(unit["Service"]["TimeoutStopSec"]) > Limits().drain_s + HANG_UP_S
+
+
+def _station(folder: Path, url: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A verb at a station whose hub is at this address."""
+    (folder / "station.toml").write_text(
+        f"[station]\nname = 'DOCK-1'\ndata = 'data'\n[upstream]\nenabled = true\nurl = '{url}'\n"
+    )
+    command = [sys.executable, "-m", "inspect_station.cli", *words, "--config", str(folder / "station.toml")]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+def _hub_of(done: subprocess.CompletedProcess[str]) -> str:
+    return next(each["found"] for each in json.loads(done.stdout)["checks"] if each["name"] == "hub")
+
+
+def test_a_station_that_moves_to_another_hub_says_so_and_brings_all_it_has(served: Served, tmp_path: Path) -> None:
+    station, new = tmp_path / "station", tmp_path / "new" / "hub"
+    station.mkdir()
+    new.parent.mkdir()
+    first = _station(station, served.url, "sync", "--enrol", add_station(served.data, "DOCK-1"))
+    assert first.returncode == 0
+    with (
+        Store.open(station / "data", clock=lambda: datetime.now(UTC), station="DOCK-1") as store,
+        store.write() as writer,
+    ):
+        for n in range(3):
+            writer.append_event(EventSpec("parcel.received", {"n": n}, "ana", datetime.now(UTC)))
+    assert json.loads(_station(station, served.url, "sync", "--json").stdout)["sent"] == 3
+    assert _hub_of(_station(station, served.url, "doctor", "--json")) == f"{served.url} answers"
+
+    other = Served(new)
+    try:
+        apart = _station(station, other.url, "sync", "--json")
+        assert (apart.returncode, "not enrolled" in json.loads(apart.stdout)["problem"]) == (1, True)
+        assert "not enrolled there" in _hub_of(_station(station, other.url, "doctor", "--json"))
+        code = add_station(new, "DOCK-1")
+        moved = _station(station, other.url, "sync", "--enrol", code, "--json")
+        told = json.loads(moved.stdout)
+        assert (moved.returncode, told["sent"], told["waiting"]) == (0, 3, 0), "in one go"
+        assert [each["events"] for each in stations(new)] == [3]
+
+        revoke(new, "DOCK-1", "station")
+        looked = _station(station, other.url, "doctor", "--json")
+        assert (looked.returncode, "does not know this station any more" in _hub_of(looked)) == (1, True)
+    finally:
+        other.process.kill()
+        other.process.wait()

@@ -1,0 +1,141 @@
+"""What stations have sent is reported and shown by the hub as by the station, on both databases, tenant by tenant."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from inspect_station import config
+from inspect_station.cli import app
+from inspect_station.core import inspection as life
+from inspect_station.core.ids import uuid7
+from inspect_station.demo import build
+from inspect_station.hub import Hub, intake, publish
+from inspect_station.hub.ledger import Caller
+from inspect_station.outcomes import Arrived, Opened
+from inspect_station.station import open_station
+from inspect_station.store.postgres import Postgres
+
+
+class Site:
+    """A station of the demo with one unit, used, with one photo, of RMA ``rma``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.demo = build.prepare(folder / "demo")
+        self.config = str(self.demo.config)
+        parcel = next(each for each in self.demo.parcels if each.kind == "used")
+        self.rma = parcel.scans[0]
+        with open_station(config.load(Path(self.config)), running=True) as station:
+            station.scan(self.demo.badge)
+            arrived = station.scan(self.rma)
+            assert isinstance(arrived, Arrived)
+            unit = station.scan(parcel.scans[1], None, arrived.parcel)
+            assert isinstance(unit, Opened)
+            step = station.step(unit.bench, unit.inspection, life.Digit(3))
+            taken = station.photograph(unit.bench, step.inspection).step
+            done = station.step(unit.bench, taken.inspection, life.Accept()).inspection
+            station.finish(unit.bench, done)
+            self.lpn = done.lpn
+            with station.store.read() as reader:
+                self.lines = [each.line for each in reader.pending_events()]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("site"))
+
+
+class Collecting:
+    """A hub that has all of that from the station DOCK-3 of the tenant ``main``, and where it is."""
+
+    def __init__(self, hub: Hub, site: Site) -> None:
+        self.site = site
+        self.hub = hub
+        store: Any = hub.store
+        self.database = ""
+        if isinstance(store, Postgres):
+            self.database = store._address.replace("postgresql:", "postgresql+psycopg:", 1)
+        self.at = ["--data", str(store.folder), "--database", self.database]
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(app, ["hub", *words, *self.at, "--config", self.site.config])
+
+
+@pytest.fixture
+def collecting(opened: Callable[..., Hub], site: Site) -> Collecting:
+    hub = opened()
+    with hub.write() as ledger:
+        ledger.add_code("c", "main", "DOCK-3")
+        ledger.enrol("c", "t", epoch=uuid7(1, bytes(10)), block="")
+        caller = ledger.caller("t")
+        assert isinstance(caller, Caller)
+    receipts = hub.change(lambda ledger: ledger.ingest(caller, [intake.read(line) for line in site.lines]))[0]
+    assert {each.status.value for each in receipts} == {"accepted"}
+    return Collecting(hub, site)
+
+
+def _own(site: Site, *words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--config", site.config])
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "text"])
+def test_the_report_of_the_hub_is_that_of_its_station(collecting: Collecting, format: str) -> None:
+    own = _own(collecting.site, "report", "daily", "--format", format)
+    at_hub = collecting.run("report", "daily", "--format", format)
+    assert (own.exit_code, at_hub.exit_code) == (0, 0)
+    assert "clearance" in own.stdout
+    assert at_hub.stdout.replace("MAIN", "DOCK-3") == own.stdout
+
+
+def test_a_unit_is_told_of_in_the_same_form(collecting: Collecting) -> None:
+    own = json.loads(_own(collecting.site, "show", collecting.site.lpn, "--json").stdout)
+    at_hub = json.loads(collecting.run("show", collecting.site.lpn, "--json").stdout)
+    assert own.keys() == at_hub.keys()
+    # The hub gets neither labels nor the day of receipt; it has what it has, but for photos that are on their way.
+    apart = {key for key in own if own[key] != at_hub[key]}
+    assert apart == {"labels", "received_on", "verdict", "photos", "hub"}
+    assert (own["hub"], at_hub["hub"]) == ("waiting", "accepted")
+    assert at_hub["station"] == "DOCK-3"
+
+
+def test_a_photo_is_at_the_hub_once_it_is_verified(collecting: Collecting) -> None:
+    def states() -> set[str]:
+        body = json.loads(collecting.run("show", collecting.site.lpn, "--json").stdout)
+        return {photo["state"] for photo in body["photos"]}
+
+    assert states() == {"photo_missing"}
+    assert "not at the hub yet" in collecting.run("show", collecting.site.lpn).stdout
+    with collecting.hub.write() as ledger:
+        ledger._do("UPDATE hub_photo SET missing = false")
+    assert states() == {"photo_at_hub"}
+
+
+def test_an_rma_that_was_announced_is_shown_with_its_units(collecting: Collecting) -> None:
+    assert collecting.run("show", collecting.site.rma).exit_code != 0
+    content = Path(collecting.site.config).with_name("rmas.csv").read_bytes()
+    publish(collecting.hub.store.folder, "rmas", content, database=collecting.database)
+    shown = collecting.run("show", collecting.site.rma)
+    assert shown.exit_code == 0
+    assert collecting.site.lpn in shown.stdout
+
+
+def test_another_tenant_sees_nothing_of_it(collecting: Collecting) -> None:
+    content = Path(collecting.site.config).with_name("rmas.csv").read_bytes()
+    publish(collecting.hub.store.folder, "rmas", content, database=collecting.database)
+    report = collecting.run("report", "daily", "--format", "json", "--tenant", "other")
+    assert json.loads(report.stdout)["units"] == 0
+    for code in (collecting.site.lpn, collecting.site.rma):
+        refused = collecting.run("show", code, "--tenant", "other")
+        assert (refused.exit_code, refused.stdout) != (0, "")
+        assert collecting.site.lpn not in refused.stdout
+
+
+def test_no_hub_is_made_to_look_at_it(site: Site, tmp_path: Path) -> None:
+    for words in (["report", "daily"], ["show", site.lpn]):
+        refused = CliRunner().invoke(app, ["hub", *words, "--data", str(tmp_path / "typo")])
+        assert refused.exception is not None
+        assert refused.exit_code != 0
+    assert not (tmp_path / "typo").exists()
