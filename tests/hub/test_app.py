@@ -16,8 +16,9 @@ from httpx import Response
 from inspect_station.core import wire
 from inspect_station.core.records import Event, Line, Product, Rma
 from inspect_station.errors import DiskFull, StoreLocked
-from inspect_station.hub import Hub, add_station, app, load, parked, publish
+from inspect_station.hub import Hub, add_station, load, parked, publish
 from inspect_station.hub.app import create_app
+from inspect_station.hub.edge import Limits
 from inspect_station.message import msg
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -249,11 +250,9 @@ def test_what_goes_wrong_inside_is_said_as_a_hub_says_it(
     assert client.get("/v1/livez").status_code == 200
 
 
-def test_those_that_find_no_place_are_not_all_told_to_come_back_at_once(
-    client: TestClient, station: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "INGESTS", 0)
-    answers = [_send(client, station, _line(1)) for _ in range(30)]
+def test_those_that_find_no_place_are_not_all_told_to_come_back_at_once(hub: Hub, station: dict[str, str]) -> None:
+    full = TestClient(create_app(hub, limits=Limits(ingests=0)))
+    answers = [_send(full, station, _line(1)) for _ in range(30)]
     assert {answer.status_code for answer in answers} == {503}
     waits = {int(answer.headers["retry-after"]) for answer in answers}
     assert min(waits) >= 2
