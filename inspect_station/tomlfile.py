@@ -16,6 +16,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from inspect_station.core.barcode import clean
 from inspect_station.errors import ConfigError
 from inspect_station.message import Message, msg, msgn
 
@@ -55,7 +56,7 @@ class Problem:
         """The problem in one line, with its message as said in some language."""
         where = f"{self.file}:{self.line}" if self.line else str(self.file)
         what = f"{self.key} = {self.value}" if self.value else self.key
-        return ": ".join(part for part in (where, what, said) if part)
+        return clean(": ".join(part for part in (where, what, said) if part))
 
     def __str__(self) -> str:
         return self.line_text(str(self.message))

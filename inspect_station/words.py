@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from inspect_station.core.barcode import clean
 from inspect_station.core.policy import FOR_A_PERSON, IN_A_SENTENCE
 from inspect_station.core.records import Disposition, Grade, Money, Outcome, Reason, Verdict, Words
 from inspect_station.core.rules import Rules
@@ -225,7 +226,8 @@ class _Writer(Writer):
             case "data":
                 return voice.data(str(value))
             case _:
-                return str(value)
+                # The name of a file, say, or what a device answers: data, on its way to a terminal.
+                return text if (text := str(value)).isprintable() else clean(text)
 
 
 def _label(rules: Rules, path: str) -> Words | None:

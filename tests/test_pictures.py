@@ -2,7 +2,9 @@
 
 import errno
 import os
-import subprocess
+import re
+import resource
+import signal
 import sys
 import zlib
 from io import BytesIO
@@ -13,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from inspect_station import pictures
 from inspect_station.errors import DeviceError
-from inspect_station.pictures import opened
+from inspect_station.pictures import opened, upright_jpeg
 
 
 def drawing(colour: str = "white", size: tuple[int, int] = (80, 60)) -> Image.Image:
@@ -51,6 +54,8 @@ RED = drawing("red")
         pytest.param(b"GTIN,title\n", "no JPEG, PNG or WebP", id="text renamed to .jpg"),
         pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no JPEG, PNG or WebP", id="SVG renamed to .jpg"),
         pytest.param(b"%PDF-1.7\n", "no JPEG, PNG or WebP", id="PDF renamed to .jpg"),
+        pytest.param(saved("EPS"), "no JPEG, PNG or WebP", id="EPS renamed to .jpg"),
+        pytest.param(b"SIMPLE  =                    T".ljust(2880), "no JPEG, PNG or WebP", id="FITS renamed to .jpg"),
         pytest.param(saved("TIFF"), "no JPEG, PNG or WebP", id="TIFF"),
         pytest.param(saved("GIF"), "no JPEG, PNG or WebP", id="GIF of one picture"),
         pytest.param(saved("GIF", RED), "it is animated: 2 pictures", id="animated GIF"),
@@ -117,27 +122,132 @@ def test_what_is_transparent_is_white():
     assert opened(out.getvalue()).getpixel((5, 5)) == (255, 255, 255)
 
 
-MOST_MB = 300
-MEMORY = """
-import re, sys
-from pathlib import Path
-from inspect_station.decode import decode
-from inspect_station.errors import DeviceError
-try:
-    decode(Path(sys.argv[1]))
-except DeviceError as error:
-    print(error, re.search(r"VmHWM:\\s+([0-9]+)", Path("/proc/self/status").read_text())[1], sep="|")
-"""
+def test_of_whatever_else_a_file_holds_nothing_is_left():
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (43.0, 36.0, 1.5)})
+    exif[0x010F] = "MAKER"
+    out = BytesIO()
+    drawing().save(out, "JPEG", exif=exif, comment=b"<script>alert(1)</script>")
+    polyglot = out.getvalue() + b"PK\x03\x04 archive <html>"
+    assert Image.open(BytesIO(polyglot)).getexif().get_ifd(0x8825), "there is a position in it"
+    clean = upright_jpeg(polyglot)
+    for left in (b"Exif", b"MAKER", b"script", b"PK\x03\x04", b"html"):
+        assert left in polyglot
+        assert left not in clean
+    assert Image.open(BytesIO(clean)).size == (80, 60)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the memory")
-def test_a_huge_jpeg_costs_no_memory(tmp_path):
-    Image.new("L", (12_000, 12_000)).save(tmp_path / "huge.jpg", quality=5)
-    command = [sys.executable, "-c", MEMORY, str(tmp_path / "huge.jpg")]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]).stdout
-    sentence, kilobytes = said.split("|")
-    assert "40 million pixels" in sentence
-    assert int(kilobytes) < MOST_MB * 1024
+# ── The process that decodes ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def decoder() -> int:
+    """The number of the process that decodes the next picture."""
+    pictures._end_idle()
+    opened(saved("PNG"))
+    return pictures._idle[-1]._process.pid
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
+
+
+def most_mb(pid: int) -> int:
+    return int(re.search(r"VmHWM:\s+([0-9]+)", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
+
+
+@linux
+@pytest.mark.parametrize("format", ["PNG", "JPEG"])
+def test_144_million_pixels_cost_no_memory(decoder, format):
+    out = BytesIO()
+    Image.new("1", (12_000, 12_000)).save(out, format, optimize=True, quality=5)
+    assert format == "JPEG" or len(out.getvalue()) < 20_000
+    with pytest.raises(DeviceError, match="40 million pixels"):
+        opened(out.getvalue())
+    assert pictures._idle[-1]._process.pid == decoder
+    assert most_mb(decoder) < 60
+
+
+@linux
+def test_the_largest_picture_that_is_taken_stays_within_its_memory(decoder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = BytesIO()
+    Image.new("RGBA", (8000, 5000), (255, 0, 0, 128)).save(out, "PNG", exif=exif, compress_level=1)
+    assert opened(out.getvalue()).size == (5000, 8000)
+    assert pictures._idle[-1]._process.pid == decoder
+    assert 400 < most_mb(decoder) < 0.8 * pictures.MEMORY / 1024**2
+
+
+@linux
+def test_what_takes_too_much_memory_is_refused_and_the_next_picture_is_taken(decoder):
+    out = BytesIO()
+    Image.new("RGB", (4000, 3000)).save(out, "PNG")
+    resource.prlimit(decoder, resource.RLIMIT_AS, (80 * 1024**2,) * 2)
+    with pytest.raises(DeviceError, match="more memory than a picture has"):
+        opened(out.getvalue())
+    assert opened(saved("PNG")).size == (80, 60)
+    assert pictures._idle[-1]._process.pid == decoder
+
+
+@linux
+def test_a_decoder_may_write_no_file_and_has_little_memory_and_time(decoder):
+    limits = {kind: resource.prlimit(decoder, kind) for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU)}
+    assert limits[resource.RLIMIT_AS] == (1024**3, 1024**3)
+    assert 0 < limits[resource.RLIMIT_CPU][0] <= 30
+    assert resource.prlimit(decoder, resource.RLIMIT_FSIZE) == (0, 0)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["was killed", "does nothing"])
+def test_a_decoder_that_ended_while_it_waited_costs_no_picture(decoder, how, monkeypatch):
+    os.kill(decoder, how)
+    monkeypatch.setattr(pictures, "PATIENCE_S", 5.0 if how == signal.SIGKILL else 2.0)
+    assert opened(saved("PNG")).size == (80, 60)
+    assert pictures._idle[-1]._process.pid != decoder
+
+
+def test_a_picture_that_no_decoder_gets_through_is_refused(monkeypatch):
+    pictures._end_idle()
+    monkeypatch.setattr(pictures, "PATIENCE_S", 0.001)
+    with pytest.raises(DeviceError, match="no decoder gets through it"):
+        opened(saved("PNG"))
+    assert not pictures._idle
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "out.write(bytes([1]) + (80).to_bytes(4) + (60).to_bytes(4) + (10**12).to_bytes(8))",
+        "out.write(bytes([1]) + (80).to_bytes(4) + (60).to_bytes(4) + (5).to_bytes(8) + b'12345')",
+        "out.write(bytes([1]) + (10**9).to_bytes(4) * 2 + (5).to_bytes(8) + b'12345')",
+        "out.write(b'half an answer')",
+        "pass",
+    ],
+    ids=["a terabyte", "fewer pixels than it says", "too large a picture", "half an answer", "nothing"],
+)
+def test_a_decoder_that_was_taken_over_is_not_believed(tmp_path, monkeypatch, script):
+    pictures._end_idle()
+    taken_over = tmp_path / "python"
+    taken_over.write_text(
+        f"#!{sys.executable}\nimport sys; out = sys.stdout.buffer\nsys.stdin.buffer.read(9)\n{script}\n"
+    )
+    taken_over.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(taken_over))
+    with pytest.raises(DeviceError, match="no decoder gets through it"):
+        opened(saved("PNG"))
+    assert not pictures._idle
+
+
+def test_what_a_decoder_that_was_taken_over_says_does_not_reach_the_terminal(tmp_path, monkeypatch):
+    pictures._end_idle()
+    taken_over = tmp_path / "python"
+    said = "out.write(bytes([0]) + bytes(8) + (12).to_bytes(8) + b'a\\x1b]0;x\\x07\\x9b\\nbcd')"
+    taken_over.write_text(f"#!{sys.executable}\nimport sys; out = sys.stdout.buffer\n{said}\n")
+    taken_over.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(taken_over))
+    with pytest.raises(DeviceError, match=r"a\]0;x.bcd") as refused:
+        opened(saved("PNG"))
+    assert str(refused.value).isprintable()
+    pictures._end_idle()
 
 
 @settings(max_examples=150, deadline=None)

@@ -67,7 +67,7 @@ def judge(sha256: str, data: bytes) -> str:
     if len(data) > wire.MAX_PHOTO or not kind(data):
         return "photo_invalid"
     try:
-        pictures.opened(data)
+        pictures.check(data)
     except DeviceError:
         return "photo_invalid"
     return ""
