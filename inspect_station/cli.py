@@ -109,7 +109,7 @@ def _say(message: Message) -> None:
     print(_voice().say(message), file=sys.stderr)
 
 
-def _shown(text: str | Path) -> str:
+def _plain(text: str | Path) -> str:
     """What a file is called, or a code says, as text that no terminal obeys."""
     from inspect_station.core.barcode import clean
 
@@ -286,7 +286,7 @@ def _import(file: Path, config: Path | None, what: str) -> None:
         _say(notice)
     voice = _voice()
     for bad in taken.bad:
-        print(f"{_shown(file)}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)
+        print(f"{_plain(file)}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)
     if what == "products":
         _say(msg("{n} products taken in, {bad} rows left out", n=len(taken.records), bad=len(taken.bad)))
     else:
@@ -341,9 +341,9 @@ def decode(files: list[Path], as_json: AsJson = False) -> None:
             print(json.dumps({"file": str(file), "codes": rows, "ms": spent}))
             continue
         for code, kind in zip(codes, kinds, strict=True):
-            print(f"{_shown(file)}: {_shown(code.text)}  {code.format}  {kind}")
+            print(f"{_plain(file)}: {_plain(code.text)}  {code.format}  {kind}")
         if not codes:
-            print(f"{_shown(file)}: {_voice().say(msg('no barcode found'))}")
+            print(f"{_plain(file)}: {_voice().say(msg('no barcode found'))}")
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
 
@@ -483,7 +483,7 @@ def _try_template(file: Path) -> bool:
         n = len(broken.problems)
         _say(msgn("{n} problem in {file}", "{n} problems in {file}", n=n, file=str(file)))
         return False
-    print(f"{_shown(file)}: {template.size[0]:g} × {template.size[1]:g} mm")
+    print(f"{_plain(file)}: {template.size[0]:g} × {template.size[1]:g} mm")
     for n, code in enumerate(template.barcode, start=1):
         modules = ", ".join(f"{labels.module(code, dpi):.3f} mm @ {dpi} dpi" for dpi in (203, 300))
         print(f"  barcode.{n} {code.kind} {code.field}: {code.width:g} × {code.height:g} mm, {modules}")
@@ -716,7 +716,7 @@ def _try_table(file: Path, loaded: "Config", *, coverage: bool) -> bool:
     for problem in table.failures:
         print(problem.line_text(voice.say(problem.message)))
     for each in table.untried if coverage else ():
-        print(f"{_shown(file)}: {voice.say(each)}")
+        print(f"{_plain(file)}: {voice.say(each)}")
     if table.failures:
         _say(msgn("{n} problem in {file}", "{n} problems in {file}", n=len(table.failures), file=str(file)))
         return False
@@ -789,7 +789,7 @@ def _try_playbook(file: Path, loaded: "Config", *, coverage: bool) -> bool:
         if coverage:
             untried = playbooks.untried(book, trials)
             for each in untried:
-                print(f"{_shown(file)}: {voice.say(each)}")
+                print(f"{_plain(file)}: {voice.say(each)}")
             if not untried:
                 _say(msg("{file}: every row is tried by a case", file=str(file)))
     for problem in problems:
@@ -1481,7 +1481,7 @@ def hub_import(
     taken = publish(data, "products" if what == "products" else "rmas", content, zone, database=database)
     voice = _voice()
     for bad in taken.bad:
-        print(f"{_shown(file)}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)
+        print(f"{_plain(file)}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)
     _say(msg("{n} published, {bad} rows left out", n=len(taken.records), bad=len(taken.bad)))
     if taken.bad:
         raise typer.Exit(Exit.SOME_FAILED)
