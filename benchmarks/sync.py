@@ -225,7 +225,7 @@ class Returning:
     line: str
     """An event as a station writes it, with marks for what differs from one to the next."""
     events: int
-    pace: Pace = field(default_factory=lambda: Pace(100, 1, 300))
+    pace: Pace = field(default_factory=lambda: Pace(100, 1, 300, random.random))
     seq: int = 0
     told: Counter[str] = field(default_factory=Counter)
     """What the hub answered, and how often."""
