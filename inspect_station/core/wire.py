@@ -307,8 +307,8 @@ def plain(text: str) -> bool:
     )
 
 
-# A number that may lie beyond `MAX_NUMBER`, in an object, next in a list, first in a list: three that begin with one sign
-# each are several times as fast as one that begins with any of them.
+# A number that may lie beyond `MAX_NUMBER`, in an object, next in a list, first in a list: three that begin with one
+# sign each are several times as fast as one that begins with any of them.
 _LARGE, _NEXT, _FIRST = (re.compile(rf"{sign}[ -]*[0-9](?:[0-9]{{15}}|[0-9.]*[eE])") for sign in (":", ",", r"\["))
 
 
