@@ -1,9 +1,10 @@
 """What a hub takes in beside what its database could, in one run: `hub serve` on PostgreSQL and on SQLite.
 
 Batches of 100 over HTTP, with validation and receipts, beside a plain COPY of the same rows into like tables; a batch
-sent again beside its first time; batches of 100 beside single events; the feed that misses nothing under several
-writers beside one that reads by number. Rates are per second of processor time, hub and database together, so that two
-cores do not count as one. Run it with ``uv run python benchmarks/hub.py``; quote the ratios, machines are noisy.
+sent again beside its first time; two hubs of one database beside one; batches of 100 beside single events; the feed
+that misses nothing under several writers beside one that reads by number. Rates are per second of processor time, hub
+and database together, so that two cores do not count as one; only two hubs beside one go by the clock. Run it with
+``uv run python benchmarks/hub.py``; quote the ratios, machines are noisy.
 
 The server is one that is started for the run, with its own settings: every commit waits for the disk.
 """
@@ -19,6 +20,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,6 +92,8 @@ class Spent:
     events: int
     hub: float
     database: float
+    wall: float = 0.0
+    """Seconds that went by."""
 
     @property
     def rate(self) -> float:
@@ -131,7 +135,7 @@ class Bench:
 
     def send(self, batches: Sequence[bytes], expected: str) -> Spent:
         """Send them one after the other."""
-        before = self._used()
+        before, began = self._used(), time.perf_counter()
         events = 0
         for batch in batches:
             headers = {"content-type": wire.NDJSON, "content-encoding": "gzip"}
@@ -143,10 +147,21 @@ class Bench:
             assert set(statuses) == {expected}, statuses
             events += len(statuses)
         hub, database = (after - start for after, start in zip(self._used(), before, strict=True))
-        return Spent(events, hub, database)
+        return Spent(events, hub, database, time.perf_counter() - began)
 
     def _used(self) -> tuple[float, float]:
         return used(self.process), used(self.server) if self.server else 0.0
+
+
+def at_once(hubs: Sequence[Bench], batches: Sequence[bytes]) -> Spent:
+    """Send to hubs of one database at the same time, to each its share."""
+    with ThreadPoolExecutor(len(hubs)) as threads:
+        shares = [batches[n :: len(hubs)] for n in range(len(hubs))]
+        began, before = time.perf_counter(), used(hubs[0].server) if hubs[0].server else 0.0
+        spent = list(threads.map(lambda hub, share: hub.send(share, "accepted"), hubs, shares))
+        database = used(hubs[0].server) - before if hubs[0].server else 0.0
+        wall = time.perf_counter() - began
+    return Spent(sum(each.events for each in spent), sum(each.hub for each in spent), database, wall)
 
 
 def used(process: psutil.Process) -> float:
@@ -178,24 +193,26 @@ def started() -> Iterator[tuple[str, psutil.Process]]:
 
 
 def copied(at: str, server: psutil.Process) -> Spent:
-    """The rows that the hub has made, copied into tables like its own, in as many commits."""
+    """All rows that the hub has made of the events, copied into tables like its own, in as many commits."""
+    tables = {"hub_event": 1, "inspection": 1, "hub_photo": 2}
     with psycopg.connect(at, autocommit=True) as connection:
         rows: dict[str, list[list[Any]]] = {}
-        for table in ("hub_event", "inspection"):
+        names: dict[str, list[str]] = {}
+        for table in tables:
             connection.execute(f"CREATE TABLE {table}_copy (LIKE {table} INCLUDING ALL)")
-            found = connection.execute(f"SELECT * FROM {table} ORDER BY rowid")
-            names = [column.name for column in found.description or ()]
-            rowid = names.index("rowid")
-            rows[table] = [[*row[:rowid], *row[rowid + 1 :]] for row in found.fetchall()]
-            rows[f"{table} names"] = [[name for name in names if name != "rowid"]]
+            found = connection.execute(f"SELECT * FROM {table} ORDER BY ctid")
+            columns = [column.name for column in found.description or ()]
+            names[table] = [name for name in columns if name != "rowid"]
+            kept = [columns.index(name) for name in names[table]]
+            rows[table] = [[row[n] for n in kept] for row in found.fetchall()]
         events = len(rows["hub_event"])
         before, ours = used(server), time.process_time()
         for at_ in range(0, events, BATCH):
             with connection.transaction(), connection.cursor() as cursor:
-                for table in ("hub_event", "inspection"):
-                    columns = ", ".join(f'"{name}"' for name in rows[f"{table} names"][0])
-                    with cursor.copy(f"COPY {table}_copy ({columns}) FROM STDIN") as copy:
-                        for row in rows[table][at_ : at_ + BATCH]:
+                for table, each in tables.items():
+                    columns_ = ", ".join(f'"{name}"' for name in names[table])
+                    with cursor.copy(f"COPY {table}_copy ({columns_}) FROM STDIN") as copy:
+                        for row in rows[table][at_ * each : (at_ + BATCH) * each]:
                             copy.write_row(row)
         return Spent(events, time.process_time() - ours, used(server) - before)
 
@@ -243,10 +260,11 @@ def main() -> None:
     count = parser.parse_args().batches
 
     print(f"making {count + WARM_UP} batches of {BATCH} events", file=sys.stderr)
-    lines = [line(n) for n in range(1, (count + WARM_UP) * BATCH + SINGLES + 1)]
+    lines = [line(n) for n in range(1, (2 * count + WARM_UP) * BATCH + SINGLES + 1)]
     packed = [
         gzip.compress("\n".join(lines[at : at + BATCH]).encode(), 6) for at in range(0, len(lines) - SINGLES, BATCH)
     ]
+    packed, more = packed[: count + WARM_UP], packed[count + WARM_UP :]
     singles = [gzip.compress(each.encode(), 6) for each in lines[-SINGLES:]]
     rates: dict[str, Spent] = {}
     with started() as (at, server), tempfile.TemporaryDirectory() as folder:
@@ -264,6 +282,10 @@ def main() -> None:
                 rates[f"{name}, the same again"] = bench.send(packed[WARM_UP:], "duplicate")
                 if database:
                     rates["COPY"] = copied(in_hub, server)
+                    second = Bench(Path(folder) / "second", database, server)
+                    second.come("DOCK-3")
+                    rates[f"{name}, two hubs at once"] = at_once([bench, second], more)
+                    second.close()
                 bench.come("DOCK-2")
                 rates[f"{name}, one by one"] = bench.send(singles, "accepted")
             finally:
@@ -272,10 +294,12 @@ def main() -> None:
             print(
                 f"{name:28} {spent.rate:8,.0f} events per second of processor time"
                 f" ({spent.hub / spent.events * 1e6:.0f} + {spent.database / spent.events * 1e6:.0f} µs each)"
+                + (f", {spent.events / spent.wall:,.0f} per second" if spent.wall else "")
             )
         with Hub.open(Path(folder) / "feed", address) as hub:
             feed = feeds(hub, server)
     ours, again = rates[f"PostgreSQL, batches of {BATCH}"], rates["PostgreSQL, the same again"]
+    two = rates["PostgreSQL, two hubs at once"]
     cost = {name: 1 / spent.rate for name, spent in rates.items()}
     print()
     for said, ratio in (
@@ -286,6 +310,7 @@ def main() -> None:
         ),
         ("the hub's processor time over the database's (G4: 0.6 or less)", ours.hub / ours.database),
         ("the same again over the first time (G4: 0.35 or less)", ours.rate / again.rate),
+        ("two hubs at once beside one, events per second", two.events / two.wall / (ours.events / ours.wall)),
         (f"batches of {BATCH} beside one by one (G5: 5 or more)", ours.rate / rates["PostgreSQL, one by one"].rate),
         ("the feed by transactions beside the one by numbers (G6: 0.9 or more)", feed),
         ("SQLite beside PostgreSQL", cost[f"PostgreSQL, batches of {BATCH}"] / cost[f"SQLite, batches of {BATCH}"]),

@@ -225,10 +225,12 @@ class Returning:
     line: str
     """An event as a station writes it, with marks for what differs from one to the next."""
     events: int
-    pace: Pace = field(default_factory=lambda: Pace(100, 1, 300))
+    pace: Pace = field(default_factory=lambda: Pace(100, 1, 300, random.random))
     seq: int = 0
     told: Counter[str] = field(default_factory=Counter)
     """What the hub answered, and how often."""
+    arrived: list[tuple[float, int]] = field(default_factory=list)
+    """When each batch was confirmed, and how many events were in it."""
 
     def batch(self) -> tuple[bytes, int]:
         """The next request, and how many events are in it."""
@@ -259,6 +261,7 @@ class Returning:
             if status == "200":
                 assert body.count(b'"status":"accepted"') == n, body[:500]
                 self.seq += n
+                self.arrived.append((time.perf_counter(), n))
                 self.pace.passed(n)
                 self.pace.answered()
             else:
@@ -338,10 +341,13 @@ def come_back(folder: Path, stations: int, events: int) -> None:
     assert (whole, seqs, reached) == (stations * events, stations * events, stations), "events were lost"
     told = sum((each.told for each in all_of_them), Counter[str]())
     whole, full = stations * events, 1000 * THREE_DAYS
-    rate, inserts = whole / spent, statistics.mean(beside)
+    # Of the last ones, each waits for its time to come back, and the hub for them: at full size that is nothing.
+    arrived = sorted(each for one in all_of_them for each in one.arrived)
+    most = arrived[: max(1, len(arrived) * 2 // 3)]
+    rate, inserts = sum(n for _, n in most) / (most[-1][0] - began), statistics.mean(beside)
     print(f"{stations} stations with {events} events each, at once: {spent:.0f} s, 0 lost; answers {dict(told)}")
     print(
-        f"  {rate:.0f} events/s; plain inserts of such lines {inserts:.0f}, in batches of 100: × {rate / inserts:.2f}"
+        f"  {rate:.0f} events/s until two thirds were in; plain inserts of such lines {inserts:.0f}, in batches of 100: × {rate / inserts:.2f}"
     )
     print(
         f"  the hub used {busy / whole * 1e6:.0f} µs of processor an event, those who asked {asking / busy:.2f} × that"

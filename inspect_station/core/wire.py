@@ -307,10 +307,9 @@ def plain(text: str) -> bool:
     )
 
 
-# A number that may lie beyond `MAX_NUMBER`, and any in a list. Three that begin with a certain sign each are several
-# times as fast as one that does not.
-_LARGE = re.compile(r":[ -]*[0-9](?:[0-9]{15}|[0-9.]*[eE])")
-_NEXT, _FIRST = re.compile(r",[ -]*[0-9]"), re.compile(r"\[[ -]*[0-9]")
+# A number that may lie beyond `MAX_NUMBER`, in an object, next in a list, first in a list: three that begin with one
+# sign each are several times as fast as one that begins with any of them.
+_LARGE, _NEXT, _FIRST = (re.compile(rf"{sign}[ -]*[0-9](?:[0-9]{{15}}|[0-9.]*[eE])") for sign in (":", ",", r"\["))
 
 
 def cleaned(value: Any) -> Any:

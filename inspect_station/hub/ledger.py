@@ -78,7 +78,7 @@ class _Overtaken(Exception):
 
 
 class Vanished(Exception):
-    """What was kept a moment ago is not here, as another database took over: nothing is done, all to be sent again."""
+    """What was kept a moment ago is not here, because another database took over. Nothing is done; send it again."""
 
 
 class Unsettled(Exception):

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -113,12 +114,38 @@ def test_a_line_is_taken_refused_or_put_off(line: str, status: str, code: str) -
         pytest.param(_line(mono_ms=float("nan")), id="NaN"),
         pytest.param(_line(mono_ms=0).replace('"mono_ms": 0', '"mono_ms": 1e999'), id="infinity in disguise"),
         pytest.param(_line(operator="$").replace("$", r"\ud800"), id="half a surrogate pair"),
+        pytest.param(_line(body={"a": 0}).replace("0}}", "[" * 900 + "]" * 900 + "}}"), id="900 brackets deep"),
         pytest.param(_line(body=None).replace("null", "[" * 100_000 + "]" * 100_000), id="100,000 brackets deep"),
     ],
 )
 def test_a_line_without_a_certain_id_spoils_the_request(line: str) -> None:
     with pytest.raises(intake.Misframed):
         intake.lines(f"{_line()}\n{line}\n".encode())
+
+
+def test_a_line_that_is_kept_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, new = (json.dumps(json.loads(_line(seq=seq)), separators=(",", ":")) for seq in (1, 2))
+    sha256 = hashlib.sha256(kept.encode()).hexdigest()
+    asked: list[tuple[str, str]] = []
+    parsed: list[str | bytes] = []
+    monkeypatch.setattr(intake.wire, "parse", lambda text: parsed.append(text) or json.loads(text))
+
+    def look(lines: Sequence[tuple[str, str]]) -> dict[str, str]:
+        asked.extend(lines)
+        return {sha256: "epoch"}
+
+    first, second = intake.lines(f"{kept}\n{new}\n".encode(), look)
+    assert asked == [(ID.format(9), hashlib.sha256(line.encode()).hexdigest()) for line in (kept, new)]
+    assert (first.id, first.sha256, first.line) == (ID.format(9), sha256, kept)
+    assert (first.status, first.epoch, first.said) == (Status.DUPLICATE, "epoch", None)
+    assert (second.status, second.epoch) == (Status.ACCEPTED, ID.format(8))
+    assert parsed == [new]
+
+
+def test_a_line_that_begins_otherwise_is_read_whole() -> None:
+    line = json.dumps(dict(reversed(json.loads(_line()).items())))
+    (arrival,) = intake.lines(line.encode(), lambda lines: dict(lines) and pytest.fail("nothing to ask"))
+    assert arrival.status is Status.ACCEPTED
 
 
 def test_only_a_line_feed_parts_two_lines() -> None:

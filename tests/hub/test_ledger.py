@@ -1,5 +1,6 @@
 """The hub's memory: each fact once, byte by byte, in whatever order; what contradicts is kept and said."""
 
+import hashlib
 import itertools
 import json
 import random
@@ -15,7 +16,7 @@ from inspect_station.core.records import Disposition, Event, Grade, Inspection, 
 from inspect_station.core.wire import Receipt
 from inspect_station.hub import Hub, intake
 from inspect_station.hub.admin import secret_hash
-from inspect_station.hub.ledger import START, Caller, Ledger, Place
+from inspect_station.hub.ledger import START, Caller, Ledger, Place, Vanished
 from inspect_station.hub.units import Unit, clash
 from inspect_station.store import Store
 
@@ -94,7 +95,8 @@ class Dock:
 
     def sent(self, *lines: str) -> tuple[list[Receipt], int]:
         with self.hub.write() as ledger:
-            return ledger.ingest(self.caller, [intake.read(line) for line in lines])
+            arrivals = intake.lines("\n".join(lines).encode(), lambda asked: ledger.kept(self.caller.tenant, asked))
+            return ledger.ingest(self.caller, arrivals)
 
     def told(self, *lines: str) -> list[tuple[str, str]]:
         """Status and code of each."""
@@ -160,6 +162,38 @@ def test_another_body_under_a_known_id_is_parked_and_both_stay(hub: Hub) -> None
     with hub.read() as ledger:
         assert [row["line"] for row in ledger._rows("SELECT line FROM hub_event")] == [first]
         assert [row["line"] for row in ledger._rows("SELECT line FROM hub_parked")] == [second]
+
+
+def test_a_line_known_by_its_hash_is_answered_as_before_and_its_epoch_counts(hub: Hub) -> None:
+    dock = Dock(hub, "A")
+    first, second = (dock.finished(_unit()) for _ in range(2))
+    assert dock.sent(first, second)[1] == 2
+    receipts, reached = dock.sent(second)
+    assert [(each.id, each.sha256, each.status.value) for each in receipts] == [
+        (json.loads(second)["id"], hashlib.sha256(second.encode()).hexdigest(), "duplicate")
+    ]
+    assert reached == 2
+
+
+def test_another_tenants_hash_says_nothing(hub: Hub) -> None:
+    line = Dock(hub, "A").finished(_unit())
+    ours, theirs = Dock(hub, "B"), Dock(hub, "C", tenant="other")
+    assert ours.told(line) == [("accepted", "")]
+    asked = [(json.loads(line)["id"], hashlib.sha256(line.encode()).hexdigest())]
+    with hub.read() as ledger:
+        assert list(ledger.kept("main", asked)) == [asked[0][1]]
+        assert ledger.kept("other", asked) == {}
+        assert ledger.kept("main", [(asked[0][0], "0" * 64)]) == {}
+    assert theirs.told(line) != [("duplicate", "")]
+
+
+def test_what_was_known_and_is_gone_is_not_confirmed(hub: Hub) -> None:
+    dock = Dock(hub, "A")
+    line, new = dock.finished(_unit()), dock.finished(_unit())
+    known = intake.lines(f"{line}\n{new}".encode(), lambda asked: {asked[0][1]: dock.epoch})
+    with pytest.raises(Vanished), hub.write() as ledger:
+        ledger.ingest(dock.caller, known)
+    assert dock.told(line, new) == [("accepted", ""), ("accepted", "")]
 
 
 def test_one_bad_line_among_good_ones_is_parked_alone(hub: Hub) -> None:
