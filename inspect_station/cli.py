@@ -1439,6 +1439,27 @@ def hub_report_daily(
     _write(written(report), output)
 
 
+@hub_app.command("backup")
+def hub_backup(to: Path, data: HubData = Path("hub-data"), database: HubDatabase = "") -> None:
+    """Copy the hub's tables into a file, while it runs, and try the copy; photos are files and are copied as such."""
+    from inspect_station.hub import backup
+
+    backup(data, to, database=database)
+    _say(msg("backup written and verified: {file}", file=str(to)))
+
+
+@hub_app.command("restore")
+def hub_restore(copy: Path, data: HubData = Path("hub-data")) -> None:
+    """Put a copy in the place of the hub's tables; what stands there is set aside. Stop the hub first."""
+    from inspect_station.hub import restore
+
+    restored = restore(data, copy)
+    _say(msg("restored from {file}: {n} inspections", file=str(copy), n=restored.copy.inspections))
+    if restored.aside is not None:
+        _say(msg("what stood there before is kept: {file}", file=str(restored.aside)))
+    _say(msg("stations will ask what is still there, and send again what is not"))
+
+
 @hub_app.command("epoch")
 def hub_epoch(
     new: Annotated[

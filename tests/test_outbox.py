@@ -40,7 +40,18 @@ from inspect_station.label import Template
 from inspect_station.message import Message, msg
 from inspect_station.outbox import Outbox, States, prints, sync
 from inspect_station.outbox.prints import Press
-from inspect_station.outbox.sync import STRIKES, STRIKES_ALONE, Next, Pace, Pulled, Pushed, connect, enrol, why
+from inspect_station.outbox.sync import (
+    STRIKES,
+    STRIKES_ALONE,
+    HubState,
+    Next,
+    Pace,
+    Pulled,
+    Pushed,
+    connect,
+    enrol,
+    why,
+)
 from inspect_station.printing import State
 from inspect_station.store import EventSpec, LabelSpec, Store, Writer
 from inspect_station.upstream import Credentials, Later, Upstream, _Reply
@@ -886,6 +897,57 @@ def test_the_status_line_of_a_station_that_is_on_its_own(store: Store, hub: Hub,
         "2 inspections, 2 photos waiting, all saved on this station",
         "last contact Sun 13:00",
     ]
+
+
+def test_a_station_that_is_locked_out_says_so_however_long_it_is(
+    store: Store, hub: Hub, clock: Clock, web: Web
+) -> None:
+    """That it is offline would send people to look at the network."""
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        outbox.sync.push_once()
+        with hub.write() as ledger:
+            ledger._do("DELETE FROM hub_token")
+        assert outbox.sync.pull_once().problem is not None
+        clock.now += timedelta(days=2)
+        states = outbox.states()
+        assert (states.offline, "enrol it again" in states.hub.said.text) == ((), True)
+    assert outbox.sync.pull_once().problem is not None
+    assert outbox.states().offline, "now it is not there at all"
+
+
+@pytest.mark.parametrize(("days", "said"), [(365, "365 days of disk"), (57_684, "more than a year of disk")])
+def test_of_years_of_room_no_days_are_counted(days: int, said: str) -> None:
+    state = HubState(True, NOON - timedelta(hours=1), None, waiting=0, parked=0, said=Message(""))
+    voice = Voice("en")
+    assert said in [voice.join(each) for each in state.offline(NOON, days)]
+
+
+def test_a_hub_that_another_process_has_reached_is_asked_at_once(
+    store: Store, hub: Hub, clock: Clock, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspect_station.outbox.HEARD_S", 0.05)
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        outbox.sync.turn()
+        with hub.write() as ledger:
+            ledger._do("DELETE FROM hub_token")
+        outbox.sync._pull_at = 0.0
+        monkeypatch.setattr(Pace, "failed", lambda pace, _=None: setattr(pace, "wait_s", 300.0))
+        outbox.start()
+        try:
+            until = time.monotonic() + 10
+            while not outbox.states().hub.locked_out and time.monotonic() < until:
+                time.sleep(0.02)
+            assert outbox.states().hub.locked_out, "it waits for five minutes now"
+            clock.now += timedelta(minutes=2)
+            _enrolled(store, hub, url, clock).sync.turn()
+            until = time.monotonic() + 10
+            while outbox.states().hub.locked_out and time.monotonic() < until:
+                time.sleep(0.02)
+            assert not outbox.states().hub.locked_out
+        finally:
+            outbox.stop()
 
 
 # ── Against a model ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -2212,7 +2274,7 @@ def test_a_station_that_is_enrolled_again_uses_its_new_token(store: Store, hub: 
         _finish(store)
         outbox._sync()
         assert "enrol it again" in str(outbox.states().hub.said)
-        outbox._sync()
+        outbox.sync.turn()
         assert _at_hub(hub) == _here(store)
 
 

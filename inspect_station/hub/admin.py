@@ -18,7 +18,8 @@ from inspect_station.errors import NotAllowed, NotFound, Undone
 from inspect_station.hub.ledger import Action, Ledger, Unsettled
 from inspect_station.imports import Taken
 from inspect_station.message import msg
-from inspect_station.store import Store
+from inspect_station.store import Restored, Store
+from inspect_station.store import restore as put_back
 
 if TYPE_CHECKING:
     from inspect_station.store.postgres import Postgres
@@ -277,6 +278,29 @@ def load(hub: Hub, records: Sequence[Product | Rma], tenant: str = TENANT) -> in
     """Tell all stations of these articles and return authorisations; answer how many were news to them."""
     parts = [records[at : at + 100] for at in range(0, len(records), 100)]
     return sum(hub.change(lambda ledger, part=part: ledger.publish(tenant, part)) for part in parts)  # type: ignore[misc]
+
+
+def backup(data: Path, to: Path, *, database: str = "") -> None:
+    """Copy the tables of a hub on SQLite, while it runs, into a file that is then tried as a store; no photos.
+
+    Raises NotAllowed for one on PostgreSQL, StoreError.
+    """
+    if database:
+        raise NotAllowed(
+            msg("A hub on PostgreSQL is copied by PostgreSQL."), msg("Use pg_dump, or what your database has for it.")
+        )
+    with Hub.open(data) as hub:
+        hub.store.backup(to)  # type: ignore[union-attr]
+
+
+def restore(data: Path, copy: Path, clock: Callable[[], datetime] | None = None) -> Restored:
+    """Put a copy in the place of a hub's tables, and begin a new epoch; what stood there is set aside. No hub may run
+    there. Raises StoreLocked, StoreError.
+    """
+    clock = clock or (lambda: datetime.now(UTC))
+    restored = put_back(copy, data, clock())
+    Hub.open(data, clock=clock).close()
+    return restored
 
 
 def epoch(data: Path, *, database: str = "") -> str:

@@ -27,6 +27,8 @@ from inspect_station.upstream import Upstream
 
 TIMER_S = 30.0
 """Seconds after which each thread looks again without being woken."""
+HEARD_S = 5.0
+"""While the hub is not to be asked, somebody may call `sync` or enrol the station: so often that is looked for."""
 DISK_S = 600.0
 """Seconds for which a guess at how long the disk lasts will do."""
 
@@ -104,6 +106,7 @@ class Outbox:
         self._to_sync, self._to_show = threading.Event(), threading.Event()
         self._to_print = tuple(threading.Event() for _ in self.prints.presses)
         self._stopping = threading.Event()
+        self._sync_at = 0.0
         self._threads: tuple[threading.Thread, ...] = ()
 
     # ── Its threads ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,12 +162,16 @@ class Outbox:
         return self._stopping, TIMER_S
 
     def _sync(self) -> tuple[threading.Event, float]:
+        rest = self._sync_at - time.monotonic()
+        if rest > 0 and not self.sync.heard_elsewhere():
+            return self._stopping, min(rest, HEARD_S)
         # Before the work, not after it: who wakes us while we are at it is not forgotten.
         self._to_sync.clear()
         pause = self.sync.turn()
         # What was confirmed now may have photos.
         self._to_show.set()
-        return (self._stopping, pause) if pause else (self._to_sync, TIMER_S)
+        self._sync_at = time.monotonic() + pause
+        return (self._stopping, min(pause, HEARD_S)) if pause else (self._to_sync, TIMER_S)
 
     def _send_photos(self) -> tuple[threading.Event, float]:
         self._to_show.clear()

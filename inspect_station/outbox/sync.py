@@ -79,6 +79,8 @@ class HubState:
     """Photos that wait."""
     clock: Message | None = None
     """That somebody should set this station's clock."""
+    locked_out: bool = False
+    """Whether the hub is there, and does not know this station: waiting does not help, and ``said`` says what does."""
 
     def offline(self, now: datetime, disk_days: int | None) -> tuple[tuple[Message, ...], ...]:
         """The status line while the hub is not reached (sync.md §2.5), part by part, and what each lists; empty while
@@ -87,7 +89,7 @@ class HubState:
         ``disk_days``: for how long there is room, where that is known.
         """
         seconds = int((now - self.offline_since).total_seconds()) if self.offline_since else 0
-        if seconds < OFFLINE_S:
+        if seconds < OFFLINE_S or self.locked_out:
             return ()
         waiting = (
             msgn("{n} inspection", "{n} inspections", n=self.units),
@@ -96,7 +98,8 @@ class HubState:
         )
         parts = [(msg("OFFLINE {span:span}", span=seconds),), waiting]
         if disk_days is not None:
-            parts.append((msgn("{n} day of disk", "{n} days of disk", n=disk_days),))
+            year = msg("more than a year of disk")
+            parts.append((msgn("{n} day of disk", "{n} days of disk", n=disk_days) if disk_days < 366 else year,))
         if self.last_contact is not None:
             parts.append((msg("last contact {at:moment}", at=instant(self.last_contact)),))
         return tuple(parts)
@@ -279,6 +282,9 @@ class Sync:
         self._offline_since: datetime | None = None
         self._last_contact: datetime | None = None
         self._trouble: Message | None = None
+        self._locked_out = False
+        self._heard = ""
+        """When the hub was last heard, by any process, as of the last turn."""
         """Why the hub is not reached."""
         self._pull_at = self._care_at = self._seen_at = -inf
         self._page = Portion(_ROWS)
@@ -295,7 +301,20 @@ class Sync:
                 self.pull_once()
             if self._trouble is None and self._monotonic() >= self._care_at:
                 self.care_once()
+        self._heard = self._last_heard()
         return self.wait_s
+
+    def heard_elsewhere(self) -> bool:
+        """Whether another process (the verb `sync`) has reached the hub since the last turn: then waiting is over, and
+        the next turn asks it."""
+        if self._last_heard() == self._heard:
+            return False
+        self._pull_at = self._monotonic()
+        return True
+
+    def _last_heard(self) -> str:
+        with self._store.read() as reader:
+            return reader.meta("hub_seen_at")
 
     @property
     def wait_s(self) -> float:
@@ -338,6 +357,7 @@ class Sync:
             units=counts.units,
             photos=counts.photos,
             clock=_clock_said(reader.clock_ahead()),
+            locked_out=self._locked_out,
         )
 
     @property
@@ -406,8 +426,8 @@ class Sync:
                 return 0, self._later(later)
             case Moved(hub_epoch):
                 return 0, self._rejoin(upstream, hub_epoch)
-            case Refused(Refusal.NOT_KNOWN, message):
-                return 0, self._later(Later(message))
+            case Refused(Refusal.NOT_KNOWN as code, message):
+                return 0, self._refused(code, message)
             case Refused(code, message):
                 return 0, self._broke(upstream, batch, code, message)
 
@@ -480,8 +500,8 @@ class Sync:
                         _log.warning("the hub has another record as %s", id)
                 case Later() as later:
                     return self._later(later)
-                case Refused(_, message):
-                    return self._later(Later(message))
+                case Refused(code, message):
+                    return self._refused(code, message)
                 case Moved():
                     return self._later(Later(msg("More than one hub answers.")))
             after = lines[-1][0]
@@ -494,7 +514,7 @@ class Sync:
     def _reached(self) -> None:
         self._pace.answered()
         now = self._clock()
-        self._last_contact, self._offline_since, self._trouble = now, None, None
+        self._last_contact, self._offline_since, self._trouble, self._locked_out = now, None, None, False
         hub_time = self.upstream.hub_time if self.upstream is not None else None
         ahead_s = (now - hub_time).total_seconds() if hub_time is not None else 0.0
         known = self._ahead_s is not None and abs(ahead_s - self._ahead_s) < CLOCK_S
@@ -507,10 +527,16 @@ class Sync:
         self._ahead_s, self._seen_at = ahead_s, self._monotonic()
 
     def _later(self, later: Later) -> Message:
+        self._locked_out = False
         self._pace.failed(later.after_s)
         self._offline_since = self._offline_since or self._clock()
         self._trouble = later.message
         return later.message
+
+    def _refused(self, code: Refusal, message: Message) -> Message:
+        said = self._later(Later(message))
+        self._locked_out = code is Refusal.NOT_KNOWN
+        return said
 
     # ── Once a day, once a month ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -579,8 +605,8 @@ class Sync:
                         if later.slow:
                             self._page.too_slow(self._page.size)
                         problem = self._later(later)
-                    case Refused(_, message):
-                        problem = self._later(Later(message))
+                    case Refused(code, message):
+                        problem = self._refused(code, message)
                     case Moved(hub_epoch):
                         problem = self._rejoin(self.upstream, hub_epoch)
         return Pulled(fetched, problem)

@@ -21,7 +21,7 @@ import pytest
 
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
-from inspect_station.hub import add_station, revoke, stations
+from inspect_station.hub import add_station, epoch, revoke, stations
 from inspect_station.hub.edge import Limits
 from inspect_station.hub.server import HANG_UP_S, LINGER_S
 from inspect_station.store import EventSpec, Store
@@ -193,6 +193,11 @@ def _station(folder: Path, url: str, *words: str) -> subprocess.CompletedProcess
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
+def _hub(verb: str, file: str, data: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "inspect_station.cli", "hub", verb, file, "--data", str(data)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
 def _hub_of(done: subprocess.CompletedProcess[str]) -> str:
     return next(each["found"] for each in json.loads(done.stdout)["checks"] if each["name"] == "hub")
 
@@ -229,3 +234,27 @@ def test_a_station_that_moves_to_another_hub_says_so_and_brings_all_it_has(serve
     finally:
         other.process.kill()
         other.process.wait()
+
+
+def test_a_hub_is_copied_while_it_runs_and_put_back_as_a_new_epoch(served: Served, tmp_path: Path) -> None:
+    served.enrol()
+    copy, was = tmp_path / "copy.db", epoch(served.data)
+    assert _hub("backup", str(copy), served.data).returncode == 0
+    add_station(served.data, "DOCK-2")
+    assert _hub("restore", str(copy), served.data).returncode == 4, "the hub runs"
+    served.process.send_signal(signal.SIGTERM)
+    served.process.wait(20)
+    revoke(served.data, "DOCK-NAME", "station")
+    put_back = _hub("restore", str(copy), served.data)
+    assert (put_back.returncode, "aside" in put_back.stderr) == (0, True)
+    assert epoch(served.data) != was, "so stations send again what it lacks"
+    assert [(each["name"], each["state"]) for each in stations(served.data)] == [("DOCK-NAME", "known")], "as it was"
+
+
+def test_a_hub_on_postgresql_is_copied_by_its_database(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "inspect_station.cli", "hub", "backup", str(tmp_path / "copy.db")]
+    refused = subprocess.run(
+        [*command, "--database", "postgresql+psycopg:///hub"], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (refused.returncode != 0, "pg_dump" in refused.stderr) == (True, True)
+    assert not (tmp_path / "copy.db").exists()
