@@ -21,7 +21,7 @@ from inspect_station.words import LOCALES, Voice
 from tools import catalogue
 from tools.catalogue import Translations
 
-FORMATS = {"date", "time", "money", "word", "data"}
+FORMATS = {"date", "time", "moment", "span", "money", "word", "data"}
 """Those that message.py promises."""
 
 PATHS = {
