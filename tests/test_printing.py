@@ -112,9 +112,18 @@ def test_a_label_is_a_file_named_after_its_job(folder, tmp_path, format):
     assert printed(tmp_path) == {f"L7F3K00481C-1.{format}": LABEL}
 
 
-def test_a_jobs_name_cannot_leave_the_folder(folder, tmp_path):
-    folder().send(LABEL, job="../../etc/L7F3K00481C/2")
-    assert printed(tmp_path) == {"------etc-L7F3K00481C-2.pdf": LABEL}
+@pytest.mark.parametrize(
+    ("job", "name"),
+    [
+        pytest.param("../../etc/L7F3K00481C/2", "------etc-L7F3K00481C-2", id="a way out"),
+        pytest.param("/etc/L7F3K00481C", "-etc-L7F3K00481C", id="from the root"),
+        pytest.param("L7F3\x00K\x1b]0;x\x07\n", "L7F3-K--0-x--", id="NUL and controls"),
+        pytest.param("..\\..\\x", "------x", id="another system's way out"),
+    ],
+)
+def test_a_jobs_name_stays_one_name_in_the_folder(folder, tmp_path, job, name):
+    folder().send(LABEL, job=job)
+    assert printed(tmp_path) == {f"{name}.pdf": LABEL}
 
 
 def test_gone(folder, tmp_path):

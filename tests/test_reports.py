@@ -83,7 +83,18 @@ def test_an_empty_day_says_so():
 def test_no_cell_of_the_csv_is_a_formula(start):
     hostile = f"{start}cmd|' /C calc'!A0"
     (row,) = csv.DictReader(io.StringIO(write.as_csv(Daily("D", DAY, DAY, (Line(hostile, "", "hold", "op", "EUR"),)))))
-    assert row["seller"].startswith("'")
+    assert row["seller"] == f"'{hostile}"
+
+
+@given(st.text(st.sampled_from("=+-@\t\r\n'\",;a"), min_size=1, max_size=12))
+def test_every_cell_is_quoted_and_comes_back_whole_in_its_place(text):
+    written = write.as_csv(
+        Daily("D", DAY, DAY, (Line(text, "", "hold", "op", "EUR"), Line("b", "", "hold", "op", "EUR")))
+    )
+    rows = list(csv.DictReader(io.StringIO(written, newline=""), strict=True))
+    assert [row["operator"] for row in rows] == ["op", "op"]
+    assert rows[0]["seller"] == (f"'{text}" if text[0] in "=+-@\t\r\n" else text)
+    assert written.startswith('"station"') and written.endswith('"\r\n')
 
 
 @given(st.lists(st.builds(Unit, seller=st.sampled_from("ab"), photos=st.integers(0, 9), waiting_case=st.booleans())))

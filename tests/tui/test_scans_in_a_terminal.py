@@ -318,3 +318,24 @@ def test_a_paste_goes_to_the_box_and_one_inside_a_code_spoils_it(app: tuple[Term
         time.sleep(0.02)
     (code,) = scans(log, 1)
     assert "\ufffd" in code or "\x1b" in code, "rejected, not read as ABCDEFGH"
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        pytest.param("X" * 10_000, "128", id="10 kB"),
+        pytest.param("\u202e40001-LM", "40001-LM", id="written from right to left"),
+        pytest.param("ML-4\u200b0018", "ML-40018", id="with a sign that nobody sees"),
+    ],
+)
+def test_a_code_that_is_none_is_shown_for_what_it_is_and_the_next_is_read(
+    app: tuple[Terminal, Log], code: str, found: str
+) -> None:
+    terminal, log = app
+    terminal.type("   \r", [0.8, 0.0, 0.0, 0.0])
+    terminal.type("\r", [0.8])
+    terminal.type(code + "\r", [0.8, *[0.0] * len(code)])
+    terminal.until(found, 20.0)
+    terminal.type("\uff2d\uff2c-\uff14\uff10\uff10\uff11\uff19\r", [0.8, *[0.0] * 8])
+    terminal.until("ML-40019", 20.0)
+    assert scans(log, 2)[-1] == "\uff2d\uff2c-\uff14\uff10\uff10\uff11\uff19"
