@@ -101,7 +101,7 @@ class Outbox:
         self._shown: States | None = None
         self._stumbled: dict[str, Message] = {}
         """What keeps a thread from its work, such as a store in use."""
-        self._to_sync, self._to_show = threading.Event(), threading.Event()
+        self._to_sync, self._to_show, self._to_tell = threading.Event(), threading.Event(), threading.Event()
         self._to_print = tuple(threading.Event() for _ in self.prints.presses)
         self._stopping = threading.Event()
         self._threads: tuple[threading.Thread, ...] = ()
@@ -112,7 +112,11 @@ class Outbox:
         """Begin to sync and to print. Only the running station does so: no other process prints meanwhile."""
         self._stopping.clear()
         self.prints.start()
-        work: dict[str, Callable[[], tuple[threading.Event, float]]] = {"sync": self._sync, "photos": self._send_photos}
+        work: dict[str, Callable[[], tuple[threading.Event, float]]] = {
+            "sync": self._sync,
+            "photos": self._send_photos,
+            "labels": self._tell_late,
+        }
         for press, woken in zip(self.prints.presses, self._to_print, strict=True):
             work[f"print {press.printer.name}"] = partial(self._print, press, woken)
         self._threads = tuple(
@@ -136,7 +140,7 @@ class Outbox:
         """Something new is in the store."""
         self._to_sync.set()
         self._to_show.set()
-        for woken in self._to_print:
+        for woken in (*self._to_print, self._to_tell):
             woken.set()
 
     def _run(self, what: str, work: Callable[[], tuple[threading.Event, float]]) -> None:
@@ -172,6 +176,11 @@ class Outbox:
             pass
         pause = self.photos.rest()
         return (self._stopping, pause) if pause else (self._to_show, TIMER_S)
+
+    def _tell_late(self) -> tuple[threading.Event, float]:
+        """A printer's own thread may hang in it when a label gets late."""
+        self._to_tell.clear()
+        return self._to_tell, min(TIMER_S, self.prints.until_late())
 
     def _print(self, press: Press, woken: threading.Event) -> tuple[threading.Event, float]:
         woken.clear()
