@@ -1811,6 +1811,19 @@ def test_a_label_that_gets_late_behind_one_that_hangs_is_told_in_time(
     outbox.stop()
 
 
+def test_a_label_that_another_process_has_queued_comes_out_before_it_is_late(store: Store, clock: Clock) -> None:
+    """Such as `batch close` on the command line, while the station runs."""
+    paper = Paper("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    outbox.start()
+    _finish(store, label="restock")
+    outbox.wake()
+    _until(lambda: _labels(store) == ["printed"])
+    _finish(store, label="restock")
+    _until(lambda: _labels(store) == ["printed", "printed"])
+    outbox.stop()
+
+
 def test_printers_that_hang_do_not_keep_the_station_from_its_end_one_after_the_other(
     store: Store, clock: Clock
 ) -> None:

@@ -178,6 +178,11 @@ class Prints:
             pause = min([pause, *(max(0.05, OUT_S - seconds) for seconds in waited)])
         return pause
 
+    def newest(self) -> int:
+        """Id of the last label in the queue; 0 where it is empty."""
+        with self._store.read() as reader:
+            return max((job.id for job in reader.labels("queued")), default=0)
+
     def until_late(self) -> float:
         """Seconds until the next label is late, which is to be told whatever its printer is at; none: infinite."""
         with self._store.read() as reader:
