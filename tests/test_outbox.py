@@ -1629,7 +1629,7 @@ def test_a_clock_that_is_set_does_not_bring_a_late_label_back(store: Store, cloc
 def test_while_it_runs_a_late_label_is_told_by_itself_and_the_printer_asked_until_it_is_back(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prints, "OUT_S", 0.1)
+    monkeypatch.setattr(prints, "OUT_S", 0.6)
     monkeypatch.setattr(prints, "LONGEST_STALL_S", 0.05)
     clock_now = datetime.now
     monkeypatch.setattr(clock.__class__, "__call__", lambda self: clock_now(UTC))
@@ -1841,6 +1841,48 @@ def test_a_printer_that_hangs_delays_no_label_of_another(store: Store, clock: Cl
     finally:
         over.set()
     _until(lambda: hanging.jobs == [f"{slow}-hold-1"])
+    outbox.stop()
+
+
+def test_a_label_that_gets_late_behind_one_that_hangs_is_told_in_time(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prints, "OUT_S", 0.3)
+    clock_now = datetime.now
+    monkeypatch.setattr(clock.__class__, "__call__", lambda self: clock_now(UTC))
+    over = threading.Event()
+
+    class Hanging(Paper):
+        def send(self, data: bytes, *, job: str) -> bool:
+            self.printing.set()
+            return over.wait(5)
+
+    told: list[States] = []
+    paper = Hanging("labels")
+    outbox = _outbox(store, None, clock, Press(paper), notify=told.append)
+    outbox.start()
+    first = _finish(store, label="restock")
+    outbox.wake()
+    assert paper.printing.wait(5)
+    _until(lambda: bool(told) and told[-1].printer.not_out == first)
+    second = _finish(store, label="restock")
+    outbox.wake()
+    _until(lambda: told[-1].printer.not_out == second)
+    assert _labels(store) == ["printing", "queued"], "and the printer hangs still"
+    over.set()
+    outbox.stop()
+
+
+def test_a_label_that_another_process_has_queued_comes_out_before_it_is_late(store: Store, clock: Clock) -> None:
+    """Such as `batch close` on the command line, while the station runs."""
+    paper = Paper("labels")
+    outbox = _outbox(store, None, clock, Press(paper))
+    outbox.start()
+    _finish(store, label="restock")
+    outbox.wake()
+    _until(lambda: _labels(store) == ["printed"])
+    _finish(store, label="restock")
+    _until(lambda: _labels(store) == ["printed", "printed"])
     outbox.stop()
 
 

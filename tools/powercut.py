@@ -35,6 +35,7 @@ import apsw
 
 from inspect_station.core.records import Disposition, Grade, Inspection, Line, Money, Photo, Product
 from inspect_station.store import EventSpec, LabelSpec, Store, doors
+from inspect_station.store.connection import Sqlite
 
 SECTOR = 512
 ANSWERS = 8
@@ -240,10 +241,10 @@ class RecordedStore(Store):
     spoilt = ""
     """``synchronous`` as it should not be, to see that it is found."""
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Sqlite:
         return Connection(self.file, self.vfs, *self.pragmas)  # type: ignore[return-value]
 
-    def _connect_to_write(self) -> sqlite3.Connection:
+    def _connect_to_write(self) -> Sqlite:
         connection = super()._connect_to_write()
         if self.spoilt:
             connection.execute(f"PRAGMA synchronous = {self.spoilt}")

@@ -29,6 +29,8 @@ TIMER_S = 30.0
 """Seconds after which each thread looks again without being woken."""
 HEARD_S = 5.0
 """While the hub is not to be asked, somebody may call `sync` or enrol the station: so often that is looked for."""
+LOOK_S = 1.0
+"""Seconds after which a label that another process has queued is found."""
 DISK_S = 600.0
 """Seconds for which a guess at how long the disk lasts will do."""
 
@@ -103,7 +105,9 @@ class Outbox:
         self._shown: States | None = None
         self._stumbled: dict[str, Message] = {}
         """What keeps a thread from its work, such as a store in use."""
-        self._to_sync, self._to_show = threading.Event(), threading.Event()
+        self._to_sync, self._to_show, self._to_watch = threading.Event(), threading.Event(), threading.Event()
+        self._newest = 0
+        """Of the labels whose printers have been woken."""
         self._to_print = tuple(threading.Event() for _ in self.prints.presses)
         self._stopping = threading.Event()
         self._sync_at = 0.0
@@ -115,7 +119,11 @@ class Outbox:
         """Begin to sync and to print. Only the running station does so: no other process prints meanwhile."""
         self._stopping.clear()
         self.prints.start()
-        work: dict[str, Callable[[], tuple[threading.Event, float]]] = {"sync": self._sync, "photos": self._send_photos}
+        work: dict[str, Callable[[], tuple[threading.Event, float]]] = {
+            "sync": self._sync,
+            "photos": self._send_photos,
+            "labels": self._watch_labels,
+        }
         for press, woken in zip(self.prints.presses, self._to_print, strict=True):
             work[f"print {press.printer.name}"] = partial(self._print, press, woken)
         self._threads = tuple(
@@ -139,7 +147,7 @@ class Outbox:
         """Something new is in the store."""
         self._to_sync.set()
         self._to_show.set()
-        for woken in self._to_print:
+        for woken in (*self._to_print, self._to_watch):
             woken.set()
 
     def _run(self, what: str, work: Callable[[], tuple[threading.Event, float]]) -> None:
@@ -179,6 +187,17 @@ class Outbox:
             pass
         pause = self.photos.rest()
         return (self._stopping, pause) if pause else (self._to_show, TIMER_S)
+
+    def _watch_labels(self) -> tuple[threading.Event, float]:
+        """What printers' own threads cannot see in time: a label that gets late while they hang, and one that a verb on
+        the command line has queued, before it is late."""
+        self._to_watch.clear()
+        newest = self.prints.newest()
+        if newest > self._newest:
+            self._newest = newest
+            for woken in self._to_print:
+                woken.set()
+        return self._to_watch, min(LOOK_S, self.prints.until_late())
 
     def _print(self, press: Press, woken: threading.Event) -> tuple[threading.Event, float]:
         woken.clear()

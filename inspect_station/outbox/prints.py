@@ -178,6 +178,20 @@ class Prints:
             pause = min([pause, *(max(0.05, OUT_S - seconds) for seconds in waited)])
         return pause
 
+    def newest(self) -> int:
+        """Id of the last label in the queue; 0 where it is empty."""
+        with self._store.read() as reader:
+            return max((job.id for job in reader.labels("queued")), default=0)
+
+    def until_late(self) -> float:
+        """Seconds until the next label is late, which is to be told whatever its printer is at; none: infinite."""
+        with self._store.read() as reader:
+            facts, moving = Facts.of(reader), reader.labels("queued", "printing")
+        if facts.held:
+            return inf
+        left = (OUT_S - self._waited(job, facts) for job in moving if self._press(job.kind) is not None)
+        return min((max(0.05, seconds) for seconds in left if seconds >= 0), default=inf)
+
     def park_halfway(self, press: Press) -> None:
         """Labels that this printer, which is at none, was printing when nobody could say so: they may be out."""
         with self._store.read() as reader:
@@ -419,10 +433,7 @@ class Prints:
         name = _name(job)
         began = self._clock()
         with self._store.read() as reader:
-            facts, before = Facts.of(reader), reader.labels_of(job.lpn)
-        overdue = threading.Timer(max(0.0, OUT_S - self._waited(job, facts)), self._tell)
-        overdue.daemon = True
-        overdue.start()
+            before = reader.labels_of(job.lpn)
         try:
             self._call_back(before)
             confirmed = press.printer.send(data, job=name)
@@ -445,8 +456,6 @@ class Prints:
             now = self._clock()
             if now - began <= timedelta(seconds=OUT_S):
                 press.printed_at = now
-        finally:
-            overdue.cancel()
 
     def _call_back(self, before: Sequence[LabelJob]) -> None:
         """Earlier labels of the plate that somebody gave up may still wait at a printer: they need not come out."""
