@@ -10,11 +10,20 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from inspect_station.core import wire
 from inspect_station.core.barcode import clean
-from inspect_station.core.records import INSPECTION_SCHEMA, Event, EventType, Inspection, Record, upgrade
+from inspect_station.core.records import (
+    INSPECTION_SCHEMA,
+    SETTLING,
+    Event,
+    EventType,
+    Inspection,
+    Record,
+    Settled,
+    upgrade,
+)
 from inspect_station.core.wire import Status
 
 SCHEMA = 1
-"""The newest form of an event's body that this hub reads, of every type."""
+"""The newest form of an event's body that this hub reads, of every type but `SETTLING`."""
 MAX_VALUES = 1_000_000
 """JSON values in one request: in memory each takes many times the two bytes that it may have as sent; ours."""
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -55,8 +64,8 @@ class Arrival:
     detail: str = ""
     event: Event | None = None
     """Its envelope, if that can be read."""
-    said: Inspection | Voided | None = None
-    """What it says of a unit, if it speaks of one."""
+    said: Inspection | Voided | Settled | None = None
+    """What it says of a unit, if it speaks of one, or of several."""
 
 
 def unpack(data: bytes, encoding: str) -> bytes:
@@ -110,7 +119,8 @@ def read(line: str, no: int = 1) -> Arrival:
         return Arrival(id, sha256, line, Status.REJECTED, "schema_invalid", _why(error))
     arrival = Arrival(id, sha256, line, Status.ACCEPTED, event=event)
     try:
-        if event.type not in set(EventType) or event.schema > SCHEMA or _version(event) > INSPECTION_SCHEMA:
+        newest = SETTLING if event.type == EventType.INSPECTION_AMENDED else SCHEMA
+        if event.type not in set(EventType) or event.schema > newest or _version(event) > INSPECTION_SCHEMA:
             return replace(arrival, status=Status.RETRY, code="schema_too_new")
         return replace(arrival, said=_said(event))
     except ValueError as error:
@@ -136,9 +146,17 @@ def _version(event: Event) -> int:
     return version
 
 
-def _said(event: Event) -> Inspection | Voided | None:
+def _said(event: Event) -> Inspection | Voided | Settled | None:
     if event.type == EventType.INSPECTION_VOIDED:
         return Voided.model_validate(wire.cleaned(event.body))
+    if event.schema == SETTLING:
+        word = Settled.model_validate(wire.cleaned(event.body))
+        named = (word.unit.inspection, word.unit.event, *word.based_on)
+        if not all(map(_ID.fullmatch, named)) or not {word.unit.event, *word.over} <= set(word.based_on):
+            raise ValueError("body.unit, based_on or over: not as it should be")
+        if abs(word.line) >= _FITS or (word.unit.event in word.over and not word.again):
+            raise ValueError("body.line or over: out of range")
+        return word
     if event.type not in _UNIT:
         return None
     unit = upgrade(wire.cleaned(event.body))

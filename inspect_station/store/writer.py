@@ -723,6 +723,7 @@ def revision_row(unit: Inspection, event_id: str) -> dict[str, Any]:
         "waiting_case": unit.case is not None,
         "case_due_at": instant(unit.case.due_at) if unit.case and unit.case.due_at else None,
         "signals": len(unit.signals),
+        "settles": " ".join(unit.settles),
         "body": unit.model_dump_json(),
     }
 
