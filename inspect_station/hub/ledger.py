@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from inspect_station.core import barcode
-from inspect_station.core.records import Inspection, Product, Rma, Settled, compact, instant
+from inspect_station.core.records import Inspection, Product, Review, Rma, Settled, compact, instant
 from inspect_station.core.wire import Receipt, Status
 from inspect_station.hub.intake import Arrival, Misframed, Voided, read
 from inspect_station.hub.reviews import review
@@ -431,6 +431,30 @@ class Ledger(Writer):
             tenant,
             compact([compact(line) for line in lines]),
         )
+
+    def standing(self, tenant: str) -> list[Row]:
+        """Every unit that stands on a line of an RMA, and how: seller, rma, line_no, id, station, serial, standing.
+
+        Of one box at most one counts, whatever docks say of it, and on every line some unit does (sync.md §3.3, I10).
+        """
+        return self._rows(
+            f"""
+            SELECT i.seller, i.rma, i.line_no, i.id, e.station, i.serial, i.standing FROM inspection i
+            JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id
+            WHERE i.current AND i.voided_at IS NULL AND i.rma <> '' AND i.line_no IS NOT NULL
+                AND i.kind NOT IN ({_CONSUMES_NOTHING})
+            ORDER BY i.seller, i.rma, i.line_no, i.id
+            """,
+            tenant,
+        )
+
+    def in_dispute(self, tenant: str) -> set[Line]:
+        """The lines about which somebody still has to decide: nothing final may be told of them to the outside."""
+        rows = self._rows(
+            "SELECT body FROM hub_change WHERE tenant = ? AND feed = 'decision' AND op = 'upsert'", tenant
+        )
+        told = (Review.model_validate_json(row["body"]) for row in rows)
+        return {(each.seller, each.rma, each.line) for each in told if each.open}
 
     def _hold_rmas(self, keys: Iterable[tuple[str, str]]) -> None:
         """Nobody else changes what stands on these RMAs, or what is announced of them."""

@@ -194,8 +194,8 @@ class Units:
             return Judged(Told(Status.CONFLICT, "revision_twice"), subject, said.revision)
         if isinstance(said, Voided):
             before = story.shown.get(said.revision - 1)
-            undone = (_void(before.unit, line, station),) if before else ()
-            return Judged(Told(Status.ACCEPTED), subject, said.revision, undone)
+            taken_back = (_void(before.unit, line, station),) if before else ()
+            return Judged(Told(Status.ACCEPTED), subject, said.revision, taken_back)
         void = story.voids.get(said.revision + 1)
         shown = Shown(said, event.id, station, at)
         undone = [_void(said, *void)] if void else []
