@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from inspect_station.core.records import SETTLING, Disposition, Grade, Inspection, Line, Review, Settled
 from inspect_station.hub import Hub
@@ -115,12 +122,14 @@ def test_a_word_on_what_has_changed_is_kept_and_changes_nothing(hub: Hub) -> Non
     assert Told(hub).standing(first, second) == ["superseded", ""]
 
 
-def test_of_two_words_that_contradict_the_first_that_the_hub_hears_counts(hub: Hub) -> None:
-    here, there, first, second, review = dispute(hub)
-    assert here.told(word(here, review, first)) == [("accepted", "")]
-    assert there.told(word(there, review, second)) == [("conflict_recorded", "stale_decision")]
-    assert there.told(word(there, review, first)) == [("accepted", "")], "the same once more is no contradiction"
-    assert Told(hub).standing(first, second) == ["", "superseded"]
+@pytest.mark.parametrize("pick", [0, 1])
+def test_of_two_words_that_contradict_the_first_that_the_hub_hears_counts(hub: Hub, pick: int) -> None:
+    here, there, *units, review = dispute(hub)
+    wins, loses = units[pick], units[1 - pick]
+    assert here.told(word(here, review, wins)) == [("accepted", "")]
+    assert there.told(word(there, review, loses)) == [("conflict_recorded", "stale_decision")]
+    assert there.told(word(there, review, wins)) == [("accepted", "")], "the same once more is no contradiction"
+    assert Told(hub).standing(wins, loses) == ["", "superseded"]
 
 
 @pytest.mark.parametrize("pick", [0, 1])
@@ -312,6 +321,16 @@ class Docks(RuleBasedStateMachine):
         if unit.settles:
             self.words.add(self.waits[n][-1])
         self.mine[n] = unit
+
+    @initialize(listens=st.lists(st.booleans(), min_size=3, max_size=3))
+    def contradict(self, listens: list[bool]) -> None:
+        """Two docks have said something already, and some have heard of it."""
+        for n, grade in ((0, Grade.NEW), (1, Grade.USED)):
+            self._tell(n, _unit(grade))
+            self.deliver(n, 1)
+        for n, listened in enumerate(listens):
+            if listened:
+                self.listen(n)
 
     @rule(n=dock, grade=grade)
     def inspect(self, n: int, grade: Grade) -> None:
