@@ -49,13 +49,17 @@ class Disputing(Dock, ABC):
             assert lost is not None  # else it would not be kept (`Writer.put_review`)
             return Question(
                 msg("{lpn} does not count: is its label destroyed?", lpn=lost.lpn),
-                (Answerable(msg("yes: done"), self.voice().say(self._counts(review)), lambda: self._done(review)),),
+                (
+                    Answerable(
+                        msg("yes: done"), self.voice().say(self._counts(review)), lambda: self._done(review, lost)
+                    ),
+                ),
             )
         if state and state != "conflict":
             return Said(msg("it is decided here"), msg("the hub has not confirmed it yet; Esc"))
         if review.again is not None and here is not None and here.voided_at is None:
             return self._on_the_bench(review, review.again, here, self.by)
-        return Question(_title(review), tuple(self._choices(review)))
+        return Question(msg("RMA {rma}: which result counts?", rma=review.rma), tuple(self._choices(review)))
 
     def _choices(self, review: Review) -> Iterator[Answerable]:
         voice = self.voice()
@@ -72,7 +76,7 @@ class Disputing(Dock, ABC):
                 yield Answerable(label, said, partial(self.settle, review, rest, over=(unit,)))
         for unit in left:
             label = msg("inspect {lpn} again at {dock}", lpn=unit.lpn, dock=unit.station)
-            hint = voice.say(msg("the box is there"))
+            hint = voice.say(msg("if the box is there"))
             yield Answerable(label, hint, partial(self.settle, review, unit, again=True))
 
     def settle(
@@ -128,11 +132,11 @@ class Disputing(Dock, ABC):
         reason = self.voice(self.config.station.locale).say(msg("docks contradict each other: inspected again"))
         return self._void(here, reason, by, tuple(each.event for each in rivals))
 
-    def _done(self, review: Review) -> Message:
+    def _done(self, review: Review, lost: Reviewed) -> Message:
         """Somebody has taken the losing unit's label off its box."""
         with self.store.write() as writer:
             writer.forget_review(review.seller, review.rma, review.line)
-        return self._counts(review)
+        return msg("{lpn} is settled", lpn=lost.lpn)
 
     def _disputed(self, reader: Reader, review: Review) -> Waiting:
         """A line on which docks contradict each other, as F4 shows it."""

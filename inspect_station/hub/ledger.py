@@ -804,7 +804,20 @@ class Ledger(Writer):
         self._hold_rmas([(rma.seller, rma.number)])
         rma = self.with_known_numbers(rma)
         version = self._publish(tenant, *_named(rma), rma.model_dump_json())
-        return version > 0 and self.put_rma(rma, "hub", version)
+        news = version > 0 and self.put_rma(rma, "hub", version)
+        if news:
+            # Another quantity may begin a dispute, or end one.
+            several = self._rows(
+                """
+                SELECT line_no FROM inspection
+                WHERE seller = ? AND rma = ? AND line_no IS NOT NULL AND current AND voided_at IS NULL
+                GROUP BY line_no HAVING count(*) > 1
+                """,
+                rma.seller,
+                rma.number,
+            )
+            review(self, tenant, [(rma.seller, rma.number, row["line_no"]) for row in several])
+        return news
 
     def withdraw_rma(self, tenant: str, seller: str, number: str) -> bool:
         """Nothing more is expected of a return authorisation: every station closes it. False where that is known."""
