@@ -32,7 +32,7 @@ from inspect_station.core.records import (
     Rma,
     Role,
 )
-from inspect_station.core.signals import signals
+from inspect_station.core.signals import signals, withdrawn
 from inspect_station.core.view import PAGES
 from inspect_station.disputes import Disputing
 from inspect_station.dock import Clock
@@ -291,7 +291,9 @@ class Station(Reception, Disputing):
             done = decide.finished(
                 bench.rules,
                 bench.seller,
-                self._at_todays_price(writer, unit).but(signals=signals(bench, unit)),
+                self._at_todays_price(writer, unit).but(
+                    signals=signals(bench, unit, writer.rma(unit.seller, unit.rma))
+                ),
                 by=self.by,
                 at=now,
                 rules_hash=self.rulebook.kept(writer, bench.ruleset),
@@ -329,6 +331,11 @@ class Station(Reception, Disputing):
         standing = reader.inspection(unit.lpn)
         if standing is not None and standing.voided_at is None and standing.rma == unit.rma:
             return False  # refurbished and back: it has its place on the line already
+        rma = reader.rma(unit.seller, unit.rma)
+        if rma is not None and withdrawn(unit, rma):
+            # It was announced when it was opened, and is finished as that (sync.md §3.2, 43).
+            there = [each for each in reader.units(unit.seller, unit.rma) if each.line and each.line.no == unit.line.no]
+            return unit.line.quantity - len(there) < unit.count
         return reader.open_count(unit.seller, unit.rma, unit.line.no) < unit.count
 
     def _one_too_many(self, writer: Writer, unit: Inspection) -> Opened:
