@@ -13,7 +13,18 @@ from inspect_station.core.batches import Batch, Route
 from inspect_station.core.bench import Bench
 from inspect_station.core.clocks import Clock
 from inspect_station.core.inspection import Step
-from inspect_station.core.records import Disposition, Inspection, Line, Operator, Parcel, Product, Reason, Rma, Verdict
+from inspect_station.core.records import (
+    Disposition,
+    Inspection,
+    Line,
+    Operator,
+    Parcel,
+    Product,
+    Reason,
+    Review,
+    Rma,
+    Verdict,
+)
 from inspect_station.message import Message
 from inspect_station.store import UnitAtHub
 
@@ -89,7 +100,7 @@ class Answerable:
 
     label: Message
     detail: str
-    then: Callable[[], "Seen | Finished"]
+    then: Callable[[], "Seen | Finished | Message"]
 
 
 @dataclass(frozen=True)
@@ -292,6 +303,8 @@ class Waiting:
     """Id of the open parcel that Enter brings back."""
     batch: str = ""
     """Number of the batch that Enter opens."""
+    review: Review | None = None
+    """The line on which docks contradict each other; `dispute` says what can be done."""
     clock: Clock | None = None
     """Until when it has to be done."""
     owner: str = ""

@@ -169,10 +169,10 @@ class Reception(Batching, ABC):
         self.keep(step.inspection)
         return Opened(step.inspection, seen.bench, step.said or seen.said)
 
-    def _serial_then(self, scan: Scan, then: Callable[[], Seen | Finished]) -> Seen | Finished:
+    def _serial_then(self, scan: Scan, then: Callable[[], Seen | Finished | Message]) -> Seen | Finished | Message:
         seen = then()
         with self.store.read() as reader:
-            return seen if isinstance(seen, Finished) else self._with_serial(reader, scan, seen)
+            return seen if isinstance(seen, Finished | Message) else self._with_serial(reader, scan, seen)
 
     @staticmethod
     def _with_claims(reader: Reader, seen: Seen) -> Seen:

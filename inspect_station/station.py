@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from threading import Event, Timer
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from inspect_station import imports, stickers
 from inspect_station.config import Config, LabelPrinter
@@ -29,12 +29,12 @@ from inspect_station.core.records import (
     Parcel,
     Photo,
     Product,
-    Review,
     Rma,
     Role,
 )
-from inspect_station.core.signals import signals
+from inspect_station.core.signals import signals, withdrawn
 from inspect_station.core.view import PAGES
+from inspect_station.disputes import Disputing
 from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
 from inspect_station.label import Format, Template, templates
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from inspect_station.scanners import Scanner
 
 
-class Station(Reception):
+class Station(Reception, Disputing):
     """All verbs of one dock workstation; from one thread at a time (the lane)."""
 
     photo_gone = msg("not on this station's disk any more")
@@ -294,7 +294,9 @@ class Station(Reception):
             done = decide.finished(
                 bench.rules,
                 bench.seller,
-                self._at_todays_price(writer, unit).but(signals=signals(bench, unit)),
+                self._at_todays_price(writer, unit).but(
+                    signals=signals(bench, unit, writer.rma(unit.seller, unit.rma))
+                ),
                 by=self.by,
                 at=now,
                 rules_hash=self.rulebook.kept(writer, bench.ruleset),
@@ -332,6 +334,11 @@ class Station(Reception):
         standing = reader.inspection(unit.lpn)
         if standing is not None and standing.voided_at is None and standing.rma == unit.rma:
             return False  # refurbished and back: it has its place on the line already
+        rma = reader.rma(unit.seller, unit.rma)
+        if rma is not None and withdrawn(unit, rma):
+            # It was announced when it was opened, and is finished as that (sync.md §3.2, 43).
+            there = [each for each in reader.units(unit.seller, unit.rma) if each.line and each.line.no == unit.line.no]
+            return unit.line.quantity - len(there) < unit.count
         return reader.open_count(unit.seller, unit.rma, unit.line.no) < unit.count
 
     def _one_too_many(self, writer: Writer, unit: Inspection) -> Opened:
@@ -463,8 +470,10 @@ class Station(Reception):
             return Said(msg("reopening needs a reason"), msg("type why, then Enter"))
         return self._reopened(unit, reason.strip(), self.operator)
 
-    def _void(self, unit: Inspection, reason: str, by: str) -> Opened | Said:
+    def _void(self, unit: Inspection, reason: str, by: str, settles: tuple[str, ...] | None = None) -> Opened | Said:
         draft = life.reopened(unit, by=self.by)
+        if settles is not None:
+            draft = draft.but(settles=settles)
         voided = unit.but(revision=unit.revision + 1, voided_at=self.clock(), void_reason=reason)
         with self.store.write() as writer:
             if writer.draft(unit.lpn) is not None:
@@ -950,12 +959,14 @@ class Station(Reception):
             yield Waiting("", "▲", why("seq_reuse"))
         reviews = reader.reviews()
         disputed = {unit.event for review in reviews for unit in review.units}
+        lines = {(review.seller, review.rma, review.line) for review in reviews}
         for review in reviews:
-            yield _disputed(reader, review)
+            yield self._disputed(reader, review)
         for event in reader.parked_events():
-            if event.id in disputed:
-                continue  # it is said above, with what the other dock says
             body = json.loads(event.line)["body"]
+            decided = event.code == "stale_decision" and (body["seller"], body["rma"], _no(body["line"])) in lines
+            if decided or event.id in disputed:
+                continue  # it is said above, with what the other dock says
             yield Waiting(body.get("lpn") or body.get("number", ""), "▲", why(event.code))
         for photo in reader.photos_parked():
             yield Waiting(reader.lpn_of(photo.inspection), "▲", why(photo.code))
@@ -1218,25 +1229,9 @@ def _as_slip(spec: LabelSpec, kind: str) -> LabelSpec:
     return replace(spec, kind=kind, fields={**spec.fields, "barcode": spec.lpn})
 
 
-def _disputed(reader: Reader, review: Review) -> Waiting:
-    """A line on which docks contradict each other: who says what. Enter opens the unit of this dock."""
-    first, *others = review.units
-    other = next((each for each in others if (each.grade, each.disposition) != (first.grade, first.disposition)), first)
-    text = msg(
-        "RMA {rma} at two docks: {one} {lpn} {grade:data}, {place:data}; {other} {other_lpn} {other_grade:data}, "
-        "{other_place:data}. A supervisor decides",
-        rma=review.rma,
-        one=first.station,
-        lpn=first.lpn,
-        grade=f"grade.{first.grade}" if first.grade else "",
-        place=f"place.{first.disposition}" if first.disposition else "",
-        other=other.station,
-        other_lpn=other.lpn,
-        other_grade=f"grade.{other.grade}" if other.grade else "",
-        other_place=f"place.{other.disposition}" if other.disposition else "",
-    )
-    own = next((each.lpn for each in review.units if reader.inspection(each.lpn) is not None), "")
-    return Waiting(own, "▲", text)
+def _no(line: Any) -> Any:
+    """The number of a line, as units and decisions name theirs."""
+    return line["no"] if isinstance(line, dict) else line
 
 
 def _queued(spec: LabelSpec) -> Message:

@@ -26,6 +26,7 @@ SHOWS_IN = {
     "what the hub puts off counts as accepted": 4,
     "the hub answers before its commit": 12,
     "one event that breaks the hub holds up all": 12,
+    "units that contradict each other all count": 0,
     "saved is shown before it is": 4,
 }
 """Where each was found last: there it is looked for first."""

@@ -2650,3 +2650,56 @@ def test_finishing_again_what_stands_in_the_store_says_so_and_saves_nothing_twic
         assert reader.size() == before
         assert reader.open_count("lumo", "ML-40001", 1) == 0
         assert len(reader.labels_of(unit.inspection.lpn)) == 1
+
+
+# ── The RMA changes while its unit is on the bench (sync.md §3.2, 43) ────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("resumed", [False, True], ids=["on the bench", "set aside in between"])
+@pytest.mark.parametrize(
+    ("change", "mark"),
+    [
+        pytest.param("withdrawn", "was withdrawn", id="withdrawn"),
+        pytest.param("line gone", "was withdrawn", id="its line is gone"),
+        pytest.param("changed", "was changed", id="another reason and price"),
+        pytest.param("same", "", id="told anew as it was"),
+    ],
+)
+def test_a_unit_is_finished_on_the_rma_as_it_was_opened_and_marked(
+    station: Station, change: str, mark: str, resumed: bool
+) -> None:
+    announce(station, "ML-4301", (LAMP, 1), (VASE, 1))
+    unit = opened(station, "ML-4301", LAMP)
+    step = press(station, unit, life.Digit(1))
+    with station.store.write() as writer:
+        rma = writer.rma("lumo", "ML-4301")
+        assert rma is not None
+        lamp, vase = rma.lines
+        match change:
+            case "withdrawn":
+                writer.close_rma("lumo", "ML-4301")
+            case "line gone":
+                assert writer.put_rma(rma.but(lines=(vase,)), "hub", 9)
+            case "changed":
+                other = lamp.but(reason="DEFECTIVE", paid=Money(minor=100, currency="EUR"))
+                assert writer.put_rma(rma.but(lines=(other, vase)), "hub", 9)
+            case _:
+                writer.put_rma(rma, "hub", 9)
+    inspection = step.inspection
+    if resumed:
+        station.set_aside(inspection)
+        back = station.resume(inspection.id)
+        assert isinstance(back, Opened)
+        unit, inspection = back, back.inspection
+    done = station.finish(unit.bench, inspection)
+    assert isinstance(done, Finished), done
+    (finished,) = done.units
+    assert finished.line == unit.inspection.line
+    assert finished.line is not None
+    assert finished.line.reason == ("DEFECTIVE" if resumed and change == "changed" else "CHANGED_MIND")
+    assert (finished.grade, finished.disposition) == (Grade.NEW, Disposition.RESTOCK)
+    if resumed and change == "changed":
+        mark = ""  # opened anew, on what is announced by then, and shown so
+    marks = [reason.message.text for reason in finished.signals if reason.code == "signal.rma_changed"]
+    assert len(marks) == bool(mark)
+    assert all(mark in text for text in marks)

@@ -36,11 +36,23 @@ import httpx
 
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
-from inspect_station.core.records import Disposition, Grade, Inspection, Line, Photo, Product, Rma
+from inspect_station.core.records import (
+    SETTLING,
+    Disposition,
+    Grade,
+    Inspection,
+    Line,
+    Photo,
+    Product,
+    Rma,
+    Settled,
+    Standing,
+)
 from inspect_station.hub import Hub, intake
 from inspect_station.hub.admin import secret_hash
 from inspect_station.hub.app import _cursor, _read_cursor
 from inspect_station.hub.ledger import Caller, Ledger, Place
+from inspect_station.hub.units import LinedUp
 from inspect_station.outbox.photos import Photos
 from inspect_station.outbox.sync import Next, Pace, Sync
 from inspect_station.store import EventSpec, Reader, Receipt, Store, Writer, copies, moments
@@ -438,6 +450,9 @@ class World:
     def _void(self, station: "SimStation") -> None:
         station.void()
 
+    def _decide(self, station: "SimStation") -> None:
+        station.decide()
+
     def _odd(self, station: "SimStation") -> None:
         """Something that the hub refuses, puts off or breaks over."""
         match self.chance.randrange(3):
@@ -545,6 +560,7 @@ HAPPENS = {
     "finish": 20,
     "amend": 4,
     "void": 2,
+    "decide": 4,
     "odd": 4,
     "sync": 30,
     "photo": 14,
@@ -677,6 +693,23 @@ class SimStation:
         body = {"inspection": gone.id, "revision": gone.revision, "reason": "undone", "lpn": gone.lpn}
         with self._alive(), self.store.write() as writer:
             writer.void(gone, EventSpec("inspection.voided", body, "ana", self.clock()))
+
+    def decide(self) -> None:
+        """A supervisor picks one of those that contradict each other, as this dock has heard of them, or orders another
+        look."""
+        with self.store.read() as reader:
+            reviews = [each for each in reader.reviews() if each.open]
+        if not reviews:
+            return
+        review = self.world.chance.choice(reviews)
+        left = [each for each in review.units if each.standing is not Standing.SUPERSEDED]
+        unit, again = self.world.chance.choice(left), self.world.chance.random() < 0.2
+        over = () if again else tuple(each.event for each in review.rivals(unit) if each in left)
+        seen = tuple(each.event for each in left)
+        said = Settled(
+            seller=review.seller, rma=review.rma, line=review.line, unit=unit, based_on=seen, over=over, again=again
+        )
+        self.append("inspection.amended", said.model_dump(mode="json"), SETTLING)
 
     def append(self, type: str, body: dict[str, Any], schema: int = 1) -> str:
         with self.store.write() as writer:
@@ -983,19 +1016,51 @@ class Check:
                 n += 1
             if reached.get((station, epoch)) != n:
                 raise Violation(f"I8: the hub says {reached.get((station, epoch))} of {epoch} arrived, not {n}")
-        told = {(row["subject"], row["revision"]) for row in events if row["subject"]}
+        told = {(row["subject"], row["revision"]) for row in events if row["subject"] and row["revision"]}
         here = Counter((row["id"], row["revision"]) for row in units)
         if any(n > 1 for n in here.values()) or not here.keys() <= told:
             raise Violation("I4: a unit stands twice")
         finished = {
             (row["subject"], row["revision"])
             for row in events
-            if row["type"] in ("inspection.finished", "inspection.amended")
+            # What a supervisor says is of a line, not of a unit.
+            if row["type"] in ("inspection.finished", "inspection.amended") and row["revision"]
         }
         if not finished <= here.keys():
             raise Violation("I10: a unit is hidden")
         if any(n != 1 for n in Counter(row["id"] for row in units if row["current"]).values()):
             raise Violation("I10: more than one revision counts")
+        self._lines()
+
+    def _lines(self) -> None:
+        """On each line one box counts, or those that one dock had; what contradicts it is held until it is settled."""
+        with self.world.hub.hub.read() as ledger:
+            standing, held = ledger.standing("main"), ledger.in_dispute("main")
+            quantities = {
+                tuple(row): row[3] for row in ledger._rows("SELECT seller, number, no, quantity FROM rma_line")
+            }
+            told = ledger._rows("SELECT key, op, body FROM hub_change WHERE feed = 'decision'")
+        lines: dict[tuple[str, str, int], list[Any]] = {}
+        for row in standing:
+            lines.setdefault((row["seller"], row["rma"], row["line_no"]), []).append(row)
+        quantity = {key[:3]: n for key, n in quantities.items()}
+        for line, units in lines.items():
+            counted = [row for row in units if row["standing"] == Standing.COUNTS]
+            if not counted:
+                raise Violation(f"I10: nothing counts on {line}")
+            if len(counted) > quantity.get(line, 1) and len({row["station"] for row in counted}) > 1:
+                raise Violation(f"I10: {len(counted)} count on {line}, from several docks")
+            if any(row["standing"] == Standing.CONTESTED for row in units) and line not in held:
+                raise Violation(f"I10: {line} is in dispute and not held")
+        if not held <= lines.keys():
+            raise Violation("I10: something is held where nothing stands")
+        for station in self.world.stations:
+            with station.store.read() as reader:
+                known = {(each.seller, each.rma, each.line): each.model_dump_json() for each in reader.reviews(1000)}
+            for row in told:
+                line = tuple(json.loads(row["key"]))
+                if line in held and known.get(line) != row["body"]:
+                    raise Violation(f"I11: {station.name} does not know of the dispute on {line}")
 
     def _any_order(self) -> None:
         """I9: the same events in another order, some of them twice, come to the same."""
@@ -1203,6 +1268,10 @@ def _said_before_saved(finish: Any) -> Any:
     return finish_
 
 
+def _all_count(units: Any, words: Any, quantity: int) -> LinedUp:
+    return LinedUp({each.id: Standing.COUNTS for each in units})
+
+
 BUGS: dict[str, Callable[[], Any]] = {
     "the station takes any 200 for a receipt": lambda: patch.object(Upstream, "deliver", _any_200),
     "the hub forgets what it has": lambda: patch.object(SimHub, "read", _anew_each_time(SimHub.read)),
@@ -1214,6 +1283,7 @@ BUGS: dict[str, Callable[[], Any]] = {
     "what the hub puts off counts as accepted": lambda: patch.object(Sync, "_kept", _retry_is_accepted(Sync._kept)),
     "the hub answers before its commit": lambda: patch.object(SimHub, "events", _before_commit),
     "one event that breaks the hub holds up all": lambda: patch.object(Pace, "broke", _again_for_ever),
+    "units that contradict each other all count": lambda: patch("inspect_station.hub.reviews.line_up", _all_count),
     "saved is shown before it is": lambda: patch.object(SimStation, "finish", _said_before_saved(SimStation.finish)),
 }
 """Each by its name: what makes it."""

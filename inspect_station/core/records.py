@@ -501,6 +501,8 @@ class Inspection(Record):
     """Said beside the verdict; they decide nothing."""
     signals: tuple[Reason, ...] = ()
     """Marks for a supervisor (seed 001: fraud); they decide nothing either."""
+    settles: tuple[str, ...] = ()
+    """Events of other docks over which this one counts: a supervisor had it inspected again (sync.md §2.4)."""
 
     def answer(self, id: str) -> Answer | None:
         """The latest answer to this row, if any."""
@@ -509,6 +511,18 @@ class Inspection(Record):
     def found(self, code: str) -> bool:
         """Whether this finding was made."""
         return any(finding.code == code for finding in self.findings)
+
+
+class Standing(StrEnum):
+    """How a unit stands among the others on its line (sync.md §2.4); empty = it counts."""
+
+    COUNTS = ""
+    DUPLICATE = "duplicate"
+    """Another dock found the same: one of the two is enough."""
+    CONTESTED = "contested"
+    """It contradicts what counts, and nobody has decided yet."""
+    SUPERSEDED = "superseded"
+    """A supervisor has decided that another one counts; it is kept."""
 
 
 class Reviewed(Record):
@@ -521,17 +535,56 @@ class Reviewed(Record):
     disposition: Disposition | None = None
     event: str = ""
     """Id of the event that says so."""
+    inspection: str = ""
+    serial: str = ""
+    standing: Standing = Standing.COUNTS
 
 
 class Review(Record):
-    """A line of an RMA on which docks contradict each other: somebody has to decide (sync.md §2.4)."""
+    """A line of an RMA on which docks contradict each other: somebody has to decide, or has (sync.md §2.4)."""
 
     seller: str
     rma: str
     line: int
     title: str = ""
+    quantity: int = 1
+    """As announced."""
     units: tuple[Reviewed, ...]
     """In the order in which the hub heard of them: the first one counts until somebody has decided."""
+    open: bool = True
+    """Nobody has decided yet, or what was ordered is not done."""
+    again: Reviewed | None = None
+    """The unit that a supervisor has ordered to be inspected again."""
+
+    def rivals(self, unit: Reviewed) -> tuple[Reviewed, ...]:
+        """Those that can only be the same box as this one; none where that cannot be known."""
+        others = [each for each in self.units if each.inspection != unit.inspection]
+        same = [each for each in others if unit.serial and each.serial == unit.serial]
+        if not same and self.quantity == 1:
+            same = [each for each in others if each.station != unit.station]
+        return tuple(same)
+
+
+class Settled(Record):
+    """The body of an ``inspection.amended`` of form `SETTLING`: a supervisor's word on units that contradict."""
+
+    seller: str
+    rma: str
+    line: int
+    lpn: str = ""
+    unit: Reviewed
+    """The one that was chosen, as it stood on the screen."""
+    based_on: tuple[str, ...]
+    """The events that were seen. Where one of them is not current any more, the word is stale and changes nothing."""
+    over: tuple[str, ...] = ()
+    """Those of them that do not count any more."""
+    again: bool = False
+    """The unit is to be inspected once more, and that result counts."""
+    reason: str = ""
+
+
+SETTLING = 2
+"""The form of an ``inspection.amended`` that names units instead of holding one."""
 
 
 class EventType(StrEnum):

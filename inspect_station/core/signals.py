@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from inspect_station.core.bench import Bench, shows_defect
 from inspect_station.core.gates import passed
 from inspect_station.core.grading import grade
-from inspect_station.core.records import Finding, Grade, Inspection, Kind, Mark, Reason, Seller
+from inspect_station.core.records import Finding, Grade, Inspection, Kind, Mark, Reason, Rma, Seller
 from inspect_station.core.rules import Fact, Rules
 from inspect_station.message import Message, msg
 
@@ -25,9 +25,32 @@ def norm(rules: Rules, seller: Seller) -> Mapping[int, int]:
     return seller.returns_norm or rules.signals.returns_norm
 
 
-def signals(bench: Bench, inspection: Inspection) -> tuple[Reason, ...]:
-    """All marks that the unit bears as it stands now; the same unit in the same history always bears the same."""
-    return (*_returns(bench, inspection), *_serial(inspection), *_contradiction(bench.rules, inspection))
+def signals(bench: Bench, inspection: Inspection, now: Rma | None = None) -> tuple[Reason, ...]:
+    """All marks that the unit bears as it stands now; the same unit in the same history always bears the same.
+
+    ``now`` = its RMA as it is announced by now.
+    """
+    found = (*_returns(bench, inspection), *_serial(inspection), *_contradiction(bench.rules, inspection))
+    return (*found, *_changed(inspection, now))
+
+
+def withdrawn(inspection: Inspection, now: Rma) -> bool:
+    """Whether what was announced when the unit was opened is not announced any more."""
+    return now.closed or inspection.line is None or inspection.line.no not in {each.no for each in now.lines}
+
+
+def _changed(inspection: Inspection, now: Rma | None) -> Iterator[Reason]:
+    """It is judged by what was announced when it was opened, whatever has become of that (sync.md §3.2, 43)."""
+    was = inspection.line
+    if now is None or was is None or inspection.warnings:
+        return  # an extra unit is one of an RMA that was closed before
+    message = None
+    if withdrawn(inspection, now):
+        message = msg("RMA {rma} was withdrawn while this was inspected: judged as it was announced", rma=now.number)
+    elif now.line(was.no).but(postmarked_on=was.postmarked_on) != was:
+        message = msg("RMA {rma} was changed while this was inspected: judged as it was before", rma=now.number)
+    if message is not None:
+        yield Reason(code="signal.rma_changed", message=message, met=False)
 
 
 def _returns(bench: Bench, inspection: Inspection) -> Iterator[Reason]:

@@ -11,11 +11,20 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from inspect_station.core import wire
 from inspect_station.core.barcode import clean
-from inspect_station.core.records import INSPECTION_SCHEMA, Event, EventType, Inspection, Record, upgrade
+from inspect_station.core.records import (
+    INSPECTION_SCHEMA,
+    SETTLING,
+    Event,
+    EventType,
+    Inspection,
+    Record,
+    Settled,
+    upgrade,
+)
 from inspect_station.core.wire import Status
 
 SCHEMA = 1
-"""The newest form of an event's body that this hub reads, of every type."""
+"""The newest form of an event's body that this hub reads, of every type but `SETTLING`."""
 MAX_VALUES = 1_000_000
 """JSON values in one request: in memory each takes many times the two bytes that it may have as sent; ours."""
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -61,8 +70,8 @@ class Arrival:
     detail: str = ""
     event: Event | None = None
     """Its envelope, if that can be read."""
-    said: Inspection | Voided | None = None
-    """What it says of a unit, if it speaks of one."""
+    said: Inspection | Voided | Settled | None = None
+    """What it says of a unit, if it speaks of one, or of several."""
     epoch: str = ""
     """To which it belongs, if that is known."""
 
@@ -125,7 +134,8 @@ def read(line: str, no: int = 1) -> Arrival:
     event = None
     try:
         event = _event(raw)
-        if event.type not in _TYPES or event.schema > SCHEMA or _version(event) > INSPECTION_SCHEMA:
+        newest = SETTLING if event.type == EventType.INSPECTION_AMENDED else SCHEMA
+        if event.type not in _TYPES or event.schema > newest or _version(event) > INSPECTION_SCHEMA:
             return Arrival(id, sha256, line, Status.RETRY, "schema_too_new", event=event, epoch=event.epoch)
         said = _said(event, wire.plain(line))
     except ValueError as error:
@@ -157,12 +167,20 @@ def _version(event: Event) -> int:
     return version
 
 
-def _said(event: Event, plain: bool) -> Inspection | Voided | None:
+def _said(event: Event, plain: bool) -> Inspection | Voided | Settled | None:
     if event.type not in _OF_A_UNIT:
         return None
     body = event.body if plain else wire.cleaned(event.body)
     if event.type == EventType.INSPECTION_VOIDED:
         return Voided.model_validate(body)
+    if event.schema == SETTLING:
+        word = Settled.model_validate(body)
+        named = (word.unit.inspection, word.unit.event, *word.based_on)
+        if not all(map(_ID.fullmatch, named)) or not {word.unit.event, *word.over} <= set(word.based_on):
+            raise ValueError("body.unit, based_on or over: not as it should be")
+        if abs(word.line) >= _FITS or (word.unit.event in word.over and not word.again):
+            raise ValueError("body.line or over: out of range")
+        return word
     unit = upgrade(body)
     if not _ID.fullmatch(unit.id) or not 0 < unit.revision < _FITS or not 0 < len(unit.lpn) <= 40:
         raise ValueError("body.id, revision or lpn: not as it should be")

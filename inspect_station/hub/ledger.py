@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from inspect_station.core import barcode, wire
-from inspect_station.core.records import EventType, Inspection, Product, Rma, compact, instant
+from inspect_station.core.records import EventType, Inspection, Product, Review, Rma, Settled, compact, instant
 from inspect_station.core.wire import Receipt, Status
 from inspect_station.hub.intake import Arrival, Misframed, Voided, read
 from inspect_station.hub.reviews import review
-from inspect_station.hub.units import CONSUMES_NOTHING, ON_NO_LINE, Judged, NotYours, Told, Units
+from inspect_station.hub.units import CONSUMES_NOTHING, ON_NO_LINE, Judged, Line, NotYours, Told, Units
 from inspect_station.store import Reader, Writer
+from inspect_station.store.connection import Row
 from inspect_station.store.writer import revision_row
 
 CODE_LIVES = timedelta(days=7)
@@ -250,10 +251,9 @@ class Ledger(Writer):
         """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap."""
         # Whose row it is waits here, too: the sends of one station never run beside each other.
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", self._now(), caller.station)
-        told = self._take(caller, arrivals)
+        told, unsettled = self._take(caller, arrivals)
         receipts = [self._receipt(arrival, each) for arrival, each in zip(arrivals, told, strict=True)]
-        taken = [(arrival.said, each) for arrival, each in zip(arrivals, told, strict=True)]
-        review(self, caller.tenant, [(said, each.status) for said, each in taken if said and each.status in _KEPT])
+        review(self, caller.tenant, unsettled)
         reached = 0
         epochs = dict.fromkeys(
             arrival.epoch
@@ -262,8 +262,7 @@ class Ledger(Writer):
         )
         for epoch in epochs:
             reached = self._advance(caller.station, epoch)
-        kept = (Status.ACCEPTED, Status.CONFLICT)
-        self._refer(caller, [each for each, receipt in zip(arrivals, receipts, strict=True) if receipt.status in kept])
+        self._refer(caller, [each for each, receipt in zip(arrivals, receipts, strict=True) if receipt.status in _KEPT])
         return receipts, reached
 
     @staticmethod
@@ -271,17 +270,21 @@ class Ledger(Writer):
         after_s = RETRY_S if told.status is Status.RETRY else 0
         return Receipt(id=arrival.id, sha256=arrival.sha256, status=told.status, code=told.code, after_s=after_s)
 
-    def _take(self, caller: Caller, arrivals: Sequence[Arrival]) -> list[Told]:
-        """Keep all of them at once; where the tables refuse that, each alone, and park what is refused alone."""
+    def _take(self, caller: Caller, arrivals: Sequence[Arrival]) -> tuple[list[Told], set[Line]]:
+        """Keep all of them at once; where the tables refuse that, each alone, and park what is refused alone.
+
+        Also the lines on which units may stand otherwise than before.
+        """
         try:
             while True:
                 with suppress(_Overtaken), self._savepoint():
                     return self._keep(caller, arrivals)
         except sqlite3.IntegrityError as error:
             if len(arrivals) > 1:
-                return [told for arrival in arrivals for told in self._take(caller, [arrival])]
+                alone = [self._take(caller, [arrival]) for arrival in arrivals]
+                return [each for told, _ in alone for each in told], {on for _, lines in alone for on in lines}
             self._park(caller, [(arrivals[0], "internal_error", type(error).__name__)])
-            return [Told(Status.REJECTED, "internal_error")]
+            return [Told(Status.REJECTED, "internal_error")], set()
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
@@ -294,7 +297,7 @@ class Ledger(Writer):
             raise
         self._do("RELEASE facts")
 
-    def _keep(self, caller: Caller, arrivals: Sequence[Arrival]) -> list[Told]:
+    def _keep(self, caller: Caller, arrivals: Sequence[Arrival]) -> tuple[list[Told], set[Line]]:
         """What becomes of each, decided on what is known; then all of it is written, table by table.
 
         Ordered by id, so that two who keep the same facts do not wait for each other.
@@ -345,7 +348,7 @@ class Ledger(Writer):
         self._park(caller, parked)
         if events:
             self._write(caller.tenant, events, revisions, units)
-        return [told[at] for at in range(len(arrivals))]
+        return [told[at] for at in range(len(arrivals))], units.unsettled
 
     def _counted(self, station: str, arrivals: Sequence[Arrival]) -> set[tuple[str, int]]:
         """Epochs and numbers of these events that other events of the station have already."""
@@ -382,12 +385,13 @@ class Ledger(Writer):
         )
         return {row["id"]: (row["sha256"], Told(Status(row["status"]), row["code"])) for row in rows}
 
-    def _units(self, tenant: str, said: Sequence[Inspection | Voided]) -> Units:
+    def _units(self, tenant: str, said: Sequence[Inspection | Voided | Settled]) -> Units:
         """What is known of these units and of the lines they stand on; from here on nobody else adds to it."""
         units = Units(tenant)
-        ids = [each.id if isinstance(each, Inspection) else each.inspection for each in said]
-        if not ids:
+        if not said:
             return units
+        ids = [each.inspection for each in said if isinstance(each, Voided)]
+        ids += [each.id for each in said if isinstance(each, Inspection)]
         self._connection.hold(f"unit {id}" for id in ids)
         units.heard(
             self._rows(
@@ -401,7 +405,7 @@ class Ledger(Writer):
         units.shown(
             self._rows(
                 """
-                SELECT i.body, i.event_id, e.station FROM inspection i
+                SELECT i.body, i.event_id, e.station, e.rowid AS at FROM inspection i
                 JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id
                 WHERE i.id IN (SELECT value FROM json_each(?2)) ORDER BY i.id, i.revision
                 """,
@@ -412,13 +416,16 @@ class Ledger(Writer):
         lines = units.lines() | {
             (each.seller, each.rma, each.line.no) for each in said if isinstance(each, Inspection) and each.line
         }
+        lines |= {(each.seller, each.rma, each.line) for each in said if isinstance(each, Settled)}
         self._hold_rmas((seller, number) for seller, number, _ in lines)
+        units.decided(self.words(tenant, lines))
         those = self._connection.records("rma_line", ("seller", "number", "no"))
         which = compact([{"seller": seller, "number": number, "no": no} for seller, number, no in lines])
         units.standing(
             self._rows(
                 f"""
-                SELECT line.seller, line.number, line.no, i.id, e.station, i.serial, i.grade, i.disposition,
+                SELECT line.seller, line.number, line.no, i.id, i.event_id, e.station, i.serial, i.grade, i.disposition,
+                    i.settles, e.rowid AS at,
                     -- The sum keeps PostgreSQL from looking for the least number of all.
                     (SELECT min(f.rowid + 0) FROM hub_event f
                         WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE})) AS since
@@ -440,6 +447,41 @@ class Ledger(Writer):
             ),
         )
         return units
+
+    def words(self, tenant: str, lines: Iterable[Line]) -> list[Row]:
+        """What supervisors have said of these lines, in the order in which it came: the event, its row's number."""
+        return self._rows(
+            """
+            SELECT line, rowid AS at FROM hub_event
+            WHERE tenant = ? AND subject IN (SELECT value FROM json_each(?)) ORDER BY rowid
+            """,
+            tenant,
+            compact([compact(line) for line in lines]),
+        )
+
+    def standing(self, tenant: str) -> list[Row]:
+        """Every unit that stands on a line of an RMA, and how: seller, rma, line_no, id, station, serial, standing.
+
+        Of one box at most one counts, whatever docks say of it, and on every line some unit does (sync.md §3.3, I10).
+        """
+        return self._rows(
+            f"""
+            SELECT i.seller, i.rma, i.line_no, i.id, e.station, i.serial, i.standing FROM inspection i
+            JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id
+            WHERE i.current AND i.voided_at IS NULL AND i.rma <> '' AND i.line_no IS NOT NULL
+                AND i.kind NOT IN ({_CONSUMES_NOTHING})
+            ORDER BY i.seller, i.rma, i.line_no, i.id
+            """,
+            tenant,
+        )
+
+    def in_dispute(self, tenant: str) -> set[Line]:
+        """The lines about which somebody still has to decide: nothing final may be told of them to the outside."""
+        rows = self._rows(
+            "SELECT body FROM hub_change WHERE tenant = ? AND feed = 'decision' AND op = 'upsert'", tenant
+        )
+        told = (Review.model_validate_json(row["body"]) for row in rows)
+        return {(each.seller, each.rma, each.line) for each in told if each.open}
 
     def _hold_rmas(self, keys: Iterable[tuple[str, str]]) -> None:
         """Nobody else changes what stands on these RMAs, or what is announced of them."""
@@ -812,7 +854,20 @@ class Ledger(Writer):
         self._hold_rmas([(rma.seller, rma.number)])
         rma = self.with_known_numbers(rma)
         version = self._publish(tenant, *_named(rma), rma.model_dump_json())
-        return version > 0 and self.put_rma(rma, "hub", version)
+        news = version > 0 and self.put_rma(rma, "hub", version)
+        if news:
+            # Another quantity may begin a dispute, or end one.
+            several = self._rows(
+                """
+                SELECT line_no FROM inspection
+                WHERE seller = ? AND rma = ? AND line_no IS NOT NULL AND current AND voided_at IS NULL
+                GROUP BY line_no HAVING count(*) > 1
+                """,
+                rma.seller,
+                rma.number,
+            )
+            review(self, tenant, [(rma.seller, rma.number, row["line_no"]) for row in several])
+        return news
 
     def withdraw_rma(self, tenant: str, seller: str, number: str) -> bool:
         """Nothing more is expected of a return authorisation: every station closes it. False where that is known."""

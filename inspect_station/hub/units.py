@@ -1,12 +1,12 @@
 """What events say of units, and units of each other: the rule of two docks (sync.md §2.4). No database here."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from inspect_station.core import wire
-from inspect_station.core.records import Event, EventType, Inspection, Kind, upgrade
+from inspect_station.core.records import Event, EventType, Inspection, Kind, Settled, Standing, compact, upgrade
 from inspect_station.core.wire import Status
 from inspect_station.hub.intake import Voided
 from inspect_station.store.connection import Row
@@ -42,6 +42,49 @@ class Unit:
     disposition: str | None
 
 
+class Stood(NamedTuple):
+    """A unit on a line, by the event that says how it is."""
+
+    id: str
+    event: str
+    unit: Unit
+    settles: tuple[str, ...] = ()
+    """Events of others over which it counts."""
+    at: int = 0
+    """The number of the row of its event."""
+
+
+class Word(NamedTuple):
+    """What a supervisor has decided about units that contradict."""
+
+    unit: str
+    event: str
+    """What that unit said then."""
+    others: frozenset[str]
+    """The other events that were seen."""
+    over: frozenset[str]
+    """Those that do not count any more."""
+    again: bool
+    at: int
+    """The number of the row of its event."""
+
+
+class LinedUp(NamedTuple):
+    """How units of one line stand to each other."""
+
+    standing: Mapping[str, Standing]
+    """By their ids, all of them."""
+    again: str = ""
+    """The unit that is to be inspected again."""
+    heeded: frozenset[int] = frozenset()
+    """The numbers of the words that count; others are stale."""
+
+    @property
+    def open(self) -> bool:
+        """Somebody still has to do something."""
+        return bool(self.again) or Standing.CONTESTED in self.standing.values()
+
+
 class Shown(NamedTuple):
     """A revision of a unit, as reports read it."""
 
@@ -49,6 +92,8 @@ class Shown(NamedTuple):
     event: str
     """The id of the event that told it."""
     station: str
+    at: int = 0
+    """The number of the event's row."""
 
 
 class Judged(NamedTuple):
@@ -60,6 +105,7 @@ class Judged(NamedTuple):
     revision: int = 0
     shown: tuple[Shown, ...] = ()
     """The revisions that can be read now; an undoing of what has not come yet is shown once that comes."""
+    word: tuple[Line, Word] | None = None
 
 
 @dataclass(slots=True)
@@ -81,7 +127,11 @@ class Units:
     def __init__(self, tenant: str) -> None:
         self._tenant = tenant
         self._stories: defaultdict[str, _Story] = defaultdict(_Story)
-        self._standing: defaultdict[Line, dict[str, Unit]] = defaultdict(dict)
+        self._standing: defaultdict[Line, dict[str, Stood]] = defaultdict(dict)
+        self._words: defaultdict[Line, list[Word]] = defaultdict(list)
+        self.unsettled: set[Line] = set()
+        """Lines on which units stood, or stand now, otherwise than counting: to be looked at again."""
+        self._told = 0
         self._where: dict[str, Line] = {}
         self._since: dict[str, int] = {}
         """The number of the row of the event that first put a unit on a line."""
@@ -101,9 +151,15 @@ class Units:
                 story.voids[row["revision"]] = (row["line"], row["station"])
 
     def shown(self, rows: Iterable[Row]) -> None:
-        """Their revisions as they are kept: body, event, station."""
+        """Their revisions as they are kept: body, event, station, number of the event's row."""
         for row in rows:
-            self._show(Shown(upgrade(wire.parse(row["body"])), row["event_id"], row["station"]))
+            self._show(Shown(upgrade(wire.parse(row["body"])), row["event_id"], row["station"], row["at"]))
+
+    def decided(self, rows: Iterable[Row]) -> None:
+        """What supervisors have said of these lines: the event's line, the number of its row."""
+        for row in rows:
+            on, word = word_of(Settled.model_validate(wire.cleaned(wire.parse(row["line"])["body"])), row["at"])
+            self._words[on].append(word)
 
     def lines(self) -> set[Line]:
         """The lines on which they stand."""
@@ -113,18 +169,23 @@ class Units:
         """All units on their lines, those of the request aside, with when each came there; how many were announced."""
         for row in rows:
             if row["id"] not in self._stories:
-                unit = Unit(row["station"], row["serial"], row["grade"], row["disposition"])
-                self._standing[row["seller"], row["number"], row["no"]][row["id"]] = unit
+                self._standing[row["seller"], row["number"], row["no"]][row["id"]] = stood(row)
                 self._since[row["id"]] = row["since"] or _NEVER
         for row in announced:
             self._announced[row["seller"], row["number"], row["no"]] = row["quantity"]
 
     # ── What is new ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def judged(self, event: Event, said: Inspection | Voided | None, line: str, station: str) -> Judged:
+    def judged(self, event: Event, said: Inspection | Voided | Settled | None, line: str, station: str) -> Judged:
         """What an event says, and what is made of it; nothing is changed yet. Raises NotYours, ValueError."""
         if said is None:
             return Judged(Told(Status.ACCEPTED))
+        at = _NOW + self._told
+        if isinstance(said, Settled):
+            on, word = word_of(said, at)
+            heeded = line_up(self._on(on), [*self._words[on], word], self._announced.get(on, 1)).heeded
+            told = Told(Status.ACCEPTED) if at in heeded else _STALE
+            return Judged(told, compact(on), word=(on, word))
         subject = said.id if isinstance(said, Inspection) else said.inspection
         story = self._stories[subject]
         if story.others:
@@ -133,15 +194,22 @@ class Units:
             return Judged(Told(Status.CONFLICT, "revision_twice"), subject, said.revision)
         if isinstance(said, Voided):
             before = story.shown.get(said.revision - 1)
-            undone = (_void(before.unit, line, station),) if before else ()
-            return Judged(Told(Status.ACCEPTED), subject, said.revision, undone)
+            taken_back = (_void(before.unit, line, station),) if before else ()
+            return Judged(Told(Status.ACCEPTED), subject, said.revision, taken_back)
         void = story.voids.get(said.revision + 1)
-        shown = (Shown(said, event.id, station), *([_void(said, *void)] if void else []))
-        return Judged(self._weighed(said, station), subject, said.revision, shown)
+        shown = Shown(said, event.id, station, at)
+        undone = [_void(said, *void)] if void else []
+        return Judged(self._weighed(shown), subject, said.revision, (shown, *undone))
 
     def keep(self, event: Event, judged: Judged, line: str, station: str) -> None:
         """From now on this is known, too."""
         if not judged.subject:
+            return
+        self._told += 1
+        if judged.word is not None:
+            on, word = judged.word
+            self._words[on].append(word)
+            self.unsettled.add(on)
             return
         story = self._stories[judged.subject]
         story.said.add(judged.revision)
@@ -157,34 +225,127 @@ class Units:
         return max(self._stories[subject].shown)
 
     def _show(self, shown: Shown) -> None:
-        story = self._stories[shown.unit.id]
-        story.shown[shown.unit.revision] = shown
-        if shown.unit.revision != max(story.shown):
-            return
-        if (left := self._where.pop(shown.unit.id, None)) is not None:
-            del self._standing[left][shown.unit.id]
         unit = shown.unit
+        story = self._stories[unit.id]
+        story.shown[unit.revision] = shown
+        if unit.revision != max(story.shown):
+            return
+        if (left := self._where.pop(unit.id, None)) is not None:
+            self._look(left, unit)
+            del self._standing[left][unit.id]
         if unit.line is not None and unit.voided_at is None and unit.kind not in CONSUMES_NOTHING:
             on = self._where[unit.id] = (unit.seller, unit.rma, unit.line.no)
-            self._standing[on][unit.id] = _of(unit, shown.station)
+            self._standing[on][unit.id] = _stood(shown)
+            self._look(on, unit)
 
-    def _weighed(self, unit: Inspection, station: str) -> Told:
+    def _look(self, on: Line, unit: Inspection) -> None:
+        """Whether somebody has to look at a line again, now or after what follows."""
+        if on[1] and on not in self.unsettled:
+            lined = line_up(self._on(on), self._words[on], self._quantity(on, unit))
+            if self._words[on] or any(lined.standing.values()):
+                self.unsettled.add(on)
+
+    def _on(self, on: Line) -> list[Stood]:
+        """The units on a line in the order in which they came there."""
+        return sorted(self._standing[on].values(), key=lambda each: self._since.get(each.id, _NEVER))
+
+    def _quantity(self, on: Line, unit: Inspection) -> int:
+        return max(unit.line.quantity if unit.line else 1, self._announced.get(on, 0))
+
+    def _weighed(self, shown: Shown) -> Told:
+        unit = shown.unit
         if unit.line is None or not unit.rma or unit.kind in CONSUMES_NOTHING:
             return Told(Status.ACCEPTED)
         on = (unit.seller, unit.rma, unit.line.no)
-        mine = self._since.get(unit.id, _NEVER)
-        earlier = [
-            each for id, each in self._standing[on].items() if id != unit.id and self._since.get(id, _NEVER) < mine
-        ]
-        quantity = max(unit.line.quantity, self._announced.get(on, 0))
-        return _CLASHES[clash(_of(unit, station), earlier, quantity)]
+        units = [*self._standing[on].values(), _stood(shown)]
+        units = sorted({each.id: each for each in units}.values(), key=lambda each: self._since.get(each.id, _NEVER))
+        lined = line_up(units, self._words[on], self._quantity(on, unit))
+        if not lined.open:
+            return _TOLD[lined.standing[unit.id]]
+        before = {each.event for each in self._stories[unit.id].shown.values()}
+        overs = [*(word.over for word in self._words[on]), *(each.settles for each in units)]
+        if any(before.intersection(over) for over in overs):
+            return Told(Status.CONFLICT, "superseded_changed")
+        if unit.settles and shown.at not in lined.heeded:
+            return _STALE
+        return _TOLD[lined.standing[unit.id]]
 
 
-_CLASHES = {
-    "": Told(Status.ACCEPTED),
-    "duplicate_scan": Told(Status.ACCEPTED, "duplicate_scan"),
-    "line_conflict": Told(Status.CONFLICT, "line_conflict"),
+_STALE = Told(Status.CONFLICT, "stale_decision")
+_TOLD = {
+    Standing.COUNTS: Told(Status.ACCEPTED),
+    Standing.DUPLICATE: Told(Status.ACCEPTED, "duplicate_scan"),
+    Standing.CONTESTED: Told(Status.CONFLICT, "line_conflict"),
+    Standing.SUPERSEDED: Told(Status.CONFLICT, "line_conflict"),
 }
+_CLASHES = {
+    "": Standing.COUNTS,
+    "duplicate_scan": Standing.DUPLICATE,
+    "line_conflict": Standing.CONTESTED,
+}
+
+
+def line_up(units: Sequence[Stood], words: Iterable[Word], quantity: int) -> LinedUp:
+    """How units of one line, in the order in which they came there, stand to each other after these words.
+
+    A word counts while every event that was seen is the newest of its unit, and what it chose has not lost already:
+    of two words that contradict, the first that the hub heard. So the end is the same in whatever order units, their
+    amendments and a word arrive. What was ordered to be inspected again stays so while it is on the bench.
+    """
+    own = [Word(u.id, u.event, frozenset(u.settles), frozenset(u.settles), False, u.at) for u in units if u.settles]
+    words = sorted([*words, *own], key=lambda word: word.at)
+    if not words and _plain(units, quantity):
+        return LinedUp(dict.fromkeys((each.id for each in units), Standing.COUNTS))
+    ids = {each.event: each.id for each in units}
+    here = set(ids.values())
+    lost: set[str] = set()
+    heeded: list[int] = []
+    again = ""
+    for word in words:
+        chosen = ids.get(word.event) == word.unit and word.unit not in lost
+        if not word.others <= ids.keys() or not (chosen or (word.again and word.unit not in here)):
+            continue
+        heeded.append(word.at)
+        again = word.unit if word.again else ""
+        lost |= {ids[event] for event in word.over - {word.event}}
+    left = [each for each in units if each.id not in lost]
+    standing = dict.fromkeys(lost, Standing.SUPERSEDED)
+    for n, each in enumerate(left):
+        standing[each.id] = _CLASHES[clash(each.unit, [one.unit for one in left[:n]], quantity)]
+    if again in here and Standing.CONTESTED not in standing.values():
+        again = ""
+    return LinedUp(standing, again, frozenset(heeded))
+
+
+def _plain(units: Sequence[Stood], quantity: int) -> bool:
+    """No unit of the line can contradict another: told cheaply, because mostly it is so."""
+    serials = [each.unit.serial for each in units if each.unit.serial]
+    room = len(units) <= quantity or len({each.unit.station for each in units}) == 1
+    return room and len(set(serials)) == len(serials)
+
+
+def word_of(said: Settled, at: int) -> tuple[Line, Word]:
+    """A supervisor's word, and the line it is about."""
+    others = frozenset(said.based_on) - {said.unit.event}
+    word = Word(said.unit.inspection, said.unit.event, others, frozenset(said.over), said.again, at)
+    return (said.seller, said.rma, said.line), word
+
+
+def stood(row: Row) -> Stood:
+    """A unit on a line: id, event, station, serial, grade, disposition, what it settles, number of the event's row."""
+    unit = Unit(row["station"], row["serial"], row["grade"], row["disposition"])
+    return Stood(row["id"], row["event_id"], unit, tuple(filter(None, row["settles"].split(" "))), row["at"])
+
+
+def _stood(shown: Shown) -> Stood:
+    unit = shown.unit
+    return Stood(
+        unit.id,
+        shown.event,
+        Unit(shown.station, unit.serial, unit.grade, unit.disposition),
+        unit.settles,
+        shown.at,
+    )
 
 
 def clash(unit: Unit, earlier: Sequence[Unit], quantity: int) -> str:
@@ -203,10 +364,6 @@ def clash(unit: Unit, earlier: Sequence[Unit], quantity: int) -> str:
         return ""
     agree = any((each.grade, each.disposition) == (unit.grade, unit.disposition) for each in against)
     return "duplicate_scan" if agree else "line_conflict"
-
-
-def _of(unit: Inspection, station: str) -> Unit:
-    return Unit(station, unit.serial, unit.grade, unit.disposition)
 
 
 def _void(unit: Inspection, line: str, station: str) -> Shown:

@@ -132,6 +132,14 @@ _WHY = {
     "id_reuse": msg("The hub has another record under this number. Both are kept; call your administrator."),
     "tenant_mismatch": msg("This unit belongs to somebody else at the hub. Call your administrator."),
     "line_conflict": msg("Another dock has inspected this parcel, with another result. A supervisor decides."),
+    "superseded_changed": msg(
+        "A supervisor had decided that another dock's result counts; this one was changed after that. A supervisor "
+        "decides again: F4."
+    ),
+    "stale_decision": msg(
+        "What was decided on has changed meanwhile, so the decision changes nothing. It is kept; F4 shows what stands "
+        "there now, a supervisor decides again."
+    ),
     "duplicate_scan": msg("Another dock has inspected this parcel too, with the same result. Nothing to do."),
     "revision_twice": msg("The hub has another version of this inspection. Both are kept; a supervisor decides."),
     "seq_reuse": msg("A copy of this station's store was used beside it. Nothing is lost; call your administrator."),

@@ -21,8 +21,10 @@ from inspect_station.core.records import (
     Parcel,
     Product,
     Review,
+    Reviewed,
     Rma,
     Seller,
+    Standing,
     instant,
     upgrade,
 )
@@ -679,6 +681,18 @@ class Reader:
         """Lines on which docks contradict each other, as the hub tells them."""
         rows = self._rows("SELECT body FROM review ORDER BY seller, rma, line LIMIT ?", limit)
         return tuple(Review.model_validate_json(row["body"]) for row in rows)
+
+    def review(self, seller: str, rma: str, line: int) -> tuple[Review, str] | None:
+        """What the hub tells of one line, and the event by which a supervisor has decided here; empty = none has."""
+        row = self._row("SELECT body, decided FROM review WHERE seller = ? AND rma = ? AND line = ?", seller, rma, line)
+        return (Review.model_validate_json(row["body"]), row["decided"]) if row else None
+
+    def lost(self, unit: Reviewed) -> bool:
+        """Whether this is a unit of this store that does not count any more."""
+        if unit.standing is not Standing.SUPERSEDED:
+            return False
+        sql = "SELECT 1 FROM inspection WHERE event_id = ? AND current AND voided_at IS NULL"
+        return self._row(sql, unit.event) is not None
 
     def pending_events(self, limit: int = 100) -> tuple[Outgoing, ...]:
         """What may be sent now, in the order in which it happened."""

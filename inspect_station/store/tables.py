@@ -169,7 +169,7 @@ _LIVE = "current AND voided_at IS NULL"
 
 
 class Inspection(Row, table=True):
-    """A finished inspection, revision by revision; triggers forbid every change but that of ``current``."""
+    """A finished inspection, revision by revision; triggers forbid every change but of ``current``, ``standing``."""
 
     __table_args__ = (
         Index(None, "lpn", "id", "revision"),
@@ -221,6 +221,10 @@ class Inspection(Row, table=True):
     """Until when the seller may answer."""
     signals: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     """Marks for a supervisor."""
+    standing: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """How it stands among the others on its line, as the hub says; it changes as ``current`` does."""
+    settles: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Events of other docks over which it counts, with spaces between."""
     body: str
 
 
@@ -248,6 +252,8 @@ class Review(Row, table=True):
     rma: str = Field(primary_key=True)
     line: int = Field(primary_key=True)
     version: int = Field(sa_type=BigInteger)
+    decided: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Id of the event by which a supervisor has decided here; the hub has not answered with a newer version yet."""
     body: str
 
 

@@ -19,8 +19,10 @@ from inspect_station.core.records import (
     Photo,
     Product,
     Review,
+    Reviewed,
     Rma,
     Seller,
+    Standing,
     compact,
     instant,
 )
@@ -221,19 +223,68 @@ class Writer(Reader):
         return self._put(table, key, {**row, "origin": origin, "version": version}, where)
 
     def put_review(self, review: Review, version: int) -> bool:
-        """Docks contradict each other on a line; False where a newer word on it is known."""
-        row = {"seller": review.seller, "rma": review.rma, "line": review.line, "version": version}
+        """Docks contradict each other on a line, or did; False where a newer word on it is known.
+
+        What is decided is kept only where a unit of this store does not count any more: it leaves its open batch, its
+        labels are void, and somebody has to be told.
+        """
+        row = {"seller": review.seller, "rma": review.rma, "line": review.line, "version": version, "decided": ""}
         row["body"] = review.model_dump_json()
-        return self._put("review", ["seller", "rma", "line"], row, "excluded.version > review.version")
+        if not self._put("review", ["seller", "rma", "line"], row, "excluded.version > review.version"):
+            return False
+        self._stand(review.seller, review.rma, review.line, review.units)
+        if not review.open:
+            self._settled(review.seller, review.rma, review.line)
+            if not any(self.lost(unit) for unit in review.units):
+                self.forget_review(review.seller, review.rma, review.line)
+        return True
 
     def drop_review(self, seller: str, rma: str, line: int) -> None:
         """Nobody contradicts on this line any more: what the hub recorded as a conflict needs nobody's attention."""
+        self.forget_review(seller, rma, line)
+        self._stand(seller, rma, line, ())
+        self._settled(seller, rma, line)
+
+    def forget_review(self, seller: str, rma: str, line: int) -> None:
+        """There is nothing to do about this line any more."""
         self._do("DELETE FROM review WHERE seller = ? AND rma = ? AND line = ?", seller, rma, line)
+
+    def decide_review(self, seller: str, rma: str, line: int, event: str) -> None:
+        """A supervisor has decided here, by this event; the hub has the last word."""
+        self._do("UPDATE review SET decided = ? WHERE seller = ? AND rma = ? AND line = ?", event, seller, rma, line)
+
+    def _stand(self, seller: str, rma: str, line: int, units: Iterable[Reviewed]) -> None:
+        """How this store's units on a line stand, as the hub says; those that it does not name count."""
+        told = {unit.event: unit.standing for unit in units}
+        rows = self._rows(
+            """
+            SELECT id, lpn, event_id, standing FROM inspection
+            WHERE seller = ? AND rma = ? AND line_no = ? AND current AND voided_at IS NULL
+            """,
+            seller,
+            rma,
+            line,
+        )
+        for row in rows:
+            now = told.get(row["event_id"], Standing.COUNTS)
+            if now == row["standing"]:
+                continue
+            self._do("UPDATE inspection SET standing = ? WHERE id = ? AND current", now, row["id"])
+            if now is Standing.SUPERSEDED:
+                self._cancel_labels(row["lpn"])
+                batch = self.batch(self.batch_of(row["id"]))
+                if batch is not None and batch.closed_at is None:
+                    self.leave_batch(row["id"], by="", why=now)
+
+    def _settled(self, seller: str, rma: str, line: int) -> None:
+        """What the hub recorded as a conflict on this line, of units or of decisions, needs nobody's attention."""
         self._do(
             """
             UPDATE event SET state = 'accepted', code = 'line_settled' WHERE state = 'conflict'
-                AND code = 'line_conflict' AND id IN (
-                    SELECT event_id FROM inspection WHERE seller = ? AND rma = ? AND line_no = ?)
+                AND code IN ('line_conflict', 'superseded_changed', 'stale_decision') AND (
+                    id IN (SELECT event_id FROM inspection WHERE seller = ?1 AND rma = ?2 AND line_no = ?3)
+                    OR (json_extract(line, '$.body.seller') = ?1 AND json_extract(line, '$.body.rma') = ?2
+                        AND json_extract(line, '$.body.line') = ?3))
             """,
             seller,
             rma,
@@ -724,6 +775,7 @@ def revision_row(unit: Inspection, event_id: str) -> dict[str, Any]:
         "waiting_case": unit.case is not None,
         "case_due_at": instant(unit.case.due_at) if unit.case and unit.case.due_at else None,
         "signals": len(unit.signals),
+        "settles": " ".join(unit.settles),
         "body": unit.model_dump_json(),
     }
 

@@ -796,6 +796,8 @@ class Hands:
                 return self._do(scene, lambda: self.station.look_into(parcel))
             case Waiting(batch=batch) if batch:
                 return self._do(scene, lambda: self.station.batch(batch))
+            case Waiting(review=review) if review:
+                return self._do(scene, lambda: self.station.dispute(review))
             case Waiting(lpn=lpn) | Inspection(lpn=lpn) if lpn:
                 return self._do(scene, lambda: self.station.scan(lpn))
         return Turn(scene)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from inspect_station.core.records import Disposition, Grade, Review, Reviewed, instant
+from inspect_station.core.records import Disposition, Grade, Review, Reviewed, Standing, instant
 from inspect_station.store import Receipt
 from inspect_station.store.values import EventState
-from tests.tui.conftest import Dock, Operator
+from tests.tui.conftest import BADGES, PIN, Dock, Operator
 from tests.tui.test_screens import ScreenText, cut
 
 Look = Callable[[str], Awaitable[None]]
@@ -67,25 +67,73 @@ async def alone(operator: Operator, look: Look) -> None:
 async def dispute(operator: Operator, look: Look) -> None:
     await seal(operator, "ML-4001")
     (unit,) = operator.station.desk().last
-    here = Reviewed(station="DOCK-3", lpn=unit.lpn, grade=Grade.NEW, disposition=Disposition.RESTOCK)
-    there = Reviewed(station="DOCK-1", lpn="L2FT100001T", grade=Grade.USED, disposition=Disposition.CLEARANCE)
+    here = Reviewed(
+        station="DOCK-3",
+        lpn=unit.lpn,
+        grade=Grade.NEW,
+        disposition=Disposition.RESTOCK,
+        inspection=unit.id,
+        standing=Standing.CONTESTED,
+    )
+    there = Reviewed(
+        station="DOCK-1",
+        lpn="L2FT100001T",
+        grade=Grade.USED,
+        disposition=Disposition.CLEARANCE,
+        event="01",
+        inspection="02",
+    )
     mark(operator, "conflict", "line_conflict")
     with operator.station.store.write() as writer:
         told = here.but(event=writer.event_of(unit.id))
-        writer.put_review(Review(seller="lumo", rma="ML-4001", line=1, units=(there, told)), 1)
+        review = Review(seller="lumo", rma="ML-4001", line=1, units=(there, told))
+        writer.put_review(review, 1)
     operator.app.notify_changed()
     await operator.rest()
     await operator.press("F4")
     await look("two docks, one parcel")
+    await operator.press("1")
+    await look("what can be done")
+    await operator.press("1")
+    await look("only by a supervisor")
+    await operator.scan(BADGES["supervisor"])
+    await operator.write(PIN)
+    await operator.press("Enter")
+    await look("decided")
+    await operator.press("F4")
+    await look("until the hub has confirmed it")
     await operator.press("Esc")
     with operator.station.store.write() as writer:
-        writer.drop_review("lumo", "ML-4001", 1)
+        lost = told.but(standing=Standing.SUPERSEDED)
+        writer.put_review(review.but(units=(there, lost), open=False), 2)
     operator.app.notify_changed()
     await operator.rest()
-    await look("they agree")
+    await operator.press("F4")
+    await look("the other dock counts")
+    await operator.press("1")
+    await look("its label")
+    await operator.press("Enter")
+    await look("nothing to do any more")
 
 
-@pytest.mark.parametrize("walk", [units, alone, dispute])
+async def again(operator: Operator, look: Look) -> None:
+    """Another look that a supervisor has ordered at another dock."""
+    await seal(operator, "ML-4001")
+    (unit,) = operator.station.desk().last
+    with operator.station.store.write() as writer:
+        here = Reviewed(station="DOCK-3", lpn=unit.lpn, inspection=unit.id, event=writer.event_of(unit.id))
+        there = here.but(station="DOCK-1", lpn="L2FT100001T", inspection="02", event="01")
+        writer.put_review(Review(seller="lumo", rma="ML-4001", line=1, units=(there, here), again=here), 1)
+    mark(operator, "conflict", "line_conflict")
+    operator.app.notify_changed()
+    await operator.rest()
+    await operator.press("F4")
+    await look("a supervisor wants another look")
+    await operator.press("1")
+    await look("on the bench")
+
+
+@pytest.mark.parametrize("walk", [units, alone, dispute, again])
 async def test_what_the_screen_says_of_the_hub(
     dock: Dock,
     at_a_hub: None,
@@ -105,7 +153,7 @@ async def test_what_the_screen_says_of_the_hub(
     assert "\n".join(film) == snapshot.use_extension(ScreenText)
 
 
-@pytest.mark.parametrize("walk", [units, alone, dispute])
+@pytest.mark.parametrize("walk", [units, alone, dispute, again])
 async def test_in_french_nothing_of_it_is_cut_at_80_columns(
     dock: Dock, at_a_hub: None, monkeypatch: pytest.MonkeyPatch, walk: Callable[..., Awaitable[None]]
 ) -> None:

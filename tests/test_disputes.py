@@ -1,0 +1,275 @@
+"""Two docks, one parcel, from the stations' side: two real stations, a real hub over HTTP, and a supervisor."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from inspect_station import config
+from inspect_station.core.records import Disposition, Grade, Inspection, Operator, Review, Role, Standing
+from inspect_station.demo import build, goods
+from inspect_station.hub import Hub, add_station
+from inspect_station.hub.app import create_app
+from inspect_station.message import Message
+from inspect_station.outcomes import Answerable, Opened, Question, Said, SupervisorNeeded, Waiting
+from inspect_station.station import Station, open_station
+from inspect_station.store import EventSpec
+from inspect_station.words import Voice
+
+LAMP = goods.product("lamp")
+ANA = Operator(code="ana", name="Ana")
+EVA = Operator(code="eva", name="Eva", role=Role.SUPERVISOR)
+
+
+class Clock:
+    """A clock that moves a second at every look."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.at += timedelta(seconds=1)
+        return self.at
+
+
+@pytest.fixture(scope="module")
+def docks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Station]]:
+    """Two stations of one hub; each test works on a return of its own."""
+    folder = tmp_path_factory.mktemp("docks")
+    demo = build.prepare(folder / "demo", today=datetime(2026, 11, 22, tzinfo=UTC).date())
+    loaded = config.load(Path(demo.config))
+    clock = Clock()
+    with ExitStack() as stack:
+        hub = stack.enter_context(Hub.open(folder / "hub", clock=clock))
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        server = uvicorn.Server(uvicorn.Config(create_app(hub), log_level="critical", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(setattr, server, "should_exit", True)
+        while not server.started:
+            time.sleep(0.01)
+        stations = []
+        for name in ("DOCK-1", "DOCK-2"):
+            site = loaded.station.model_copy(update={"data": folder / name, "name": name})
+            upstream = loaded.upstream.model_copy(
+                update={"enabled": True, "url": f"http://127.0.0.1:{listening.getsockname()[1]}"}
+            )
+            fresh = loaded.model_copy(update={"station": site, "upstream": upstream, "printers": ()})
+            station = stack.enter_context(open_station(fresh, clock=clock))
+            station.enrol(add_station(hub.store.folder, name))
+            stations.append(station)
+        yield stations
+
+
+def finish(station: Station, rma: str, grade: Grade, to: Disposition) -> Inspection:
+    """A finished unit, and its label on the box."""
+    with station.store.write() as writer:
+        (lpn,) = writer.take_lpns(1)
+        unit = Inspection(
+            id=writer.new_id(),
+            lpn=lpn,
+            station=station.config.station.name,
+            parcel="",
+            seller=LAMP.seller,
+            rma=rma,
+            line={"no": 1, "gtin": LAMP.ean},
+            started_at=station.clock(),
+            operator="ana",
+            grade=grade,
+            disposition=to,
+            finished_at=station.clock(),
+            finished_by="ana",
+        )
+        event = EventSpec("inspection.finished", unit.model_dump(mode="json"), "ana", station.clock())
+        writer.finish(unit, event, station._label(writer, unit, 1))
+        writer.move_label(writer.labels_of(lpn)[0].id, "printed")
+    return unit
+
+
+def exchange(*stations: Station) -> None:
+    """Each sends what it has and hears what there is, until all have heard all."""
+    for station in (*stations, *stations):
+        station.operator = ANA
+        assert station.sync().problem is None
+
+
+def shown(station: Station) -> list[Waiting]:
+    """What F4 shows of disputes."""
+    return [each for each in station.pending().waiting if each.review is not None]
+
+
+def said(station: Station, message: Message) -> str:
+    return Voice("en", station.rules).say(message)
+
+
+def choose(station: Station, text: str) -> Answerable:
+    """The answer on offer for the only dispute in view."""
+    (waits,) = shown(station)
+    assert waits.review is not None
+    asked = station.dispute(waits.review)
+    assert isinstance(asked, Question), asked
+    (answer,) = (each for each in asked.answers if text in said(station, each.label))
+    return answer
+
+
+def disputed(docks: list[Station], rma: str) -> tuple[Inspection, Inspection]:
+    one, two = docks
+    first = finish(one, rma, Grade.NEW, Disposition.RESTOCK)
+    second = finish(two, rma, Grade.USED, Disposition.CLEARANCE)
+    exchange(one, two)
+    for station, own in ((one, first), (two, second)):
+        (waits,) = shown(station)
+        assert waits.lpn == own.lpn
+        text = said(station, waits.text)
+        assert "DOCK-1" in text
+        assert "DOCK-2" in text
+    return first, second
+
+
+def standing(station: Station, unit: Inspection) -> str:
+    with station.store.read() as reader:
+        (row,) = reader._rows("SELECT standing FROM inspection WHERE id = ? AND current", unit.id)
+    return str(row["standing"])
+
+
+def test_an_operator_cannot_decide_and_nothing_is_sent(docks: list[Station]) -> None:
+    one, two = docks
+    disputed(docks, "D-1")
+    before = one.desk().events_waiting
+    needed = choose(one, "DOCK-1's result counts").then()
+    assert isinstance(needed, SupervisorNeeded)
+    assert one.desk().events_waiting == before
+    needed.then(EVA)
+    assert one.desk().events_waiting == before + 1
+    exchange(one, two)
+    choose(two, "yes").then()
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("pick", [0, 1])
+def test_a_supervisor_picks_offline_and_both_docks_hear_it(docks: list[Station], at: int, pick: int) -> None:
+    """sync.md §2.4. Before the hub has spoken nothing changes anywhere."""
+    units = disputed(docks, f"D-2{at}{pick}")
+    decides, loses, wins = docks[at], docks[1 - pick], docks[pick]
+    decides.operator = EVA
+    result = choose(decides, f"DOCK-{pick + 1}'s result counts").then()
+    assert isinstance(result, Message)
+    (waits,) = shown(decides)
+    assert "the hub has to confirm it" in said(decides, waits.text)
+    assert waits.review is not None
+    assert isinstance(decides.dispute(waits.review), Said), "not decided twice"
+    assert standing(loses, units[1 - pick]) != Standing.SUPERSEDED
+    exchange(*docks)
+    assert shown(wins) == []
+    assert standing(wins, units[pick]) == Standing.COUNTS
+    (waits,) = shown(loses)
+    assert waits.lpn == units[1 - pick].lpn
+    assert f"DOCK-{pick + 1}'s result counts, {units[pick].lpn}" in said(loses, waits.text)
+    assert standing(loses, units[1 - pick]) == Standing.SUPERSEDED
+    with loses.store.read() as reader:
+        assert reader.on_box(units[1 - pick].lpn) is None, "its label is void"
+    choose(loses, "yes").then()
+    assert shown(loses) == []
+    assert [station.desk().events_parked for station in docks] == [0, 0]
+
+
+def test_two_supervisors_offline_contradict_and_the_second_is_told(docks: list[Station]) -> None:
+    """sync.md §3.2, 42."""
+    one, two = docks
+    _, second = disputed(docks, "D-3")
+    for station, text in ((one, "DOCK-1's result"), (two, "DOCK-2's result")):
+        station.operator = EVA
+        choose(station, text).then()
+    one.sync()
+    assert two.sync().parked == 2, "its unit, and what was decided"
+    with two.store.read() as reader:
+        assert reader.parked_events() == (), "the hub has told since who counts"
+    (waits,) = shown(two)
+    assert "DOCK-1's result counts" in said(two, waits.text)
+    assert waits.lpn == second.lpn
+    choose(two, "yes").then()
+    exchange(one, two)
+    assert shown(one) == []
+
+
+def test_a_decision_on_what_has_changed_is_told_and_made_again(docks: list[Station]) -> None:
+    """sync.md §3.2, 42: the other dock has graded it anew, which this one has not heard."""
+    one, two = docks
+    first, _ = disputed(docks, "D-4")
+    with one.store.write() as writer:
+        again = first.but(revision=2, grade=Grade.HEAVY, disposition=Disposition.HOLD)
+        event = EventSpec("inspection.amended", again.model_dump(mode="json"), "ana", one.clock())
+        writer.finish(again, event)
+    one.sync()
+    two.operator = EVA
+    choose(two, "DOCK-1's result").then()
+    two.outbox.sync.push_once()
+    (waits,) = shown(two)
+    assert "A supervisor decides" in said(two, waits.text), "asked again, before the news is here too"
+    exchange(one, two)
+    assert two.desk().events_parked > 0
+    two.operator = EVA
+    choose(two, "DOCK-1's result").then()
+    exchange(one, two)
+    assert [station.desk().events_parked for station in docks] == [0, 0]
+    choose(two, "yes").then()
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["ordered where the box is", "ordered at the other dock"])
+def test_a_supervisor_orders_another_look_and_that_result_counts(docks: list[Station], at: int) -> None:
+    rma = f"D-5{at}"
+    first, second = disputed(docks, rma)
+    one, two = docks
+    orders = docks[at]
+    orders.operator = EVA
+    seen = choose(orders, f"inspect {first.lpn} again at DOCK-1").then()
+    if orders is not one:
+        assert isinstance(seen, Message)
+        exchange(one, two)
+        (waits,) = shown(one)
+        assert "a supervisor wants" in said(one, waits.text)
+        review = waits.review
+        assert isinstance(review, Review)
+        one.operator = ANA
+        seen = one.dispute(review)
+    assert isinstance(seen, Opened), "on the bench, in nobody else's name"
+    assert seen.inspection.id == first.id
+    exchange(two, one, two)
+    (waits,) = shown(two)
+    assert "inspected again at DOCK-1" in said(two, waits.text)
+    with one.store.write() as writer:
+        draft = writer.draft(first.lpn)
+        assert draft is not None
+        done = draft.but(grade=Grade.LIGHT, disposition=Disposition.CLEARANCE, finished_at=one.clock())
+        event = EventSpec("inspection.amended", done.model_dump(mode="json"), "ana", one.clock())
+        writer.finish(done, event)
+    exchange(one, two)
+    assert shown(one) == []
+    assert standing(one, first) == Standing.COUNTS
+    assert standing(two, second) == Standing.SUPERSEDED
+    choose(two, "yes").then()
+    assert [station.desk().events_parked for station in docks] == [0, 0]
+
+
+def test_a_unit_that_lost_is_out_of_its_batch_and_counts_again_when_the_other_is_undone(docks: list[Station]) -> None:
+    one, two = docks
+    first, second = disputed(docks, "D-6")
+    with two.store.write() as writer:
+        batch = writer.begin_batch(LAMP.seller, "return", "ana")
+        writer.join_batch(batch, second.id, second.lpn, "ana")
+    one.operator = EVA
+    choose(one, "DOCK-1's result").then()
+    exchange(one, two)
+    assert two.batch_of(second.id) == ""
+    one.operator = EVA
+    assert isinstance(one.reopen(first.lpn, "wrong box"), Opened)
+    exchange(one, two)
+    assert shown(one) == shown(two) == []
+    assert standing(two, second) == Standing.COUNTS
