@@ -347,7 +347,8 @@ def come_back(folder: Path, stations: int, events: int) -> None:
     rate, inserts = sum(n for _, n in most) / (most[-1][0] - began), statistics.mean(beside)
     print(f"{stations} stations with {events} events each, at once: {spent:.0f} s, 0 lost; answers {dict(told)}")
     print(
-        f"  {rate:.0f} events/s until two thirds were in; plain inserts of such lines {inserts:.0f}, in batches of 100: × {rate / inserts:.2f}"
+        f"  {rate:.0f} events/s until two thirds were in; "
+        f"plain inserts of such lines {inserts:.0f}, in batches of 100: × {rate / inserts:.2f}"
     )
     print(
         f"  the hub used {busy / whole * 1e6:.0f} µs of processor an event, those who asked {asking / busy:.2f} × that"

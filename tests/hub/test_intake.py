@@ -128,7 +128,12 @@ def test_a_line_that_is_kept_is_not_read_again(monkeypatch: pytest.MonkeyPatch) 
     sha256 = hashlib.sha256(kept.encode()).hexdigest()
     asked: list[tuple[str, str]] = []
     parsed: list[str | bytes] = []
-    monkeypatch.setattr(intake.wire, "parse", lambda text: parsed.append(text) or json.loads(text))
+
+    def parse(text: str | bytes) -> object:
+        parsed.append(text)
+        return json.loads(text)
+
+    monkeypatch.setattr(wire, "parse", parse)
 
     def look(lines: Sequence[tuple[str, str]]) -> dict[str, str]:
         asked.extend(lines)
