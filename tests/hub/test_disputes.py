@@ -350,7 +350,7 @@ class Docks(RuleBasedStateMachine):
     def reopen(self, n: int) -> None:
         if n in self.mine and n not in self.bench:
             self.waits[n].append(self.docks[n].voided(self.mine[n]))
-            settles = ()
+            settles: tuple[str, ...] = ()
             review = self.heard[n]
             if review and review.again and review.again.inspection == self.mine[n].id:
                 settles = tuple(each.event for each in review.rivals(review.again))
