@@ -142,10 +142,10 @@ def test_whatever_text_comes_from_outside_no_terminal_obeys_it(folder: Path, hub
         painted = terminal.seen
     finally:
         terminal.close()
+    assert obeyed(painted) == set()
     # It was shown, as what it is: text.
     assert b"HUBTITLE]0;TITLE]52;c;T1dO[6666m" in painted
     assert b"[@click=app.quit]" in painted
-    assert obeyed(painted) == set()
 
 
 def test_what_a_file_is_called_or_a_picture_says_is_only_printed(folder: Path, tmp_path: Path) -> None:
