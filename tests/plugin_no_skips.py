@@ -1,8 +1,8 @@
 """Turns skips into failures where INSPECT_STATION_REQUIRE_ALL is set, as in CI.
 
 A test that quietly stopped running proves nothing, and CI installs all that the tests need. A skip stays one where no
-package would help: its reason names `../shared`, material that lies beside some checkouts and is no part of them, or says
-that the machine (a container, say, or an ordinary user's) lets nobody mount or trace here. pytest's `-ra` lists them.
+package would help: its reason names `../shared`, material that lies beside some checkouts and is no part of them, or
+says that the machine (a container, say, or an ordinary user's) lets nobody mount or trace here. `-ra` lists them.
 """
 
 import os
