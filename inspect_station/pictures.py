@@ -14,7 +14,7 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from inspect_station.errors import DeviceError
 from inspect_station.message import msg
@@ -228,7 +228,7 @@ def _asked(wish: Wish, data: bytes) -> tuple[Size, bytes]:
             return answer
 
 
-def _all(pipe: BinaryIO, length: int) -> bytes:
+def _all(pipe: IO[bytes], length: int) -> bytes:
     data = pipe.read(length)
     if len(data) < length:
         raise _Ended

@@ -152,7 +152,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the m
 
 
 def most_mb(pid: int) -> int:
-    return int(re.search(r"VmHWM:\s+([0-9]+)", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
+    (kilobytes,) = re.findall(r"VmHWM:\s+([0-9]+)", Path(f"/proc/{pid}/status").read_text())
+    return int(kilobytes) // 1024
 
 
 @linux

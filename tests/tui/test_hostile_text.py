@@ -122,7 +122,7 @@ def test_whatever_text_comes_from_outside_no_terminal_obeys_it(folder: Path, hub
     products, rmas = lists()
     with open_station(config.load(path)) as station:
         station.enrol(code)
-        assert station.sync()
+        assert station.sync().fetched == 2
         assert not station.import_products(products).bad
         assert not station.import_rmas(rmas).bad
     terminal = Kept(sys.executable, "-m", "inspect_station.cli", "run", "--config", str(path))
@@ -142,10 +142,10 @@ def test_whatever_text_comes_from_outside_no_terminal_obeys_it(folder: Path, hub
         painted = terminal.seen
     finally:
         terminal.close()
+    assert obeyed(painted) == set()
     # It was shown, as what it is: text.
     assert b"HUBTITLE]0;TITLE]52;c;T1dO[6666m" in painted
     assert b"[@click=app.quit]" in painted
-    assert obeyed(painted) == set()
 
 
 def test_what_a_file_is_called_or_a_picture_says_is_only_printed(folder: Path, tmp_path: Path) -> None:
@@ -154,20 +154,13 @@ def test_what_a_file_is_called_or_a_picture_says_is_only_printed(folder: Path, t
     file = tmp_path / "list\x1b]0;TITLE\x07\x9b7777m\udcff.csv"
     file.write_bytes(b"gtin,seller,title\n12,lumo,Bro\x1b]0;T\x07ken\n")
     code = tmp_path / "code\x9b7777m.png"
-    Image.fromarray(zxingcpp.write_barcode(zxingcpp.BarcodeFormat.QRCode, "list\x1b]0;T\x07\x9b7777m", 300, 300)).save(
-        code
-    )
-    for words in (
-        ["import", "products", file],
-        ["import", "products", f"{file}.gone"],
-        ["decode", file],
-        ["decode", code],
-        ["decode", "--json", code],
-    ):
+    symbol = zxingcpp.create_barcode("list\x1b]0;T\x07\x9b7777m", zxingcpp.BarcodeFormat.QRCode)
+    Image.fromarray(zxingcpp.write_barcode_to_image(symbol, scale=6)).save(code)
+    for words in (["import", "products", file], ["decode", file, code], ["decode", "--json", code]):
         command = [sys.executable, "-m", "inspect_station.cli", *words]
         command += ["--config", str(path)] if "import" in words else []
         ran = subprocess.run(command, check=False, capture_output=True, timeout=60)
-        assert ran.returncode == (0 if code in words else 1), ran
+        assert ran.returncode == (0 if "--json" in words else 1), ran
         assert b"list" in ran.stdout + ran.stderr
         assert b"Traceback" not in ran.stderr
         assert obeyed(ran.stdout + ran.stderr) == set()
