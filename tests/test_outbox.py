@@ -1322,6 +1322,26 @@ def test_a_printer_that_names_what_it_prints_goes_before_one_that_takes_all(stor
     assert (shipped.jobs, slips.jobs) == ([f"{other}-restock-1"], [f"{one}-hold-1"])
 
 
+def test_a_late_slip_is_told_as_a_slip_and_no_box_is_set_aside_for_it(store: Store, clock: Clock) -> None:
+    plate = _finish(store)
+    with store.write() as writer:
+        unit = writer.inspection(plate)
+        assert unit is not None
+        writer.queue_label(LabelSpec(plate, unit.id, "hold", 1, {"title": plate, "barcode": plate}))
+    outbox = _outbox(store, None, clock, Press(Paper("labels")))
+    clock.now += timedelta(seconds=4)
+    told = f"a slip of {plate} not out: look at the printer"
+    assert _said(outbox) == told
+    _print_all(outbox)
+    assert (_labels(store), _said(outbox)) == (["parked"], told)
+    with store.read() as reader:
+        (job,) = reader.labels("parked")
+    assert "F4 prints it" in str(job.reason) and "box" not in str(job.reason)
+    outbox.resume()
+    _print_all(outbox)
+    assert _labels(store) == ["printed"]
+
+
 def test_a_label_that_no_printer_takes_is_told(store: Store, clock: Clock) -> None:
     plate = _finish(store, label="restock")
     outbox = _outbox(store, None, clock, Press(Paper("slips"), ("hold",)))

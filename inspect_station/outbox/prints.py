@@ -158,7 +158,7 @@ class Prints:
             queued = () if Facts.of(writer).held else writer.labels("queued")
             for job in queued:
                 if self._press(job.kind) is not None:
-                    self._park(writer, job, _late(job.lpn))
+                    self._park(writer, job, _late(job))
 
     def rest(self, press: Press) -> float:
         """Nothing has its turn at this printer: where it is silent, ask it how it is; the seconds until something is
@@ -244,6 +244,8 @@ class Prints:
                 "printing is held, {n} labels wait: F6 goes on",
                 n=waiting,
             )
+        if not_out is not None and not_out.slip:
+            return msg("a slip of {lpn} not out: look at the printer", lpn=not_out.lpn)
         if not_out is not None:
             return msg("label of {lpn} not out: set the box aside", lpn=not_out.lpn)
         if problem is not None:
@@ -286,7 +288,7 @@ class Prints:
 
     @staticmethod
     def _late_in(reader: Reader) -> list[LabelJob]:
-        return [job for job in reader.labels("parked") if job.reason == _late(job.lpn)]
+        return [job for job in reader.labels("parked") if job.reason == _late(job)]
 
     def test(self, name: str, draw: Callable[[Press], bytes]) -> str:
         """Print a test label, also while printing is held; the roll that the printer finds, empty where it cannot say.
@@ -389,7 +391,7 @@ class Prints:
             if facts.held:
                 return None
             if self._waited(job, facts) > OUT_S:
-                self._park(writer, job, _late(job.lpn))
+                self._park(writer, job, _late(job))
             elif isinstance(drawn, Message):
                 self._park(writer, job, drawn)
             elif writer.move_label(job.id, "printing", printer=press.printer.name):
@@ -423,7 +425,7 @@ class Prints:
 
         def late(job: LabelJob) -> bool:
             if job.state == "parked":
-                return job.reason == _late(job.lpn)
+                return job.reason == _late(job)
             return self._press(job.kind) is not None and self._waited(job, facts) > OUT_S
 
         return next(filter(late, reversed(moving)), None)
@@ -494,5 +496,7 @@ def _name(job: LabelJob) -> str:
     return f"{job.lpn or job.id}-{job.kind}-{job.print_no}"
 
 
-def _late(lpn: str) -> Message:
-    return msg("label of {lpn} was too late and was not printed: set the box aside; F4 prints it", lpn=lpn)
+def _late(job: LabelJob) -> Message:
+    if job.slip:
+        return msg("a slip of {lpn} was too late and was not printed: F4 prints it", lpn=job.lpn)
+    return msg("label of {lpn} was too late and was not printed: set the box aside; F4 prints it", lpn=job.lpn)
