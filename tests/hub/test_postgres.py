@@ -752,6 +752,7 @@ def test_a_database_that_cannot_be_reached_is_said_so_without_its_password(tmp_p
     with pytest.raises(StoreError) as told:
         Hub.open(tmp_path, url.replace("nobody@", "nobody:s3cret@"))
     assert "s3cret" not in str(told.value)
+    assert "took the last step back" not in str(told.value), "nothing was begun"
 
 
 # ── From the command line ────────────────────────────────────────────────────────────────────────────────────────────
