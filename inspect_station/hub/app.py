@@ -10,7 +10,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -447,13 +447,14 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
             ledger.last_change()
         return answer(wire.Said)
 
-    @app.get("/metrics", response_class=Response, responses={200: _METRICS, **_told(503)})
+    @app.get("/metrics", response_class=Response, responses={200: _METRICS})
     def metrics() -> Response:
-        """Figures for Prometheus."""
+        """Figures for Prometheus; NaN for those that only the store knows, while it is in the way."""
 
         def now() -> dict[str, int]:
-            with hub.read() as ledger:
+            with suppress(StoreError), hub.read() as ledger:
                 return {"in_flight": traffic.in_flight, **ledger.figures()}
+            return {"in_flight": traffic.in_flight}
 
         return Response(watch.figures(now), media_type="text/plain; version=0.0.4; charset=utf-8")
 

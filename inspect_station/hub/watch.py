@@ -6,6 +6,7 @@ ids, and of what broke only the kind and the place.
 
 import json
 import logging
+import math
 import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -70,11 +71,12 @@ class Watch:
         _log.error("broken", exc_info=error)
 
     def figures(self, now: "Callable[[], dict[str, int]]") -> bytes:
-        """Everything, in Prometheus' text form; ``now`` answers what is so at this moment."""
+        """Everything, in Prometheus' text form; ``now`` answers what is so at this moment, as far as it is known."""
         from prometheus_client import generate_latest
 
-        for name, value in now().items():
-            self._now[name].set(value)
+        known = now()
+        for name, gauge in self._now.items():
+            gauge.set(known.get(name, math.nan))
         return generate_latest(self._registry)
 
 

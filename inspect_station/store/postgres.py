@@ -280,13 +280,18 @@ class Postgres:
             self._free.append(raw)
 
     def _dial(self) -> _Raw:
-        return psycopg.connect(
-            self._address,
-            autocommit=True,
-            row_factory=_rows_of,
-            cursor_factory=psycopg.RawCursor,
-            **self._how(),
-        )
+        try:
+            return psycopg.connect(
+                self._address,
+                autocommit=True,
+                row_factory=_rows_of,
+                cursor_factory=psycopg.RawCursor,
+                **self._how(),
+            )
+        except psycopg.OperationalError as error:
+            # No step was begun, so it may be tried again, as after a failover.
+            unreachable = _unreachable(error, self._where)
+            raise Undone(unreachable.title, unreachable.hint) from error
 
     def _how(self) -> dict[str, Any]:
         """What is added to the address."""

@@ -370,7 +370,7 @@ class Docks(RuleBasedStateMachine):
     @rule(n=dock, how_many=st.integers(1, 3), twice=st.booleans())
     def deliver(self, n: int, how_many: int, twice: bool = False) -> None:
         lines, self.waits[n] = self.waits[n][:how_many], self.waits[n][how_many:]
-        for _ in range(1 + twice):
+        for _ in range(1 + twice if lines else 0):
             self.docks[n].send(*lines)
         self.sent += [(n, line) for line in lines]
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import math
 import shutil
 import socket
 import threading
@@ -20,10 +21,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
+from inspect_station.errors import StoreLocked
 from inspect_station.hub import Hub, add_station, add_supervisor, intake
 from inspect_station.hub.app import create_app
 from inspect_station.hub.edge import Buckets, Limits
 from inspect_station.hub.watch import JsonLines
+from inspect_station.message import msg
 
 EPOCH = uuid7(1, bytes(10))
 NDJSON = {"content-type": wire.NDJSON}
@@ -263,6 +266,22 @@ def test_a_client_that_hangs_up_in_the_middle_leaves_nothing_behind(hub: Hub) ->
 def _figures(client: TestClient) -> dict[tuple[str, ...], float]:
     families = text_string_to_metric_families(client.get("/metrics").text)
     return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
+
+
+def test_while_the_store_is_in_the_way_there_are_figures_all_the_same(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = _client(hub)
+    assert _figures(client)["hub_parked",] == 0
+
+    def away() -> Any:
+        raise StoreLocked(msg("away"), msg("wait"))
+
+    monkeypatch.setattr(hub, "read", away)
+    found = _figures(client)
+    assert math.isnan(found["hub_parked",])
+    assert found["hub_in_flight",] == 1
+    assert found["hub_requests_total", "GET", "/metrics", "200"] >= 1
 
 
 def test_the_figures_say_what_happened(hub: Hub) -> None:

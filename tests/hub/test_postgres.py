@@ -266,14 +266,14 @@ def test_a_statement_in_the_words_of_postgresql(sqlite: str, postgresql: str) ->
 
 # ── The same answers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-_ONLY_AT_A_BENCH = {"awaited", "is_of_finished", "on_box"}
+_ONLY_AT_A_BENCH = {"awaited", "is_of_finished", "lost", "on_box"}
 """A hub has no parcels and prints nothing: only a station asks this."""
 _ASKED: dict[str, Any] = {
     "text": "mp 10", "code": "R-7", "number": "R-7", "seller": "lumo", "gtin": LAMP, "serial": "SN-3", "lpn": "L-3",
     "line_no": 1, "n": 3, "since": NOON - timedelta(days=1), "start": NOON - timedelta(days=1),
     "end": NOON + timedelta(days=1), "customer": "c1", "sha256": "ab", "id": "x", "key": "epoch", "parcel": "p",
     "inspection": "x", "kind": "restock", "inspections": ["x"], "batch": "b", "route": "return", "epoch": "e",
-    "before": NOON,
+    "before": NOON, "rma": "R-7", "line": 1,
 }  # fmt: skip
 
 
@@ -753,6 +753,7 @@ def test_a_database_that_cannot_be_reached_is_said_so_without_its_password(tmp_p
     with pytest.raises(StoreError) as told:
         Hub.open(tmp_path, url.replace("nobody@", "nobody:s3cret@"))
     assert "s3cret" not in str(told.value)
+    assert "took the last step back" not in str(told.value), "nothing was begun"
 
 
 # ── From the command line ────────────────────────────────────────────────────────────────────────────────────────────

@@ -199,7 +199,7 @@ def _hub(verb: str, file: str, data: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _hub_of(done: subprocess.CompletedProcess[str]) -> str:
-    return next(each["found"] for each in json.loads(done.stdout)["checks"] if each["name"] == "hub")
+    return next(str(each["found"]) for each in json.loads(done.stdout)["checks"] if each["name"] == "hub")
 
 
 def test_a_station_that_moves_to_another_hub_says_so_and_brings_all_it_has(served: Served, tmp_path: Path) -> None:
