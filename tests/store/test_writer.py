@@ -152,7 +152,7 @@ def columns(table: str) -> list[str]:
 
 
 STATE = {"state", "code", "tries", "not_before", "receipt_at"}
-FIXED = [("inspection", name) for name in columns("inspection") if name != "current"] + [
+FIXED = [("inspection", name) for name in columns("inspection") if name not in ("current", "standing")] + [
     ("event", name) for name in columns("event") if name not in STATE
 ]
 FIXED += [(table, name) for table in ("playbook", "ruleset") for name in columns(table)]
