@@ -269,6 +269,7 @@ def test_a_statement_in_the_words_of_postgresql(sqlite: str, postgresql: str) ->
 _ONLY_AT_A_BENCH = {"awaited", "is_of_finished", "lost", "on_box"}
 """A hub has no parcels and prints nothing: only a station asks this."""
 _ASKED: dict[str, Any] = {
+    "inspections": ["0"],
     "text": "mp 10", "code": "R-7", "number": "R-7", "seller": "lumo", "gtin": LAMP, "serial": "SN-3", "lpn": "L-3",
     "line_no": 1, "n": 3, "since": NOON - timedelta(days=1), "start": NOON - timedelta(days=1),
     "end": NOON + timedelta(days=1), "customer": "c1", "sha256": "ab", "id": "x", "key": "epoch", "parcel": "p",
