@@ -157,7 +157,7 @@ def test_what_a_file_is_called_or_a_picture_says_is_only_printed(folder: Path, t
     symbol = zxingcpp.create_barcode("list\x1b]0;T\x07\x9b7777m", zxingcpp.BarcodeFormat.QRCode)
     Image.fromarray(zxingcpp.write_barcode_to_image(symbol, scale=6)).save(code)
     for words in (["import", "products", file], ["decode", file, code], ["decode", "--json", code]):
-        command = [sys.executable, "-m", "inspect_station.cli", *words]
+        command = [sys.executable, "-m", "inspect_station.cli", *map(str, words)]
         command += ["--config", str(path)] if "import" in words else []
         ran = subprocess.run(command, check=False, capture_output=True, timeout=60)
         assert ran.returncode == (0 if "--json" in words else 1), ran
