@@ -266,18 +266,9 @@ def test_a_statement_in_the_words_of_postgresql(sqlite: str, postgresql: str) ->
 
 # ── The same answers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-<<<<<<< HEAD
 _ONLY_AT_A_BENCH = {"awaited", "is_of_finished", "lost", "on_box"}
 """A hub has no parcels and prints nothing: only a station asks this."""
-=======
-_ONLY_AT_A_BENCH = {
-    "awaited", "batched", "event_of_batch", "is_of_finished", "known_events", "last_seq", "on_box", "open_batch",
-    "photos_over", "taken_out",
-}  # fmt: skip
-"""A hub has no parcels, batches, printed labels and no outbox of its own: only a station asks these."""
->>>>>>> ops
 _ASKED: dict[str, Any] = {
-    "inspections": ["0"],
     "text": "mp 10", "code": "R-7", "number": "R-7", "seller": "lumo", "gtin": LAMP, "serial": "SN-3", "lpn": "L-3",
     "line_no": 1, "n": 3, "since": NOON - timedelta(days=1), "start": NOON - timedelta(days=1),
     "end": NOON + timedelta(days=1), "customer": "c1", "sha256": "ab", "id": "x", "key": "epoch", "parcel": "p",
