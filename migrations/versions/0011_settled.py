@@ -14,6 +14,11 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TRIGGER inspection_unchanged")
         op.execute(TRIGGER)
+    else:
+        op.execute(
+            "CREATE TRIGGER inspection_settles_unchanged BEFORE UPDATE OF settles ON inspection "
+            "FOR EACH ROW EXECUTE FUNCTION stays('an inspection never changes: add a revision')"
+        )
 
 
 TRIGGER = """

@@ -241,6 +241,7 @@ def test_an_event_of_a_newer_station_is_not_kept_but_put_off(hub: Hub) -> None:
         "DELETE FROM hub_parked",
         "DELETE FROM inspection",
         "UPDATE inspection SET grade = 'new'",
+        "UPDATE inspection SET settles = 'another'",
     ],
 )
 def test_what_was_received_cannot_be_changed_or_deleted(hub: Hub, sql: str) -> None:
