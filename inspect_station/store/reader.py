@@ -406,7 +406,7 @@ class Reader:
     ) -> Iterator[ReportRow]:
         """The units finished from `start` until before `end` that stand, of one seller or all, by time.
 
-        On a hub: those of one tenant, or all.
+        On a hub: those of one tenant, or all; of one box that several docks have inspected, the unit that counts.
 
         Read page by page: the caller may take its time between two rows without holding anybody up.
         """
@@ -415,7 +415,8 @@ class Reader:
             rows = self._rows(
                 f"""
                 SELECT {_columns(ReportRow)} FROM inspection
-                WHERE {LIVE} AND (finished_at, id) > (?, ?) AND finished_at < ? AND (?4 = '' OR seller = ?4)
+                WHERE {LIVE} AND standing = '' AND (finished_at, id) > (?, ?) AND finished_at < ?
+                    AND (?4 = '' OR seller = ?4)
                     AND (?5 = '' OR EXISTS (SELECT 1 FROM hub_event WHERE tenant = ?5 AND hub_event.id = event_id))
                 ORDER BY finished_at, id LIMIT {PAGE}
                 """,

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +26,7 @@ from hypothesis.stateful import (
 from inspect_station.core.records import SETTLING, Disposition, Grade, Inspection, Line, Review, Settled
 from inspect_station.hub import Hub
 from inspect_station.hub.ledger import START
-from tests.hub.test_ledger import Clock, Dock, _count, _unit
+from tests.hub.test_ledger import NOON, Clock, Dock, _count, _unit
 
 
 @pytest.fixture
@@ -104,6 +105,9 @@ def test_what_a_supervisor_picks_counts_and_the_other_is_kept(
     assert told.review is not None, "the losing dock has to hear it"
     assert [unit.lpn for unit in told.review.units] == [unit.lpn for unit in units]
     assert _count(hub, "inspection") == 2
+    with hub.read() as ledger:
+        reported = [row.lpn for row in ledger.finished_between(NOON - timedelta(days=1), NOON + timedelta(days=1))]
+    assert reported == [told.review.units[pick].lpn], "one box is one unit in the report"
 
 
 def test_a_word_on_what_has_changed_is_kept_and_changes_nothing(hub: Hub) -> None:
