@@ -188,7 +188,8 @@ def test_two_supervisors_offline_contradict_and_the_second_is_told(docks: list[S
         station.operator = EVA
         choose(station, text).then()
     one.sync()
-    assert two.sync().parked == 2, "its unit, and what was decided"
+    assert two.outbox.sync.push_once().parked == 2, "its unit, and what was decided"
+    two.sync()
     with two.store.read() as reader:
         assert reader.parked_events() == (), "the hub has told since who counts"
     (waits,) = shown(two)

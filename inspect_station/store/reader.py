@@ -692,8 +692,8 @@ class Reader:
         """Whether this is a unit of this store that does not count any more."""
         if unit.standing is not Standing.SUPERSEDED:
             return False
-        sql = "SELECT 1 FROM inspection WHERE event_id = ? AND current AND voided_at IS NULL"
-        return self._row(sql, unit.event) is not None
+        sql = "SELECT 1 FROM inspection WHERE id = ? AND event_id = ? AND current AND voided_at IS NULL"
+        return self._row(sql, unit.inspection, unit.event) is not None
 
     def pending_events(self, limit: int = 100) -> tuple[Outgoing, ...]:
         """What may be sent now, in the order in which it happened."""

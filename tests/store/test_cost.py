@@ -13,7 +13,7 @@ import pytest
 from inspect_station import config as configuration
 from inspect_station.core import inspection as life
 from inspect_station.core.batches import Ending, Fate
-from inspect_station.core.records import Case, Inspection, Kind, Line, Parcel, Product, Reason, Rma
+from inspect_station.core.records import Case, Inspection, Kind, Line, Parcel, Product, Reason, Reviewed, Rma, Standing
 from inspect_station.demo.build import prepare
 from inspect_station.message import msg
 from inspect_station.outcomes import Arrived, Finished, Opened
@@ -79,6 +79,8 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "photos_owed": lambda reader: reader.photos_owed(),
     "photos_parked": lambda reader: reader.photos_parked(),
     "at_hub": lambda reader: reader.at_hub(unit.id for unit in reader.last_units(8)),
+    "review": lambda reader: reader.review(SELLER, "R-00001", 1),
+    "lost": lambda reader: [reader.lost(_superseded(unit)) for unit in reader.last_units(8)],
     "clock_ahead": lambda reader: reader.clock_ahead(),
     "labels": lambda reader: reader.labels("queued", "printing", "parked"),
     "labels_of": lambda reader: reader.labels_of("L7F3K00481C"),
@@ -91,6 +93,11 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "search": lambda reader: [reader.search(text) for text in ("R-000", "08-0000", "SHARED", "kettle", "zz", "0")],
 }
 """What is asked while somebody stands at the bench."""
+
+
+def _superseded(unit: Inspection) -> Reviewed:
+    return Reviewed(station="DOCK-3", lpn=unit.lpn, inspection=unit.id, event="e", standing=Standing.SUPERSEDED)
+
 
 IN_PEACE = {
     "size": "a copy is tried, a new epoch begins",
