@@ -173,7 +173,7 @@ def _said(event: Event, plain: bool) -> Inspection | Voided | Settled | None:
     body = event.body if plain else wire.cleaned(event.body)
     if event.type == EventType.INSPECTION_VOIDED:
         return Voided.model_validate(body)
-    if event.schema == SETTLING:
+    if event.type == EventType.INSPECTION_AMENDED and event.schema == SETTLING:
         word = Settled.model_validate(body)
         named = (word.unit.inspection, word.unit.event, *word.based_on)
         if not all(map(_ID.fullmatch, named)) or not {word.unit.event, *word.over} <= set(word.based_on):

@@ -289,6 +289,9 @@ class Postgres:
                 **self._how(),
             )
         except psycopg.OperationalError as error:
+            busy = _said(error, self._where)
+            if isinstance(busy, StoreLocked) and not isinstance(busy, Undone):
+                raise busy from error
             # No step was begun, so it may be tried again, as after a failover.
             unreachable = _unreachable(error, self._where)
             raise Undone(unreachable.title, unreachable.hint) from error
