@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
+from pydantic_core import from_json, to_json
 
 from inspect_station.core.barcode import clean
 from inspect_station.core.records import Record, compact
@@ -252,6 +253,9 @@ def parse(text: str | bytes) -> Any:
     Raises ValueError for anything else: repeated keys, NaN and infinities, lone surrogates, nesting without end.
     """
     text = text if isinstance(text, str) else text.decode()
+    value, same = _quick(text)
+    if same:
+        return value
     try:
         value = _DECODER.decode(text)
     except RecursionError as error:
@@ -262,6 +266,19 @@ def parse(text: str | bytes) -> Any:
     if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
         raise ValueError("nested too deeply")
     return value
+
+
+def _quick(text: str) -> tuple[Any, bool]:
+    """The value of a JSON text, and whether that text is the only one it is written as, without a doubt.
+
+    What comes back to the byte has nothing twice and no number that is none; anything else wants a closer look.
+    """
+    try:
+        raw = text.encode()
+        value = from_json(raw, allow_inf_nan=False)
+        return value, to_json(value) == raw and text.count("[") + text.count("{") <= MAX_DEPTH
+    except ValueError:
+        return None, False
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -302,7 +319,7 @@ def plain(text: str) -> bool:
         text.startswith("{")
         and text.isprintable()
         and not ("\\" in text or '" ' in text or ' "' in text)
-        and unicodedata.is_normalized("NFC", text)
+        and (text.isascii() or unicodedata.is_normalized("NFC", text))
         and not (_LARGE.search(text) or _NEXT.search(text) or _FIRST.search(text))
     )
 

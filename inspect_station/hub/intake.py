@@ -116,13 +116,15 @@ def lines(body: bytes, kept: Kept = lambda _: {}) -> list[Arrival]:
     found = [(head[1], _hash(text)) if (head := _HEAD.match(text)) else ("", "") for text in texts]
     epochs = kept([each for each in found if each[0]])
     return [
-        Arrival(id, sha256, text, Status.DUPLICATE, epoch=epochs[sha256]) if sha256 in epochs else read(text, no)
+        Arrival(id, sha256, text, Status.DUPLICATE, epoch=epochs[sha256])
+        if sha256 in epochs
+        else read(text, no, sha256)
         for no, (text, (id, sha256)) in enumerate(zip(texts, found, strict=True), start=1)
     ]
 
 
-def read(line: str, no: int = 1) -> Arrival:
-    """One line. Raises Misframed where it has no id that a receipt could name."""
+def read(line: str, no: int = 1, sha256: str = "") -> Arrival:
+    """One line, whose hash is this if it is known. Raises Misframed where it has no id that a receipt could name."""
     try:
         raw = wire.parse(line)
     except ValueError as error:
@@ -130,7 +132,7 @@ def read(line: str, no: int = 1) -> Arrival:
     id = raw.get("id") if isinstance(raw, dict) else None
     if not isinstance(id, str) or not _ID.fullmatch(id):
         raise Misframed(f"line {no}: no id")
-    sha256 = _hash(line)
+    sha256 = sha256 or _hash(line)
     event = None
     try:
         event = _event(raw)

@@ -7,7 +7,7 @@ units beside them into the same ``inspection`` table that a station has, so that
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from inspect_station.hub.intake import Arrival, Misframed, Voided, read
 from inspect_station.hub.reviews import review
 from inspect_station.hub.units import CONSUMES_NOTHING, ON_NO_LINE, Judged, Line, NotYours, Told, Units
 from inspect_station.store import Reader, Writer
-from inspect_station.store.connection import Row
+from inspect_station.store.connection import Row, Taken
 from inspect_station.store.writer import revision_row
 
 CODE_LIVES = timedelta(days=7)
@@ -302,7 +302,7 @@ class Ledger(Writer):
 
         Ordered by id, so that two who keep the same facts do not wait for each other.
         """
-        known = self._known(caller.tenant, arrivals)
+        known, waiting = self._known(caller.tenant, arrivals)
         if any(arrival.status is Status.DUPLICATE and arrival.id not in known for arrival in arrivals):
             raise Vanished
         fresh = [arrival for arrival in arrivals if arrival.id not in known]
@@ -347,21 +347,32 @@ class Ledger(Writer):
             parked.append((arrival, code, detail))
         self._park(caller, parked)
         if events:
-            self._write(caller.tenant, events, revisions, units)
+            self._write(events, revisions, units)
+            # Dealt with at last, after a newer hub or a person has made it possible.
+            self._unpark(caller.tenant, {(id, row["sha256"]) for id, row in events.items()} & waiting)
         return [told[at] for at in range(len(arrivals))], units.unsettled
 
     def _counted(self, station: str, arrivals: Sequence[Arrival]) -> set[tuple[str, int]]:
         """Epochs and numbers of these events that other events of the station have already."""
-        asked = [{"epoch": each.event.epoch, "seq": each.event.seq} for each in arrivals if each.event is not None]
-        rows = self._rows(
-            f"""
-            SELECT asked.epoch, asked.seq FROM {self._connection.records("hub_event", ("epoch", "seq"))} asked
-            CROSS JOIN hub_event e WHERE e.station = ? AND e.epoch = asked.epoch AND e.seq = asked.seq
-            """,
-            compact(asked),
-            station,
-        )
-        return {(row["epoch"], row["seq"]) for row in rows}
+        asked: dict[str, list[int]] = {}
+        for event in (each.event for each in arrivals if each.event is not None):
+            asked.setdefault(event.epoch, []).append(event.seq)
+        found = set()
+        for epoch, numbers in asked.items():
+            last = self._row("SELECT max(seq) AS seq FROM hub_event WHERE station = ? AND epoch = ?", station, epoch)
+            if last is None or (last["seq"] or 0) < min(numbers):  # mostly: a station counts on
+                continue
+            rows = self._rows(
+                f"""
+                SELECT e.seq FROM {self._connection.records("hub_event", ("seq",))} asked
+                CROSS JOIN hub_event e WHERE e.station = ? AND e.epoch = ? AND e.seq = asked.seq
+                """,
+                compact([{"seq": number} for number in numbers]),
+                station,
+                epoch,
+            )
+            found |= {(epoch, row["seq"]) for row in rows}
+        return found
 
     def kept(self, tenant: str, lines: Sequence[tuple[str, str]]) -> dict[str, str]:
         """Of these ids and hashes, the hashes of the lines that are kept to the byte, with their epochs."""
@@ -373,17 +384,22 @@ class Ledger(Writer):
         asked = {sha256 for _, sha256 in lines}
         return {row["sha256"]: row["epoch"] for row in rows if row["sha256"] in asked}
 
-    def _known(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[str, tuple[str, Told]]:
-        """Hash and receipt of those that are kept already."""
+    def _known(
+        self, tenant: str, arrivals: Sequence[Arrival]
+    ) -> tuple[dict[str, tuple[str, Told]], set[tuple[str, str]]]:
+        """Hash and receipt of those that are kept already; ids and hashes of those that are parked."""
         rows = self._rows(
             """
             SELECT id, sha256, status, code FROM hub_event
             WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))
+            UNION ALL SELECT event, sha256, '', '' FROM hub_parked
+            WHERE tenant = ?1 AND event IN (SELECT value FROM json_each(?2)) AND resolved_at IS NULL
             """,
             tenant,
             compact([arrival.id for arrival in arrivals]),
         )
-        return {row["id"]: (row["sha256"], Told(Status(row["status"]), row["code"])) for row in rows}
+        kept = {row["id"]: (row["sha256"], Told(Status(row["status"]), row["code"])) for row in rows if row["status"]}
+        return kept, {(row["id"], row["sha256"]) for row in rows if not row["status"]}
 
     def _units(self, tenant: str, said: Sequence[Inspection | Voided | Settled]) -> Units:
         """What is known of these units and of the lines they stand on; from here on nobody else adds to it."""
@@ -392,35 +408,34 @@ class Ledger(Writer):
             return units
         ids = [each.inspection for each in said if isinstance(each, Voided)]
         ids += [each.id for each in said if isinstance(each, Inspection)]
-        self._connection.hold(f"unit {id}" for id in ids)
-        units.heard(
-            self._rows(
-                """
-                SELECT tenant, station, subject, revision, type, code, line, rowid AS at FROM hub_event
-                WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY rowid
-                """,
-                compact(ids),
-            )
-        )
-        units.shown(
-            self._rows(
-                """
-                SELECT i.body, i.event_id, e.station, e.rowid AS at FROM inspection i
-                JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id
-                WHERE i.id IN (SELECT value FROM json_each(?2)) ORDER BY i.id, i.revision
-                """,
-                tenant,
-                compact(ids),
-            )
-        )
-        lines = units.lines() | {
-            (each.seller, each.rma, each.line.no) for each in said if isinstance(each, Inspection) and each.line
-        }
+        lines = {(each.seller, each.rma, each.line.no) for each in said if isinstance(each, Inspection) and each.line}
         lines |= {(each.seller, each.rma, each.line) for each in said if isinstance(each, Settled)}
-        self._hold_rmas((seller, number) for seller, number, _ in lines)
+        rmas = {(seller, number) for seller, number, _ in lines}
+        self._connection.hold([*(f"unit {id}" for id in ids), *map(_rma, rmas)])
+        heard = self._rows(
+            """
+            SELECT tenant, station, subject, revision, type, code, line, rowid AS at FROM hub_event
+            WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY rowid
+            """,
+            compact(ids),
+        )
+        if heard:
+            units.heard(heard)
+            units.shown(
+                self._rows(
+                    """
+                    SELECT i.body, i.event_id, e.station, e.rowid AS at FROM inspection i
+                    JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id
+                    WHERE i.id IN (SELECT value FROM json_each(?2)) ORDER BY i.id, i.revision
+                    """,
+                    tenant,
+                    compact(ids),
+                )
+            )
+            lines |= units.lines()
+            self._hold_rmas({(seller, number) for seller, number, _ in lines} - rmas)
         units.decided(self.words(tenant, lines))
         those = self._connection.records("rma_line", ("seller", "number", "no"))
-        which = compact([{"seller": seller, "number": number, "no": no} for seller, number, no in lines])
         units.standing(
             self._rows(
                 f"""
@@ -428,23 +443,18 @@ class Ledger(Writer):
                     i.settles, e.rowid AS at,
                     -- The sum keeps PostgreSQL from looking for the least number of all.
                     (SELECT min(f.rowid + 0) FROM hub_event f
-                        WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE})) AS since
+                        WHERE f.subject = i.id AND f.type NOT IN ({_ON_NO_LINE})) AS since,
+                    (SELECT l.quantity FROM rma_line l
+                        WHERE l.seller = line.seller AND l.number = line.number AND l.no = line.no) AS announced
                 FROM {those} line
                 CROSS JOIN inspection i ON i.seller = line.seller AND i.rma = line.number AND i.line_no = line.no
                 CROSS JOIN hub_event e ON e.tenant = ? AND e.id = i.event_id AND e.subject = i.id
                 -- Said so that no database looks through all that stand.
                 WHERE i.current AND coalesce(i.voided_at, '') = '' AND i.kind NOT IN ({_CONSUMES_NOTHING})
                 """,
-                which,
+                compact([{"seller": seller, "number": number, "no": no} for seller, number, no in lines]),
                 tenant,
-            ),
-            self._rows(
-                f"""
-                SELECT l.seller, l.number, l.no, l.quantity FROM {those} line
-                CROSS JOIN rma_line l ON l.seller = line.seller AND l.number = line.number AND l.no = line.no
-                """,
-                which,
-            ),
+            )
         )
         return units
 
@@ -485,7 +495,7 @@ class Ledger(Writer):
 
     def _hold_rmas(self, keys: Iterable[tuple[str, str]]) -> None:
         """Nobody else changes what stands on these RMAs, or what is announced of them."""
-        self._connection.hold(f"rma {compact(key)}" for key in keys)
+        self._connection.hold(map(_rma, keys))
 
     def _event_row(self, caller: Caller, arrival: Arrival, judged: Judged) -> dict[str, Any]:
         event = arrival.event
@@ -506,35 +516,35 @@ class Ledger(Writer):
             "revision": judged.revision,
         }
 
-    def _write(
-        self, tenant: str, events: Mapping[str, Mapping[str, Any]], revisions: list[dict[str, Any]], units: Units
-    ) -> None:
-        if self._connection.insert("hub_event", list(events.values())) != len(events):
-            raise _Overtaken
-        # Dealt with at last, after a newer hub or a person has made it possible.
-        self._do(
-            """
-            UPDATE hub_parked SET resolved_at = ?1 WHERE tenant = ?2 AND resolved_at IS NULL
-                AND event IN (SELECT value FROM json_each(?3)) AND sha256 IN (SELECT value FROM json_each(?4))
-            """,
-            self._now(),
-            tenant,
-            compact(list(events)),
-            compact([row["sha256"] for row in events.values()]),
-        )
+    def _write(self, events: Mapping[str, Mapping[str, Any]], revisions: list[dict[str, Any]], units: Units) -> None:
+        try:
+            self._connection.add("hub_event", list(events.values()))
+        except Taken as taken:
+            raise _Overtaken from taken
         if not revisions:
             return
         for row in revisions:
             row["current"] = row["revision"] == units.newest(row["id"])
-        self._do(
-            """
-            UPDATE inspection SET current = false
-            WHERE current AND id IN (SELECT value FROM json_each(?))
-            """,
-            compact(sorted({row["id"] for row in revisions if row["current"]})),
-        )
-        if self._connection.insert("inspection", revisions) != len(revisions):
-            raise sqlite3.IntegrityError("a revision is there already")
+        if outdated := sorted({row["id"] for row in revisions if row["current"]} & units.kept):
+            self._do(
+                "UPDATE inspection SET current = false WHERE current AND id IN (SELECT value FROM json_each(?))",
+                compact(outdated),
+            )
+        self._connection.add("inspection", revisions)
+
+    def _unpark(self, tenant: str, lines: Collection[tuple[str, str]]) -> None:
+        """These parked lines need nobody's care any more."""
+        if lines:
+            self._do(
+                """
+                UPDATE hub_parked SET resolved_at = ?1 WHERE tenant = ?2 AND resolved_at IS NULL
+                    AND event IN (SELECT value FROM json_each(?3)) AND sha256 IN (SELECT value FROM json_each(?4))
+                """,
+                self._now(),
+                tenant,
+                compact([id for id, _ in lines]),
+                compact([sha256 for _, sha256 in lines]),
+            )
 
     def _park(self, caller: Caller, arrivals: Iterable[tuple[Arrival, str, str]]) -> None:
         """Keep lines aside, whole, with code and detail; each once, however often it is sent."""
@@ -666,32 +676,29 @@ class Ledger(Writer):
 
     def _advance(self, station: str, epoch: str) -> int:
         """Up to which number the events of an epoch have all arrived, parked ones among them."""
-        row = self._row("SELECT contiguous_seq FROM hub_epoch WHERE station = ? AND epoch = ?", station, epoch)
-        reached = row["contiguous_seq"] if row else 0
-        arrived = self._rows(
+        row = self._row(
             """
-            SELECT seq FROM hub_event WHERE station = ?1 AND epoch = ?2 AND seq > ?3
-            UNION SELECT seq FROM hub_parked WHERE station = ?1 AND epoch = ?2 AND seq > ?3
-            ORDER BY seq LIMIT 1000
-            """,
-            station,
-            epoch,
-            reached,
-        )
-        for (seq,) in arrived:
-            if seq != reached + 1:
-                break
-            reached = seq
-        self._do(
-            """
-            INSERT INTO hub_epoch (station, epoch, contiguous_seq) VALUES (?, ?, ?)
+            WITH known AS (
+                SELECT coalesce(max(contiguous_seq), 0) AS reached FROM hub_epoch WHERE station = ?1 AND epoch = ?2
+            ), arrived AS (
+                SELECT seq FROM hub_event
+                WHERE station = ?1 AND epoch = ?2 AND seq > (SELECT reached FROM known)
+                UNION SELECT seq FROM hub_parked
+                WHERE station = ?1 AND epoch = ?2 AND seq > (SELECT reached FROM known)
+                ORDER BY seq LIMIT 1000
+            ), counted AS (
+                SELECT seq, row_number() OVER (ORDER BY seq) AS no FROM arrived
+            )
+            INSERT INTO hub_epoch (station, epoch, contiguous_seq)
+            SELECT ?1, ?2, (SELECT reached FROM known) + count(*) FROM counted
+            WHERE seq = (SELECT reached FROM known) + no
             ON CONFLICT (station, epoch) DO UPDATE SET contiguous_seq = excluded.contiguous_seq
+            RETURNING contiguous_seq
             """,
             station,
             epoch,
-            reached,
         )
-        return int(reached)
+        return int(row["contiguous_seq"]) if row else 0
 
     def unknown(self, tenant: str, lines: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Of these events, those that are not here, neither kept nor parked, and those that are here otherwise."""
@@ -948,6 +955,10 @@ def _named(record: Product | Rma) -> tuple[str, str]:
 
 def _feed_key(tenant: str, feed: str, key: str) -> str:
     return f"feed {compact([tenant, feed, key])}"
+
+
+def _rma(key: tuple[str, str]) -> str:
+    return f"rma {compact(key)}"
 
 
 def _is_block(text: str) -> bool:

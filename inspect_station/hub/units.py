@@ -131,6 +131,8 @@ class Units:
         self._words: defaultdict[Line, list[Word]] = defaultdict(list)
         self.unsettled: set[Line] = set()
         """Lines on which units stood, or stand now, otherwise than counting: to be looked at again."""
+        self.kept: set[str] = set()
+        """Units of which something was heard before."""
         self._told = 0
         self._where: dict[str, Line] = {}
         self._since: dict[str, int] = {}
@@ -142,6 +144,7 @@ class Units:
     def heard(self, rows: Iterable[Row]) -> None:
         """Events about these units: tenant, station, subject, revision, type, code, line and number of the row."""
         for row in rows:
+            self.kept.add(row["subject"])
             story = self._stories[row["subject"]]
             story.others |= row["tenant"] != self._tenant
             story.said.add(row["revision"])
@@ -165,14 +168,17 @@ class Units:
         """The lines on which they stand."""
         return set(self._where.values())
 
-    def standing(self, rows: Iterable[Row], announced: Iterable[Row]) -> None:
-        """All units on their lines, those of the request aside, with when each came there; how many were announced."""
+    def standing(self, rows: Iterable[Row]) -> None:
+        """All units on their lines, with when each came there, and how many were announced; none of these new ones.
+
+        On a line where nothing stands it does not matter: the units of one request come from one dock.
+        """
         for row in rows:
+            if row["announced"] is not None:
+                self._announced[row["seller"], row["number"], row["no"]] = row["announced"]
             if row["id"] not in self._stories:
                 self._standing[row["seller"], row["number"], row["no"]][row["id"]] = stood(row)
                 self._since[row["id"]] = row["since"] or _NEVER
-        for row in announced:
-            self._announced[row["seller"], row["number"], row["no"]] = row["quantity"]
 
     # ── What is new ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -29,6 +29,10 @@ class Answer(Protocol):
     def fetchone(self) -> Any: ...
 
 
+class Taken(sqlite3.IntegrityError):
+    """A row that was to be put in is there already."""
+
+
 class Connection(Protocol):
     """A connection inside one transaction. A constraint that is violated raises sqlite3.IntegrityError on both."""
 
@@ -45,6 +49,9 @@ class Connection(Protocol):
 
     def insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> int:
         """Put in those rows that are not there yet; how many. All name the same columns, in one order."""
+
+    def add(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Put in all these rows, of which none is there yet. All name the same columns, in one order. Raises Taken."""
 
     def records(self, table: str, names: Iterable[str]) -> str:
         """A subquery: the rows of a JSON array, its one parameter, with these columns of a table."""
@@ -72,6 +79,10 @@ class Sqlite(sqlite3.Connection):
         names = tuple(rows[0])
         sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) ON CONFLICT DO NOTHING"
         return self.executemany(sql, [tuple(row.values()) for row in rows]).rowcount
+
+    def add(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+        if self.insert(table, rows) != len(rows):
+            raise Taken(table)
 
     def records(self, table: str, names: Iterable[str]) -> str:
         columns = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in names)
