@@ -1506,7 +1506,3 @@ def hub_import(
     _say(msg("{n} published, {bad} rows left out", n=len(taken.records), bad=len(taken.bad)))
     if taken.bad:
         raise typer.Exit(Exit.SOME_FAILED)
-
-
-if __name__ == "__main__":
-    main()
