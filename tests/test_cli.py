@@ -24,7 +24,7 @@ from inspect_station.resources import resource
 def run(*words: str, cwd: Path | None = None, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     """The program as a person starts it, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "inspect_station.cli", *words], capture_output=True, text=True, cwd=cwd, timeout=60,
+        [sys.executable, "-m", "inspect_station", *words], capture_output=True, text=True, cwd=cwd, timeout=60,
         check=False,
     )  # fmt: skip
     if check is not None:
