@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -522,6 +523,50 @@ def test_a_feed_belongs_to_its_tenant(hub: Hub) -> None:
     with hub.read() as ledger:
         assert ledger.changes("other", ["catalogue"], START, 10) == []
         assert len(ledger.changes("main", ["catalogue"], START, 10)) == 1
+
+
+# ── What it costs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _work(dock: Dock, *lines: str) -> int:
+    """What SQLite does to take these lines in, in steps of its machine, hundreds of them."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with dock.hub.write() as ledger:
+        connection = ledger._connection
+        assert isinstance(connection, sqlite3.Connection)
+        connection.set_progress_handler(count, 100)
+        arrivals = intake.lines("\n".join(lines).encode(), lambda asked: ledger.kept(dock.caller.tenant, asked))
+        ledger.ingest(dock.caller, arrivals)
+        connection.set_progress_handler(None, 0)
+    return steps
+
+
+def test_a_batch_costs_a_hub_that_holds_much_no_more_than_a_new_one(tmp_path: Path) -> None:
+    def spent() -> dict[str, int]:
+        units = [_unit(rma=f"R-{_id()}") for _ in range(20)]
+        first = [dock.finished(unit) for unit in units]
+        again = [dock.finished(unit.but(revision=2, grade=Grade.USED)) for unit in units]
+        undone = [dock.voided(unit.but(revision=2)) for unit in units]
+        lines = {"new": first, "the same": first, "amended": again, "undone": undone}
+        lines["parked"] = [line.replace('"R-', '"S-') for line in first]
+        lines["of one line"] = [other.finished(_unit(rma=unit.rma, grade=Grade.USED)) for unit in units]
+        return {what: _work(other if what == "of one line" else dock, *each) for what, each in lines.items()}
+
+    with Hub.open(tmp_path, clock=Clock()) as hub:
+        dock, other = Dock(hub, "DOCK-1"), Dock(hub, "DOCK-2")
+        spent()
+        before = spent()
+        for _ in range(20):
+            dock.send(*(dock.finished(_unit(rma=f"R-{_id()}")) for _ in range(100)))
+        after = spent()
+    assert min(before.values()) > 5, "it is counted at all"
+    assert {what: n for what, n in after.items() if n > 1.3 * before[what]} == {}, before
 
 
 # ── Stations ─────────────────────────────────────────────────────────────────────────────────────────────────────────
