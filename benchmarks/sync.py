@@ -6,14 +6,16 @@ Three questions, each answered beside its own measure in the same run; quote the
 - three days of one station (5,760 events) over a line of 10 Mbit/s, beside a line without a limit;
 - many stations that come back at once after three days, beside plain inserts of the same lines in the same batches.
 
-Run it with ``uv run python benchmarks/sync.py``. ``--stations 1000 --events 5760`` is the full size of the last one
-(hours on a small machine); by default it is smaller, and the time is reckoned from the events per second.
+Run it with ``uv run python benchmarks/sync.py``. ``--only stations --stations 1000 --events 5760 --hubs 2`` is the full
+size of the last one, on a PostgreSQL that two hubs share (half an hour on two cores); by default it is smaller, one hub
+on SQLite, and the time is reckoned from the events per second.
 """
 
 import argparse
 import asyncio
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -35,8 +37,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from psycopg.conninfo import conninfo_to_dict
 
 from inspect_station import config
+from inspect_station.core.ids import uuid7
 from inspect_station.hub import Hub, add_station
 from inspect_station.hub.admin import TENANT, code_hash, new_code, new_token, secret_hash
 from inspect_station.outbox.sync import Pace
@@ -46,6 +50,8 @@ from tests.faults.station import finish
 
 THREE_DAYS = 5760
 """Events of one station: 240 an hour, eight hours a day (sync.md §2.6)."""
+LONG_AGO_MS = 1_795_000_000_000
+"""When those who return sent last."""
 LINE = 10_000_000 / 8
 """Bytes a second of 10 Mbit/s."""
 BACKLOG, ROUNDS, SAVES = 10_000, 6, 100
@@ -84,11 +90,12 @@ class Served:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Served]:
+def serving(data: Path, database: str = "") -> Iterator[Served]:
     """Run a hub."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]
-    with process("-m", "inspect_station.cli", "hub", "serve", "--port", str(port), "--data", data) as running:
+    where = ("--database", database) if database else ()
+    with process("-m", "inspect_station.cli", "hub", "serve", "--port", str(port), "--data", data, *where) as running:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             with suppress(httpx.HTTPError):
@@ -243,8 +250,9 @@ class Returning:
         return head.encode() + body, n
 
     def _line(self, seq: int) -> str:
-        line = self.line.replace("@event", str(uuid.UUID(int=random.getrandbits(128))))
-        line = line.replace("@unit", str(uuid.UUID(int=random.getrandbits(128)))).replace("@epoch", self.epoch)
+        at = LONG_AGO_MS + seq * 15_000
+        line = self.line.replace("@event", uuid7(at, random.randbytes(10))).replace("@epoch", self.epoch)
+        line = line.replace("@unit", uuid7(at, random.randbytes(10)))
         return line.replace('"@seq"', str(seq)).replace("@lpn", f"L{self.epoch[:4]}{seq:06}") + "\n"
 
     async def come_back(self, port: int) -> None:
@@ -289,10 +297,10 @@ def pattern(folder: Path) -> str:
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
 
 
-def enrolled(hub: Path, line: str, stations: int, events: int) -> list[Returning]:
+def enrolled(hub: Path, database: str, line: str, stations: int, events: int) -> list[Returning]:
     """So many stations that the hub knows."""
     made = []
-    with Hub.open(hub) as opened:
+    with Hub.open(hub, database) as opened:
         for at in range(0, stations, 100):
             with opened.write() as ledger:
                 for n in range(at, min(at + 100, stations)):
@@ -321,23 +329,41 @@ def plain(file: Path, returning: Returning, batches: int) -> float:
         return batches * len(rows[0]) / (time.perf_counter() - began)
 
 
-def come_back(folder: Path, stations: int, events: int) -> None:
-    """All at once; every event is there afterwards, once."""
-    hub, line = folder / "hub-3", pattern(folder)
-    with serving(hub) as served:
-        all_of_them = enrolled(hub, line, stations, events)
+@contextmanager
+def database() -> Iterator[tuple[str, Callable[[], float]]]:
+    """A PostgreSQL of our own: its address, and the seconds of processor that it has used."""
+    from hub import started, used  # the benchmark beside this one
+
+    with started() as (at, server):
+        host = conninfo_to_dict(at)["host"]
+        yield f"postgresql+psycopg:///postgres?user=postgres&host={host}", lambda: used(server)
+
+
+def come_back(folder: Path, stations: int, events: int, hubs: int) -> None:
+    """All at once, to one hub on SQLite or several on PostgreSQL; every event is there afterwards, once."""
+    line = pattern(folder)
+    with ExitStack() as stack:
+        at, database_busy = stack.enter_context(database()) if hubs > 1 else ("", lambda: 0.0)
+        first, *_ = folders = [folder / f"hub-3-{n}" for n in range(hubs)]
+        served = [stack.enter_context(serving(each, at)) for each in folders]
+        all_of_them = enrolled(first, at, line, stations, events)
 
         async def at_once() -> None:
-            await asyncio.gather(*(each.come_back(served.port) for each in all_of_them))
+            each_its_hub = zip(all_of_them, itertools.cycle(served), strict=False)
+            await asyncio.gather(*(each.come_back(hub.port) for each, hub in each_its_hub))
+
+        def work() -> float:
+            return sum(each.busy() for each in served) + database_busy()
 
         beside = [plain(folder / "before.db", Returning("", "e" * 36, line, 10**9), 50)]
-        began, busy, asking = time.perf_counter(), served.busy(), time.process_time()
+        began, busy, asking = time.perf_counter(), work(), time.process_time()
         asyncio.run(at_once())
-        spent, busy, asking = time.perf_counter() - began, served.busy() - busy, time.process_time() - asking
+        spent, busy, asking = time.perf_counter() - began, work() - busy, time.process_time() - asking
         beside.append(plain(folder / "after.db", Returning("", "e" * 36, line, 10**9), 50))
-    with closing(sqlite3.connect(hub / "store.db")) as there:
-        whole, seqs = there.execute("SELECT count(*), count(DISTINCT epoch || seq) FROM hub_event").fetchone()
-        reached = there.execute("SELECT count(*) FROM hub_epoch WHERE contiguous_seq = ?", (events,)).fetchone()[0]
+        with Hub.open(first, at) as hub, hub.read() as ledger:
+            ((whole,),) = ledger._rows("SELECT count(*) FROM hub_event")
+            ((seqs,),) = ledger._rows("SELECT count(*) FROM (SELECT DISTINCT epoch, seq FROM hub_event) AS each")
+            ((reached,),) = ledger._rows("SELECT count(*) FROM hub_epoch WHERE contiguous_seq = ?", events)
     assert (whole, seqs, reached) == (stations * events, stations * events, stations), "events were lost"
     told = sum((each.told for each in all_of_them), Counter[str]())
     whole, full = stations * events, 1000 * THREE_DAYS
@@ -345,13 +371,14 @@ def come_back(folder: Path, stations: int, events: int) -> None:
     arrived = sorted(each for one in all_of_them for each in one.arrived)
     most = arrived[: max(1, len(arrived) * 2 // 3)]
     rate, inserts = sum(n for _, n in most) / (most[-1][0] - began), statistics.mean(beside)
-    print(f"{stations} stations with {events} events each, at once: {spent:.0f} s, 0 lost; answers {dict(told)}")
+    where = f"{hubs} hubs on PostgreSQL" if hubs > 1 else "a hub on SQLite"
+    print(f"{stations} stations with {events} events each, at once, to {where}: {spent:.0f} s, 0 lost; {dict(told)}")
     print(
         f"  {rate:.0f} events/s until two thirds were in; "
         f"plain inserts of such lines {inserts:.0f}, in batches of 100: × {rate / inserts:.2f}"
     )
     print(
-        f"  the hub used {busy / whole * 1e6:.0f} µs of processor an event, those who asked {asking / busy:.2f} × that"
+        f"  that took {busy / whole * 1e6:.0f} µs of processor an event, those who asked {asking / busy:.2f} × as much"
     )
     print(f"  1,000 stations after three days, {full} events: {full / rate / 60:.0f} min at this rate, "
           f"{full * busy / whole / 60:.0f} min of one core")  # fmt: skip
@@ -361,12 +388,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stations", type=int, default=50, help="how many come back at once")
     parser.add_argument("--events", type=int, default=400, help="events that wait at each of them")
+    parser.add_argument("--hubs", type=int, default=1, help="hubs that they come back to; several share a PostgreSQL")
     parser.add_argument("--only", choices=("saves", "drain", "stations"), help="one of the three")
     given = parser.parse_args()
     parts: dict[str, Callable[[Path], None]] = {
         "saves": saves,
         "drain": drain,
-        "stations": lambda folder: come_back(folder, given.stations, given.events),
+        "stations": lambda folder: come_back(folder, given.stations, given.events, given.hubs),
     }
     for name, part in parts.items():
         if given.only in (None, name):
