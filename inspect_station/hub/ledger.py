@@ -813,10 +813,14 @@ class Ledger(Writer):
             SELECT s.tenant, s.name, s.seen_at,
                 CASE WHEN EXISTS (SELECT 1 FROM hub_token t WHERE t.station = s.id) THEN 'known' ELSE 'revoked' END
                     AS state,
-                (SELECT count(*) FROM hub_event e WHERE e.station = s.id) AS events,
-                (SELECT count(*) FROM hub_parked p WHERE p.station = s.id AND p.resolved_at IS NULL) AS parked,
-                (SELECT count(*) FROM hub_photo o WHERE o.station = s.id AND o.missing) AS photos_missing
-            FROM hub_station s WHERE s.scope = 'station' ORDER BY s.tenant, s.name
+                coalesce(e.n, 0) AS events, coalesce(p.n, 0) AS parked, coalesce(o.n, 0) AS photos_missing
+            FROM hub_station s
+            LEFT JOIN (SELECT station, count(*) AS n FROM hub_event GROUP BY station) e ON e.station = s.id
+            LEFT JOIN (SELECT station, count(*) AS n FROM hub_parked WHERE resolved_at IS NULL GROUP BY station) p
+                ON p.station = s.id
+            LEFT JOIN (SELECT station, count(*) AS n FROM hub_photo WHERE missing GROUP BY station) o
+                ON o.station = s.id
+            WHERE s.scope = 'station' ORDER BY s.tenant, s.name
             """
         )
         return [dict(row) for row in rows]
