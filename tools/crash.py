@@ -92,10 +92,10 @@ import sys
 from pathlib import Path
 from inspect_station.cli import main
 from inspect_station.outcomes import Finished
-from inspect_station.tui.hands import Hands
+from inspect_station.tui.hands.turns import Turns
 from tools.crash import Witness
 
-witness, arrive = Witness(Path(sys.argv.pop(1))), Hands.arrive
+witness, arrive = Witness(Path(sys.argv.pop(1))), Turns.arrive
 
 def told(self, scene, result):
     turn = arrive(self, scene, result)
@@ -103,7 +103,7 @@ def told(self, scene, result):
         witness.tell("saved", result.units[0].lpn)
     return turn
 
-Hands.arrive = told
+Turns.arrive = told
 main()
 """
 """The real program; what its screens are given to show is witnessed."""

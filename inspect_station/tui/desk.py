@@ -8,9 +8,8 @@ from inspect_station.core.records import Inspection
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import Arrived, Collected, Desk
 from inspect_station.station import Station
-from inspect_station.tui.hands import overdue, parcel_title, waiting
 from inspect_station.tui.paper import CALM, DIM, FATES, INKS, LOOK, OK, ROUTES, Paper, Part, ink, stack
-from inspect_station.tui.scene import AtDesk, Scene, SignIn, is_claim
+from inspect_station.tui.scene import AtDesk, Scene, SignIn, is_claim, overdue, waiting
 
 CURSOR = ink("▌", CALM)
 AT_HUB = {
@@ -132,7 +131,7 @@ def _waiting(paper: Paper, scene: Scene, place: AtDesk) -> list[Content]:
         chosen = number == place.picked
         lead = ink(" ▸ " if chosen else "   ", CALM)
         if isinstance(each, Arrived):
-            text = ink("▶ ", CALM) + ink(paper.say(parcel_title(each)), "reverse" if chosen else "")
+            text = ink("▶ ", CALM) + ink(paper.say(_parcel_title(each)), "reverse" if chosen else "")
             hint = paper.say(msg("scan its next article"))
         else:
             text = ink(f"{each.sign} ", LOOK) + ink(f"{each.lpn}  ", "bold")
@@ -147,6 +146,19 @@ def _waiting(paper: Paper, scene: Scene, place: AtDesk) -> list[Content]:
         lines.append(ink(f"   … {paper.say(more)}", DIM))
     lines = [*lines, *late] or [ink(f"   {paper.say(msg('Nothing waits.'))}", DIM)]
     return lines + [ink("")] * (WAITING_LINES - len(lines))
+
+
+def _parcel_title(arrived: Arrived) -> Message:
+    """An open parcel in one line."""
+    lines = arrived.lines
+    total = sum(line.line.quantity for line in lines)
+    done = total - sum(line.open for line in lines)
+    return msg(
+        "parcel {rma}: {done} of {total} units done",
+        rma=arrived.parcel.rmas[-1][1] if arrived.parcel.rmas else "?",
+        done=done,
+        total=total,
+    )
 
 
 def _late(paper: Paper, desk: Desk) -> list[Content]:

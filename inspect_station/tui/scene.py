@@ -9,7 +9,7 @@ from typing import Any, Literal
 from inspect_station.core.bench import Bench
 from inspect_station.core.records import Disposition, Inspection, Kind, Words
 from inspect_station.core.view import View, view
-from inspect_station.message import Message, msg
+from inspect_station.message import Message, msg, msgn
 from inspect_station.outbox import States
 from inspect_station.outcomes import Arrived, BatchSeen, Collected, Desk, Waiting
 from inspect_station.tui.keymap import Key, Keymap
@@ -361,6 +361,23 @@ def slot_words(slot: str) -> Message:
 def is_claim(unit: Inspection) -> bool:
     """Whether it came unannounced and still waits for its RMA."""
     return unit.kind is Kind.UNKNOWN and unit.finished_at is not None and unit.voided_at is None
+
+
+def waiting(scene: Scene) -> tuple[Waiting | Arrived, ...]:
+    """What "waiting for you" lists: the open parcel first."""
+    parcel = scene.desk.parcel
+    return (*((parcel,) if parcel else ()), *scene.desk.waiting)
+
+
+def overdue(desk: Desk) -> list[Message]:
+    """How much is over its time: nothing where nothing is."""
+    units = msgn("{n} unit is over time since receipt", "{n} units are over time since receipt", n=desk.overdue)
+    cases = msgn(
+        "{n} case: the seller has not answered in time",
+        "{n} cases: the sellers have not answered in time",
+        n=desk.cases_overdue,
+    )
+    return [said for said in (units, cases) if said.params["n"]]
 
 
 def helped(keymap: Keymap, scene: Scene) -> list[Key]:
