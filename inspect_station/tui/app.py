@@ -44,6 +44,7 @@ from inspect_station.tui.scene import (
     SignIn,
     Turn,
     Writing,
+    returns,
 )
 from inspect_station.tui.terminal import Silence, Terminal
 from inspect_station.tui.widgets import Block, Picture, Sheet
@@ -262,7 +263,7 @@ class StationApp(App[int]):
         paper = Paper(voice, rules, width - 2)
         keys = overlay.keys(foot, self.keymap, scene)
         lamps = desk.lamps(foot, scene) if isinstance(scene.place, AtDesk | SignIn) else None
-        banner = overlay.banner(foot.narrower(1), scene.banner) if scene.banner else None
+        banner = overlay.foot(foot.narrower(1), scene)
         height = self.size.height - keys.height - (lamps.height if lamps else 0) - self.station.training
         self._block("training").show(Part(ink(voice.say(TRAINING))) if self.station.training else None)
         below = banner.height if banner else 0
@@ -373,6 +374,8 @@ class StationApp(App[int]):
                 await work()
                 if self._inbox.empty():
                     self._fresh()
+                if self._wedge.due is None:
+                    self._tell_bench()
             except Exception as error:
                 self._complain(error)
             finally:
@@ -529,6 +532,12 @@ class StationApp(App[int]):
     def _save(self, current: Inspection) -> "StationApp.Kept":
         self.station.keep(current)
         return self.Kept()
+
+    def _tell_bench(self) -> None:
+        """What is open here, for other docks. While nobody is signed in it stays as it was."""
+        place = self.scene.place
+        if not isinstance(place, SignIn):
+            self.station.on_bench(returns(place), place.inspection.lpn if isinstance(place, OnUnit) else "")
 
     def _look(self) -> None:
         """Ask for the desk's numbers, once at a time."""

@@ -2,7 +2,9 @@
 
 from textual.content import Content
 
-from inspect_station.message import msg
+from inspect_station.core.records import instant
+from inspect_station.message import Message, msg
+from inspect_station.outbox.opened import Elsewhere
 from inspect_station.tui.keymap import HELP_PAGE, HIDDEN, PLACES, Key, Keymap
 from inspect_station.tui.paper import BAD, CALM, CAP, DIM, INKS, LOOK, OK, Paper, Part, ink, stack
 from inspect_station.tui.scene import (
@@ -18,6 +20,7 @@ from inspect_station.tui.scene import (
     Type,
     helped,
     possible,
+    returns,
 )
 
 ROOMY = 4
@@ -39,6 +42,36 @@ def banner(paper: Paper, shown: Banner) -> Part:
     if title.cell_length + hint.cell_length <= paper.width and "\n" not in title.plain:
         return Part(title + hint, f"banner {shown.tone}")
     return Part(stack([title, paper.hang(ink("→ ", CALM), ink(paper.say(shown.hint)))]), f"banner {shown.tone}")
+
+
+def elsewhere(paper: Paper, scene: Scene) -> Content | None:
+    """At which other docks the return in view is open, in one line; None where at none, as far as anybody knows."""
+    here = returns(scene.place)
+    docks: dict[str, Message] = {}
+    for each in scene.states.elsewhere if scene.states else ():
+        if (each.seller, each.rma) in here:
+            docks.setdefault(each.station, _open_at(each))
+    if not docks:
+        return None
+    return (ink("› ", CALM) + ink(" · ".join(map(paper.say, docks.values())))).truncate(paper.width, ellipsis=True)
+
+
+def _open_at(dock: Elsewhere) -> Message:
+    at = instant(dock.at)
+    if not dock.operator:
+        return msg("open at {station}, {at:time}", station=dock.station, at=at)
+    return msg("open at {station}, {name}, {at:time}", station=dock.station, name=dock.operator, at=at)
+
+
+def foot(paper: Paper, scene: Scene) -> Part | None:
+    """The banner, and below it the hint that the return is open elsewhere, in the two lines that pages leave to it."""
+    hint = elsewhere(paper, scene)
+    if scene.banner is None:
+        return Part(hint, "banner info") if hint else None
+    shown = banner(paper, scene.banner)
+    if hint is None or shown.height > 1:
+        return shown
+    return Part(stack([shown.text, hint]), shown.kind)
 
 
 def part(paper: Paper, scene: Scene, keymap: Keymap) -> Part | None:
