@@ -190,7 +190,8 @@ class StationApp(App[int]):
         """What the printer's state has to say once nothing more urgent stands there."""
         self._told: Banner | None = None
         """What it said last: its own news may take that place."""
-        self._looking = False
+        self._looking = self._look_again = False
+        """The desk's numbers are being read, and something has changed since that began."""
         self._touched = now()
         self._stale = False
         """The screen does not show the scene yet."""
@@ -541,6 +542,7 @@ class StationApp(App[int]):
 
     def _look(self) -> None:
         """Ask for the desk's numbers, once at a time."""
+        self._look_again = self._looking
         if not self._looking:
             self._looking = True
             self._lane.submit(self._read).add_done_callback(partial(self._report, saving=False))
@@ -557,6 +559,8 @@ class StationApp(App[int]):
     @on(Looked)
     def _looked(self, note: Looked) -> None:
         self._looking = False
+        if self._look_again:
+            self._look()
         before = self.scene.states
         self._show(self.scene.but(desk=note.seen, states=note.states))
         self._heed_scanner()

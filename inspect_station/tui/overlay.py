@@ -2,9 +2,7 @@
 
 from textual.content import Content
 
-from inspect_station.core.records import instant
-from inspect_station.message import Message, msg
-from inspect_station.outbox.opened import Elsewhere
+from inspect_station.message import msg
 from inspect_station.tui.keymap import HELP_PAGE, HIDDEN, PLACES, Key, Keymap
 from inspect_station.tui.paper import BAD, CALM, CAP, DIM, INKS, LOOK, OK, Paper, Part, ink, stack
 from inspect_station.tui.scene import (
@@ -47,20 +45,15 @@ def banner(paper: Paper, shown: Banner) -> Part:
 def elsewhere(paper: Paper, scene: Scene) -> Content | None:
     """At which other docks the return in view is open, in one line; None where at none, as far as anybody knows."""
     here = returns(scene.place)
-    docks: dict[str, Message] = {}
+    docks: dict[str, str] = {}
     for each in scene.states.elsewhere if scene.states else ():
         if (each.seller, each.rma) in here:
-            docks.setdefault(each.station, _open_at(each))
+            told = (each.station, each.operator, paper.voice.time(each.at))
+            docks.setdefault(each.station, ", ".join(filter(None, told)))
     if not docks:
         return None
-    return (ink("› ", CALM) + ink(" · ".join(map(paper.say, docks.values())))).truncate(paper.width, ellipsis=True)
-
-
-def _open_at(dock: Elsewhere) -> Message:
-    at = instant(dock.at)
-    if not dock.operator:
-        return msg("open at {station}, {at:time}", station=dock.station, at=at)
-    return msg("open at {station}, {name}, {at:time}", station=dock.station, name=dock.operator, at=at)
+    said = paper.say(msg("open at {docks}", docks=" · ".join(docks.values())))
+    return (ink("› ", CALM) + ink(said)).truncate(paper.width, ellipsis=True)
 
 
 def foot(paper: Paper, scene: Scene) -> Part | None:
