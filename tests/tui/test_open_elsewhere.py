@@ -18,6 +18,7 @@ from inspect_station.hub.admin import secret_hash
 from inspect_station.hub.app import create_app
 from inspect_station.hub.ledger import Caller
 from inspect_station.message import msg
+from inspect_station.outbox import States
 from inspect_station.outbox.opened import Elsewhere, Opened
 from inspect_station.tui.scene import Banner
 from tests.tui.conftest import CODES, IMEI, Dock, Operator
@@ -176,7 +177,7 @@ async def test_nothing_moves_when_it_appears_and_nothing_stays_when_it_is_over(
         async def heard(*docks: Elsewhere) -> list[str]:
             monkeypatch.setattr(Opened, "elsewhere", docks)
             operator.app.notify_changed()
-            await until(lambda: operator.app.scene.states.elsewhere == docks, operator)
+            await until(lambda: getattr(operator.app.scene.states, "elsewhere", None) == docks, operator)
             return await operator.lines()
 
         await operator.start(rma)
@@ -188,6 +189,28 @@ async def test_nothing_moves_when_it_appears_and_nothing_stays_when_it_is_over(
         changed = [(one, two) for one, two in zip(before, after, strict=True) if one != two]
         assert [(one.strip(), "DOCK-7" in two) for one, two in changed] == [("", True)], "it takes one empty line"
         assert await heard() == before
+
+
+async def test_what_comes_while_the_desk_is_read_is_shown_too(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = (Elsewhere("lumo", "ML-4001", "DOCK-7", "Mia K.", MORNING),)
+    async with dock() as operator:
+        await operator.start("ML-4001")
+        read, reading, on = operator.station.outbox.states, threading.Event(), threading.Event()
+
+        def slowly() -> States:
+            found = read()
+            reading.set()
+            on.wait(10)
+            return found
+
+        monkeypatch.setattr(operator.station.outbox, "states", slowly)
+        operator.app.notify_changed()
+        await asyncio.to_thread(reading.wait, 10)
+        monkeypatch.setattr(Opened, "elsewhere", told)
+        operator.app.notify_changed()
+        await operator.painted()
+        on.set()
+        assert "Mia K." in await hinted(operator)
 
 
 async def test_beside_a_banner_there_is_one_line_for_it(at_hub: Open, other: Other) -> None:
