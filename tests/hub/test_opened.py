@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,6 +170,12 @@ def test_names_are_forgotten_by_themselves(house: House, monkeypatch: pytest.Mon
         while house.kept() and time.monotonic() < until:
             time.sleep(0.02)
     assert house.kept() == []
+
+
+def test_on_postgresql_names_are_in_no_log_of_the_database(database: str, tmp_path: Path) -> None:
+    with Hub.open(tmp_path / "hub", database) as hub, hub.read() as ledger:
+        (kind,) = ledger._rows("SELECT relpersistence::text AS kind FROM pg_class WHERE relname = 'hub_opened'")
+    assert kind["kind"] == "u"
 
 
 # ── Over HTTP ────────────────────────────────────────────────────────────────────────────────────────────────────────
