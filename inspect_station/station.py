@@ -181,6 +181,12 @@ class Station(Reception, Disputing):
         if self._outbox is not None:
             self._outbox.wake()
 
+    def on_bench(self, rmas: Sequence[tuple[str, str]], unit: str = "") -> None:
+        """What is in view now: these returns, (seller, number) of each, and this unit of them. Other docks are told,
+        and the outbox's states say where else they are open. Never waits; any thread may call this."""
+        if self._outbox is not None:
+            self._outbox.on_bench(rmas, unit, self.operator.name if self.operator else "")
+
     def step(self, bench: Bench, unit: Inspection, given: life.Input, *, by: Operator | None = None) -> Step:
         """A key, now, by whoever works, or by a supervisor who vouched for it; pure but for the clock.
 

@@ -36,6 +36,8 @@ PATIENCE_S = 60.0
 """The longest that one answer may take to arrive as a whole, however steadily it drips."""
 SILENCE_S = 15.0
 """The longest without a single byte."""
+HINT_S = 2.0
+"""The longest that a hint may take: nobody waits for it, but facts do."""
 LONGEST_WAIT_S = 3600.0
 """However long the hub asks us to wait."""
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "authorization", "cookie"})
@@ -343,6 +345,19 @@ class Upstream:
             return Later(msg("The hub at {url} sends the same page again and again.", url=self._url))
         return Page(found.changes, found.cursor, found.more)
 
+    def opened(
+        self, rmas: Iterable[tuple[str, str]], operator: str
+    ) -> wire.OpenElsewhere | Later | Refused | Moved | None:
+        """Say which returns are open here, all of them, and hear where else they are.
+
+        Soon or not at all; None from a hub that is too old to know of it.
+        """
+        asked = wire.Opened(rmas=tuple(rmas), operator=operator).model_dump()
+        reply = self._ask_patiently("POST", "/v1/opened", json=asked, patience_s=HINT_S)
+        if isinstance(reply, _Reply) and reply.status == 404 and reply.form(wire.Problem):
+            return None
+        return self._answer(wire.OpenElsewhere, reply)
+
     def ready(self) -> bool | Moved:
         """Whether our hub says that it is well: only then is an event to blame for what fails."""
         found = self._answer(wire.Said, self._ask("GET", "/v1/readyz"))
@@ -520,13 +535,16 @@ class Upstream:
             self._wire = _Wire(self._url, self._token)
         return self._read(self._wire, method, path, **request)
 
-    def _read(self, over: "_Wire", method: str, path: str, **request: Any) -> _Reply:
+    def _read(self, over: "_Wire", method: str, path: str, patience_s: float = 0.0, **request: Any) -> _Reply:
+        """``patience_s``: less of it than usual, to connect, too."""
         import httpx
 
         body = bytearray()
-        until = self._monotonic() + PATIENCE_S
+        if patience_s:
+            request["timeout"] = patience_s
+        until = self._monotonic() + (patience_s or PATIENCE_S)
         # httpx only knows how long nothing may come: one byte now and then would hold us for ever.
-        watch = threading.Timer(PATIENCE_S, over.cut)
+        watch = threading.Timer(patience_s or PATIENCE_S, over.cut)
         watch.daemon = True
         watch.start()
         try:

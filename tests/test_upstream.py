@@ -127,6 +127,9 @@ def _receipts(*receipts: Any, **changes: Any) -> bytes:
     return _reply(200, {**SAID, "receipts": receipts, **changes})
 
 
+DOCK = {"seller": "lumo", "rma": "R-1", "station": "DOCK-3", "operator": "Ana", "age_s": 5}
+
+
 def _settings(url: str) -> UpstreamSettings:
     return UpstreamSettings(enabled=True, url=url, batch=100, min_wait_s=1, max_wait_s=300)
 
@@ -650,3 +653,44 @@ def test_credentials_that_are_damaged_are_told(tmp_path: Path, text: str) -> Non
     (tmp_path / "hub.json").write_text(text)
     with pytest.raises(UpstreamError, match="cannot be read"):
         Credentials.load(tmp_path)
+
+
+# ── What is open elsewhere ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _opened(url: str) -> Any:
+    with _upstream(url) as upstream:
+        return upstream.opened([("lumo", "R-1")], "Luc")
+
+
+def test_a_hub_is_told_what_is_open_and_says_where_else_it_is(canned: Any) -> None:
+    server = canned(_reply(200, {**SAID, "docks": [DOCK]}))
+    assert [each.model_dump() for each in _opened(server.url).docks] == [DOCK]
+    head, _, body = server.asked[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/opened ")
+    assert json.loads(body) == {"rmas": [["lumo", "R-1"]], "operator": "Luc"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param(_problem(404, "http"), type(None), id="a hub that is too old"),
+        pytest.param(_page(404), Later, id="a page that is not there"),
+        pytest.param(_page(200), Later, id="a portal"),
+        pytest.param(_reply(200, {**SAID, "docks": [{**DOCK, "age_s": "long"}]}), Later, id="not the form"),
+        pytest.param(_reply(200, {**SAID, "hub_epoch": "another", "docks": []}), Moved, id="another hub"),
+        pytest.param(_problem(401), Refused, id="a token that is void"),
+        pytest.param(_problem(503, retry_after="7"), Later, id="busy"),
+    ],
+)
+def test_only_a_hub_that_knows_of_it_says_anything_of_what_is_open(canned: Any, answer: bytes, kind: type) -> None:
+    assert isinstance(_opened(canned(answer).url), kind)
+
+
+@pytest.mark.parametrize("how", [{"hang": True}, {"drip_s": 0.05}], ids=["silence", "one byte now and then"])
+def test_a_hint_is_waited_for_shortly(canned: Any, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]) -> None:
+    monkeypatch.setattr(module, "HINT_S", 0.3)
+    server = canned(_reply(200, {**SAID, "docks": [DOCK]}), **how)
+    began = time.monotonic()
+    assert isinstance(_opened(server.url), Later)
+    assert time.monotonic() - began < 2

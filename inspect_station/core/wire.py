@@ -37,6 +37,13 @@ FEEDS = ("rma", "catalogue", "decision")
 MAX_NUMBER = 1 << 53
 """Whole numbers up to here are the same for every reader of JSON, and fit into a column."""
 
+OPENED_S = 900
+"""Seconds for which it is told that a return is open at a dock (sync.md §2.4)."""
+MAX_OPENED = 8
+"""Returns that one dock has open: so many share a carton."""
+MAX_DOCKS = 8
+"""Docks named at which they are open, too."""
+
 MAX_PHOTO = 8 << 20
 """Bytes of one photo."""
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp")
@@ -132,6 +139,33 @@ class Known(Said):
 
     missing: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
+
+
+class Opened(Record):
+    """What is open at the station that says so, instead of what it said before; a hint, and no fact."""
+
+    rmas: tuple[tuple[str, str], ...] = ()
+    """Seller and number of each return, `MAX_OPENED` at most; none = nothing is open there any more."""
+    operator: str = ""
+    """Who works there, as people say it."""
+
+
+class OpenAt(Record):
+    """One dock at which a return is open."""
+
+    seller: str
+    rma: str
+    station: str
+    """Its name."""
+    operator: str
+    age_s: int
+    """Seconds since it was opened there: no clock of anybody else's has to be right."""
+
+
+class OpenElsewhere(Said):
+    """Where else the returns are open that the station has open, the newest first."""
+
+    docks: tuple[OpenAt, ...]
 
 
 class BlobAsk(Record):

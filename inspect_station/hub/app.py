@@ -9,8 +9,8 @@ import base64
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -40,6 +40,8 @@ STALLED_S = 60
 """Until a store of photos that does not answer is asked again."""
 ENROL_BYTES = 4096
 """What a stranger may send."""
+FORGET_S = 60.0
+"""Seconds from one look at what is not to be kept any longer to the next."""
 DECODING = 2
 """Photos decoded at the same time: each may take half a gigabyte for a moment, if somebody means it to."""
 
@@ -49,7 +51,23 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
 
     ``app.state.traffic`` says what it is answering now, and can be told that the hub stops.
     """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        forgetting = asyncio.create_task(forget())
+        yield
+        forgetting.cancel()
+        with suppress(asyncio.CancelledError):
+            await forgetting
+
+    async def forget() -> None:
+        while True:
+            with suppress(StoreError):  # the next look, or another replica, does it
+                await run_in_threadpool(hub.change, lambda ledger: ledger.forget_opened())
+            await asyncio.sleep(FORGET_S)
+
     app = FastAPI(
+        lifespan=lifespan,
         title="inspect-station hub",
         version="1",
         description="Facts up, announcements down, photos aside. Every answer carries the hub's time and epoch.",
@@ -253,6 +271,25 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         ]
         reached = Place(page[-1]["xid"], page[-1]["seq"]) if page else after
         return answer(wire.Changes, since=cursor, changes=found, cursor=_cursor(hub.epoch, reached), more=more)
+
+    # ── What is open where ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @app.post(
+        "/v1/opened",
+        response_model=wire.OpenElsewhere,
+        openapi_extra=_takes(wire.Opened, rmas=[["lumo", "R-4711"]], operator="Ana B."),
+        responses=_told(400, 403, *_KNOWN, *_BODY),
+    )
+    async def opened(request: Request, station: Station) -> Response:
+        """A hint: these returns are open at the caller now, and no others. Where else are they?"""
+        asked = await edge.form(request, wire.Opened, ENROL_BYTES, limits)
+        if len(asked.rmas) > wire.MAX_OPENED:
+            raise Refused(413, "too_large", f"more than {wire.MAX_OPENED} returns")
+
+        def tell() -> list[wire.OpenAt]:
+            return hub.change(lambda ledger: ledger.opened(station, asked.rmas, asked.operator))
+
+        return answer(wire.OpenElsewhere, docks=await run_in_threadpool(tell))
 
     # ── Photos aside ─────────────────────────────────────────────────────────────────────────────────────────────────
 

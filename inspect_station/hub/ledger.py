@@ -31,6 +31,8 @@ UNUSED_LIVES = timedelta(days=30)
 Ours. A day for the old one (sync.md §2.3) would lock out a station that lost the answer and then the network for three
 days; a day for the new one, a station that wrote it down and then lost the network.
 """
+OPENED = timedelta(seconds=wire.OPENED_S)
+"""So long a dock that has opened a return is named to others, and no longer kept."""
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -566,6 +568,50 @@ class Ledger(Writer):
         ]
         if rows:
             self._connection.insert("hub_parked", rows)
+
+    # ── What is open where ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def opened(self, caller: Caller, rmas: Iterable[tuple[str, str]], operator: str) -> list[wire.OpenAt]:
+        """These returns, (seller, number) of each, are open at a station now and no others; where else they are."""
+        now = self._clock()
+        keys = sorted({(barcode.clean(seller, 100), barcode.clean(number, 100)) for seller, number in rmas})
+        # Of two that open one return at the same time, the second hears of the first.
+        returns = (f"opened {compact([caller.tenant, *key])}" for key in keys)
+        self._connection.hold([f"opened at {caller.station}", *returns])
+        self._do("DELETE FROM hub_opened WHERE station = ?", caller.station)
+        if not keys:
+            return []
+        asked = [{"seller": seller, "rma": number} for seller, number in keys]
+        own = {"station": caller.station, "operator": barcode.clean(operator, 60), "told_at": instant(now)}
+        self._connection.insert("hub_opened", [{"tenant": caller.tenant, **each, **own} for each in asked])
+        rows = self._rows(
+            f"""
+            SELECT o.seller, o.rma, s.name AS station, o.operator, o.told_at
+            FROM {self._connection.records("hub_opened", ("seller", "rma"))} asked
+            CROSS JOIN hub_opened o ON o.tenant = ? AND o.seller = asked.seller AND o.rma = asked.rma
+            CROSS JOIN hub_station s ON s.id = o.station
+            WHERE o.station <> ? AND o.told_at > ? ORDER BY o.told_at DESC, s.name, o.rma LIMIT ?
+            """,
+            compact(asked),
+            caller.tenant,
+            caller.station,
+            instant(now - OPENED),
+            wire.MAX_DOCKS,
+        )
+        return [
+            wire.OpenAt(
+                seller=row["seller"],
+                rma=row["rma"],
+                station=row["station"],
+                operator=row["operator"],
+                age_s=max(0, int((now - datetime.fromisoformat(row["told_at"])).total_seconds())),
+            )
+            for row in rows
+        ]
+
+    def forget_opened(self) -> None:
+        """Who had what open longer ago is nobody's business any more."""
+        self._do("DELETE FROM hub_opened WHERE told_at <= ?", instant(self._clock() - OPENED))
 
     # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

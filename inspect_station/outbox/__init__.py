@@ -19,6 +19,7 @@ from inspect_station.config import DiskLimits, UpstreamSettings
 from inspect_station.errors import StationError
 from inspect_station.label import Template
 from inspect_station.message import Message, msg
+from inspect_station.outbox.opened import Elsewhere
 from inspect_station.outbox.photos import Photos
 from inspect_station.outbox.prints import Press, PrinterState, Prints
 from inspect_station.outbox.sync import HubState, Sync, connect
@@ -47,6 +48,8 @@ class States:
     """The status line while the hub is not reached, part by part, and what each lists; empty while it is."""
     photos: Message | None = None
     """Why no photo goes to the hub now, although the hub is reached."""
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Other docks at which is open what is open here, the newest first."""
 
 
 class Outbox:
@@ -212,6 +215,11 @@ class Outbox:
         self.photos.join()
         self.wake()
 
+    def on_bench(self, rmas: Sequence[tuple[str, str]], unit: str, operator: str) -> None:
+        """These returns, (seller, number) of each, are open here now, and this unit of them. Never waits."""
+        if self.sync.opened.show(rmas, unit, operator):
+            self._to_sync.set()
+
     def resume(self) -> None:
         """Go on printing (see `Prints.resume`)."""
         self.prints.resume()
@@ -241,7 +249,8 @@ class Outbox:
         stumbled = next((said for what, said in list(self._stumbled.items()) if what.startswith("print ")), None)
         printer = self.prints.state(counts.labels, counts.labels_parked, stumbled)
         photos = self.photos.problem if hub.offline_since is None else None
-        return States(hub, printer, hub.offline(self._clock(), self._disk[1]), photos)
+        offline = hub.offline(self._clock(), self._disk[1])
+        return States(hub, printer, offline, photos, self.sync.opened.elsewhere)
 
     def _tell(self) -> None:
         try:

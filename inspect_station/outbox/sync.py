@@ -23,6 +23,7 @@ from inspect_station.core.ids import uuid7
 from inspect_station.core.records import Product, Review, Rma, instant
 from inspect_station.core.wire import Status
 from inspect_station.message import Message, msg, msgn
+from inspect_station.outbox.opened import Opened
 from inspect_station.store import Outgoing, Reader, Receipt, Store, Writer
 from inspect_station.store.values import EventState
 from inspect_station.upstream import Credentials, Delivered, Gone, Kept, Later, Moved, Page, Refusal, Refused, Upstream
@@ -281,6 +282,8 @@ class Sync:
         join: Callable[[], Upstream | None] | None = None,
     ) -> None:
         self.upstream = upstream
+        self.opened = Opened(clock, monotonic)
+        """What is open on this bench, and where else it is."""
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -305,6 +308,9 @@ class Sync:
         """Do what is due; the seconds for which new work is not to hurry us, 0 while all is well."""
         self._reconnect()
         if self.push_once().problem is None:
+            with self._working:
+                if self.upstream is not None:
+                    self.opened.tell(self.upstream)
             if self._monotonic() >= self._pull_at:
                 self.pull_once()
             if self._trouble is None and self._monotonic() >= self._care_at:

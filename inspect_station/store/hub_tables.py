@@ -158,6 +158,21 @@ class HubBlob(Row, table=True):
     judged_at: str
 
 
+class HubOpened(Row, table=True):
+    """A return that is open at a dock now: shown to the others for a quarter of an hour, and deleted after it."""
+
+    __tablename__ = "hub_opened"
+    __table_args__ = (Index(None, "station"),)
+
+    tenant: str = Field(primary_key=True)
+    seller: str = Field(primary_key=True)
+    rma: str = Field(primary_key=True)
+    station: str = Field(primary_key=True)
+    operator: str
+    """Whose hands it is in, by name."""
+    told_at: str
+
+
 class HubChange(Row, table=True):
     """The feed for stations: of each thing only its newest state, so that reading from the start is a snapshot."""
 

@@ -44,6 +44,7 @@ from inspect_station.tui.scene import (
     SignIn,
     Turn,
     Writing,
+    returns,
 )
 from inspect_station.tui.terminal import Silence, Terminal
 from inspect_station.tui.widgets import Block, Picture, Sheet
@@ -189,7 +190,8 @@ class StationApp(App[int]):
         """What the printer's state has to say once nothing more urgent stands there."""
         self._told: Banner | None = None
         """What it said last: its own news may take that place."""
-        self._looking = False
+        self._looking = self._look_again = False
+        """The desk's numbers are being read, and something has changed since that began."""
         self._touched = now()
         self._stale = False
         """The screen does not show the scene yet."""
@@ -262,7 +264,7 @@ class StationApp(App[int]):
         paper = Paper(voice, rules, width - 2)
         keys = overlay.keys(foot, self.keymap, scene)
         lamps = desk.lamps(foot, scene) if isinstance(scene.place, AtDesk | SignIn) else None
-        banner = overlay.banner(foot.narrower(1), scene.banner) if scene.banner else None
+        banner = overlay.foot(foot.narrower(1), scene)
         height = self.size.height - keys.height - (lamps.height if lamps else 0) - self.station.training
         self._block("training").show(Part(ink(voice.say(TRAINING))) if self.station.training else None)
         below = banner.height if banner else 0
@@ -373,6 +375,8 @@ class StationApp(App[int]):
                 await work()
                 if self._inbox.empty():
                     self._fresh()
+                if self._wedge.due is None:
+                    self._tell_bench()
             except Exception as error:
                 self._complain(error)
             finally:
@@ -530,8 +534,15 @@ class StationApp(App[int]):
         self.station.keep(current)
         return self.Kept()
 
+    def _tell_bench(self) -> None:
+        """What is open here, for other docks. While nobody is signed in it stays as it was."""
+        place = self.scene.place
+        if not isinstance(place, SignIn):
+            self.station.on_bench(returns(place), place.inspection.lpn if isinstance(place, OnUnit) else "")
+
     def _look(self) -> None:
         """Ask for the desk's numbers, once at a time."""
+        self._look_again = self._looking
         if not self._looking:
             self._looking = True
             self._lane.submit(self._read).add_done_callback(partial(self._report, saving=False))
@@ -548,6 +559,8 @@ class StationApp(App[int]):
     @on(Looked)
     def _looked(self, note: Looked) -> None:
         self._looking = False
+        if self._look_again:
+            self._look()
         before = self.scene.states
         self._show(self.scene.but(desk=note.seen, states=note.states))
         self._heed_scanner()

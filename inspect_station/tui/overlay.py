@@ -18,6 +18,7 @@ from inspect_station.tui.scene import (
     Type,
     helped,
     possible,
+    returns,
 )
 
 ROOMY = 4
@@ -39,6 +40,31 @@ def banner(paper: Paper, shown: Banner) -> Part:
     if title.cell_length + hint.cell_length <= paper.width and "\n" not in title.plain:
         return Part(title + hint, f"banner {shown.tone}")
     return Part(stack([title, paper.hang(ink("→ ", CALM), ink(paper.say(shown.hint)))]), f"banner {shown.tone}")
+
+
+def elsewhere(paper: Paper, scene: Scene) -> Content | None:
+    """At which other docks the return in view is open, in one line; None where at none, as far as anybody knows."""
+    here = returns(scene.place)
+    docks: dict[str, str] = {}
+    for each in scene.states.elsewhere if scene.states else ():
+        if (each.seller, each.rma) in here:
+            told = (each.station, each.operator, paper.voice.time(each.at))
+            docks.setdefault(each.station, ", ".join(filter(None, told)))
+    if not docks:
+        return None
+    said = paper.say(msg("open at {docks}", docks=" · ".join(docks.values())))
+    return (ink("› ", CALM) + ink(said)).truncate(paper.width, ellipsis=True)
+
+
+def foot(paper: Paper, scene: Scene) -> Part | None:
+    """The banner, and below it the hint that the return is open elsewhere, in the two lines that pages leave to it."""
+    hint = elsewhere(paper, scene)
+    if scene.banner is None:
+        return Part(hint, "banner info") if hint else None
+    shown = banner(paper, scene.banner)
+    if hint is None or shown.height > 1:
+        return shown
+    return Part(stack([shown.text, hint]), shown.kind)
 
 
 def part(paper: Paper, scene: Scene, keymap: Keymap) -> Part | None:

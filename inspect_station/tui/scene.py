@@ -81,6 +81,17 @@ class OnBatch:
 
 Place = SignIn | AtDesk | OnParcel | OnUnit | OnBatch
 
+
+def returns(place: Place) -> tuple[tuple[str, str], ...]:
+    """The returns that are open in this place, (seller, number) of each; one that is only looked at is not."""
+    match place:
+        case OnParcel(Arrived(parcel)) if parcel.id and parcel.closed_at is None:
+            return parcel.rmas
+        case OnUnit(inspection=unit) if unit.rma:
+            return ((unit.seller, unit.rma),)
+    return ()
+
+
 # ── What lies over it ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from inspect_station import config
-from inspect_station.core.records import Disposition, Grade, Inspection, Line, Product
+from inspect_station.core.records import Disposition, Grade, Inspection, Line, Operator, Product
 from inspect_station.station import Station, open_station
 from inspect_station.store import EventSpec, Writer
 
@@ -99,6 +99,17 @@ class Bench:
     def enrol(self, code: str) -> dict[str, Any]:
         """Enrol at the hub of station.toml."""
         return {"said": self.station.enrol(code).text}
+
+    def opens(self, *, rma: str, by: str) -> dict[str, Any]:
+        """Somebody has this return on the bench, or nothing; the milliseconds for which that held up the bench."""
+        self.station.operator = Operator(code=by.lower(), name=by)
+        began = time.perf_counter()
+        self.station.on_bench([("lumo", rma)] if rma else [])
+        return {"ms": (time.perf_counter() - began) * 1000}
+
+    def elsewhere(self) -> dict[str, Any]:
+        """Where else is open what is open here."""
+        return {"docks": [[each.station, each.operator] for each in self.station.outbox.states().elsewhere]}
 
     def state(self) -> dict[str, Any]:
         """What the lamp of the hub shows, and what is known here of what the hub announces."""

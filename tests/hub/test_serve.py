@@ -125,6 +125,7 @@ def test_a_hub_told_twice_does_not_wait(served: Served) -> None:
 def test_all_that_a_hub_logs_is_json_and_names_nobody(served: Served) -> None:
     headers = served.enrol()
     httpx.post(f"{served.url}/v1/events", headers={**headers, **NDJSON}, content=_line())
+    httpx.post(f"{served.url}/v1/opened", headers=headers, json={"rmas": [["s", "R-1"]], "operator": "jane doe"})
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
         connection.sendall(b"\x1b]0;owned\x07 HTTP/9\r\n\r\n")
         connection.recv(1000)
@@ -135,6 +136,7 @@ def test_all_that_a_hub_logs_is_json_and_names_nobody(served: Served) -> None:
     assert {(each["route"], each["status"]) for each in told if each["event"] == "request"} == {
         ("/v1/stations/enrol", 201),
         ("/v1/events", 200),
+        ("/v1/opened", 200),
     }
     text = served.log.read_text()
     token = headers["authorization"].split()[1]

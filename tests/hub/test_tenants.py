@@ -73,14 +73,21 @@ MARKS = ("DOCK-A", "LPN-OF-A", "R-OF-A", "BODY-OF-A", "Oak desk lamp", "ana")
 """None of this may be in any answer to another tenant."""
 
 
+OPENED = {"rmas": [["lumo", "R-OF-A"]], "operator": "ana"}
+
+
 class House:
     """One tenant, as its station and its supervisor speak to the hub."""
 
     def __init__(self, hub: Hub, client: TestClient, tenant: str, dock: str) -> None:
         self.client = client
-        self.code = add_station(hub.store.folder, dock, tenant)
-        asked = {"code": self.code, "epoch": ID.format(90 if tenant == "a" else 91), "block": ""}
-        self.station = client.post("/v1/stations/enrol", json=asked).json()["token"]
+        self.station, self.second = (
+            client.post(
+                "/v1/stations/enrol",
+                json={"code": add_station(hub.store.folder, name, tenant), "epoch": ID.format(epoch), "block": ""},
+            ).json()["token"]
+            for name, epoch in ((dock, 90 if tenant == "a" else 91), (f"{dock}-2", 92 if tenant == "a" else 93))
+        )
         self.supervisor = add_supervisor(hub.store.folder, f"chief-{tenant}", tenant)
 
     def ask(self, method: str, path: str, scope: str = "station", **more: Any) -> Response:
@@ -110,13 +117,15 @@ def client(hub: Hub) -> TestClient:
 
 @pytest.fixture
 def houses(hub: Hub, client: TestClient) -> tuple[House, House]:
-    """The first has a unit, a photo, a parked line and a list; the other has nothing."""
+    """The first has a unit, a photo, a parked line, a list and a return that is open at its second dock; the other has
+    nothing."""
     first, other = House(hub, client, "a", "DOCK-A"), House(hub, client, "b", "DOCK-B")
     ndjson = {"content-type": wire.NDJSON}
     receipts = first.ask("POST", "/v1/events", content=f"{FACT}\n{BAD}", headers=ndjson).json()["receipts"]
     assert [each["status"] for each in receipts] == ["accepted", "rejected"]
     sent = first.ask("PUT", f"/v1/blobs/{SHA256}", content=PICTURE, headers={"content-type": "image/png"})
     assert sent.status_code == 200
+    assert first.ask("POST", "/v1/opened", "second", json=OPENED).status_code == 200
     load(hub, [LAMP, Rma(seller="lumo", number="R-OF-A", lines=(Line(no=1, gtin=LAMP.gtin),))], "a")
     return first, other
 
@@ -148,6 +157,8 @@ CASES = {
     ),
     ("POST", "/v1/events/known"): Case((200, []), (200, [ID.format(1)]), more={"json": ASKED}, seen="missing"),
     ("GET", "/v1/changes"): Case((200, "R-OF-A"), (200, None), seen="changes.1.body.number"),
+    # Another house's own return of this number is another return.
+    ("POST", "/v1/opened"): Case((200, "DOCK-A-2"), (200, None), more={"json": OPENED}, seen="docks.0.station"),
     ("POST", "/v1/stations/me/token"): Case(201, 201),
     ("HEAD", "/v1/blobs/{sha256}"): Case(200, 404, f"/v1/blobs/{SHA256}"),
     ("POST", "/v1/blobs/{sha256}"): Case(
@@ -211,7 +222,7 @@ def test_a_route_shows_another_tenant_nothing_and_lets_it_change_nothing(
 def _kept(hub: Hub) -> dict[str, list[Any]]:
     """All that the hub keeps for the first house."""
     with hub.read() as ledger:
-        tables = ("hub_event", "hub_parked", "hub_photo", "hub_blob", "hub_change")
+        tables = ("hub_event", "hub_parked", "hub_photo", "hub_blob", "hub_change", "hub_opened")
         kept = {table: ledger._rows(f"SELECT * FROM {table} WHERE tenant = 'a'") for table in tables}
         kept["inspection"] = ledger._rows("SELECT * FROM inspection")
         kept["hub_token"] = ledger._rows(
