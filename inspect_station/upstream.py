@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
 from inspect_station.core.barcode import clean
+from inspect_station.core.clocks import LONGEST_WAIT
 from inspect_station.errors import UpstreamError
 from inspect_station.message import Message, msg
 
@@ -38,7 +39,7 @@ SILENCE_S = 15.0
 """The longest without a single byte."""
 HINT_S = 2.0
 """The longest that a hint may take: nobody waits for it, but facts do."""
-LONGEST_WAIT_S = 3600.0
+LONGEST_WAIT_S = LONGEST_WAIT.total_seconds()
 """However long the hub asks us to wait."""
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "authorization", "cookie"})
 """Headers that no hub sets for us when it names a place for a photo."""

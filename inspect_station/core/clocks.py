@@ -57,6 +57,8 @@ def of_case(unit: Inspection) -> Clock | None:
 
 # ── The station's own clock (sync.md §2.5, "Clocks") ─────────────────────────────────────────────────────────────────
 
+LONGEST_WAIT = timedelta(hours=1)
+"""Nothing is put off for longer (sync.md §3.2, 23). What seems to be was, by a clock that has been set back since."""
 SKEWED = timedelta(minutes=2)
 """From here on somebody should set the station's clock, and events say how far it is out."""
 SUSPECT = timedelta(hours=24)

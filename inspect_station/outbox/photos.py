@@ -12,6 +12,7 @@ from math import inf
 
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
+from inspect_station.core.clocks import LONGEST_WAIT
 from inspect_station.errors import NotFound, StoreError
 from inspect_station.message import Message, msg
 from inspect_station.outbox.sync import Pace, connect
@@ -21,7 +22,7 @@ from inspect_station.upstream import Bad, Later, Moved, Refusal, Refused, Stored
 
 TRIES = 3
 """So often the hub may find the same photo bad, or a photo fail for reasons of nobody's, before the next one's turn."""
-PUT_OFF = timedelta(hours=1)
+PUT_OFF = LONGEST_WAIT
 LOOK_S = 5.0
 """Seconds after which the hub is asked again what it makes of a photo, if it does not say."""
 FOUND_AGAIN_S = 600.0

@@ -18,7 +18,7 @@ from inspect_station import upstream as hub
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
 from inspect_station.core.barcode import clean
-from inspect_station.core.clocks import SKEWED
+from inspect_station.core.clocks import LONGEST_WAIT, SKEWED
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import Product, Review, Rma, instant
 from inspect_station.core.wire import Status
@@ -28,7 +28,7 @@ from inspect_station.store import Outgoing, Reader, Receipt, Store, Writer
 from inspect_station.store.values import EventState
 from inspect_station.upstream import Credentials, Delivered, Gone, Kept, Later, Moved, Page, Refusal, Refused, Upstream
 
-SUSPECT_AGAIN = timedelta(hours=1)
+SUSPECT_AGAIN = LONGEST_WAIT
 """An event that broke the hub is tried again so much later (sync.md §2.5)."""
 STRIKES, STRIKES_ALONE = 3, 5
 """So many failures of one batch halve it, and of one event alone make it suspect (sync.md §2.5)."""

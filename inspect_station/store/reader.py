@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from inspect_station.core.batches import PROPERTY, Batch, Ending, Member
-from inspect_station.core.clocks import HubTime
+from inspect_station.core.clocks import LONGEST_WAIT, HubTime
 from inspect_station.core.records import (
     Disposition,
     Grade,
@@ -63,6 +63,9 @@ NEWEST = 1000
 
 AT_HUB = "('accepted', 'duplicate', 'conflict')"
 """States of the events that the hub has said it keeps."""
+
+_DUE = "(not_before IS NULL OR not_before <= ? OR not_before > ?)"
+"""Not put off any more."""
 
 SLIP = "(json_extract(fields, '$.barcode') IS lpn)"
 """Labels beside a unit's own: their bars bear the plate without the print's number."""
@@ -698,9 +701,9 @@ class Reader:
     def pending_events(self, limit: int = 100) -> tuple[Outgoing, ...]:
         """What may be sent now, in the order in which it happened."""
         return self._events(
-            "INDEXED BY ix_event_unsent WHERE state IN ('pending', 'sent', 'suspect') "
-            "AND (not_before IS NULL OR not_before <= ?) ORDER BY epoch, seq LIMIT ?",
-            instant(self._clock()),
+            f"INDEXED BY ix_event_unsent WHERE state IN ('pending', 'sent', 'suspect') AND {_DUE} "
+            "ORDER BY epoch, seq LIMIT ?",
+            *self._due(),
             limit,
         )
 
@@ -763,7 +766,7 @@ class Reader:
     def _photos_due(self, state: PhotoState, limit: int) -> tuple[StoredPhoto, ...]:
         return self._photos(
             f"""
-            state = '{state}' AND (not_before IS NULL OR not_before <= ?) AND (EXISTS (
+            state = '{state}' AND {_DUE} AND (EXISTS (
                 SELECT 1 FROM inspection i JOIN event e ON e.id = i.event_id
                 WHERE i.id = photo.inspection AND i.current AND e.state IN {AT_HUB})
             OR EXISTS (
@@ -771,9 +774,14 @@ class Reader:
                 WHERE b.id = photo.inspection AND e.state IN {AT_HUB}))
             ORDER BY inspection DESC, slot DESC LIMIT ?
             """,
-            instant(self._clock()),
+            *self._due(),
             limit,
         )
+
+    def _due(self) -> tuple[str, str]:
+        """What `_DUE` asks with."""
+        now = self._clock()
+        return instant(now), instant(now + LONGEST_WAIT)
 
     def photos_parked(self, limit: int = SEVERAL) -> tuple[StoredPhoto, ...]:
         """Pictures that the hub does not take, or whose file is gone, the newest unit first."""

@@ -279,6 +279,21 @@ def test_what_was_sent_counts_and_what_waits_is_left_in_peace_until_its_time(sto
     assert first != second
 
 
+def test_what_was_put_off_by_a_clock_that_is_set_back_since_is_due(store: Store, bench):
+    bench.finish(store, photos=(Photo(slot="box", sha256="ab" * 32, at=bench.clock()),))
+    bench.finish(store)
+    with store.write() as writer:
+        first, second = (event.id for event in writer.pending_events())
+        writer.mark_events([Receipt(first, "accepted")])
+        hour = bench.clock() + timedelta(hours=1)
+        writer.mark_photo("ab" * 32, "sent", not_before=hour)
+        writer.mark_events([Receipt(second, "pending", "schema_too_new", not_before=hour)])
+        assert (writer.pending_events(), writer.photos_to_send()) == ((), ())
+        bench.clock.pass_(days=-4)
+        assert [event.id for event in writer.pending_events()] == [second]
+        assert [photo.sha256 for photo in writer.photos_to_send()] == ["ab" * 32]
+
+
 def test_parked_events_are_kept_shown_and_stop_nobody(store: Store, bench):
     for _ in range(5):
         bench.finish(store)
