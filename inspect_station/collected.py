@@ -10,7 +10,7 @@ from inspect_station.config import Config
 from inspect_station.core.records import Inspection
 from inspect_station.errors import NotFound
 from inspect_station.hub import Hub
-from inspect_station.hub.ledger import Ledger
+from inspect_station.hub.ledger import ERASED, Ledger
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import LineSeen
 from inspect_station.reports.daily import Daily
@@ -77,10 +77,14 @@ class Collected(Station):
         with self._ledger() as ledger:
             return ledger.sender(self._tenant, unit.id)
 
-    def photos_left_to_hub(self, inspection: str) -> frozenset[str]:
-        """Slots whose photos the hub has verified."""
+    def photos_let_go(self, inspection: str) -> dict[str, str]:
+        """Photos of a unit, by SHA-256, that the hub has verified, or that were erased."""
         with self._ledger() as ledger:
-            return ledger.photos_here(self._tenant, inspection)
+            return {
+                row["sha256"]: "photo_erased" if row["state"] in ERASED else "photo_at_hub"
+                for row in ledger.photos(self._tenant, [inspection])
+                if row["state"] in ("verified", *ERASED)
+            }
 
     def hub_state(self, inspection: str) -> tuple[UnitAtHub, Message | None]:
         """What is here was received."""

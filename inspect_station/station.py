@@ -1154,10 +1154,12 @@ class Station(Reception, Disputing):
                 for job in reader.labels_of(lpn)
             ]
 
-    def photos_left_to_hub(self, inspection: str) -> frozenset[str]:
-        """Slots of a unit whose files were deleted here because the hub keeps them (`keep_photos_days`)."""
+    def photos_let_go(self, inspection: str) -> dict[str, str]:
+        """Photos of a unit, by SHA-256, whose files are rightly not here: ``photo_at_hub``, deleted because the hub
+        keeps them (`keep_photos_days`); ``photo_erased``, nobody is to have them."""
+        gone = {"deleted": "photo_at_hub", "erased": "photo_erased"}
         with self.store.read() as reader:
-            return frozenset(each.slot for each in reader.photos(inspection) if each.state == "deleted")
+            return {each.sha256: gone[each.state] for each in reader.photos(inspection) if each.state in gone}
 
     def hub_state(self, inspection: str) -> tuple[UnitAtHub, Message | None]:
         """Whether the hub has said that it has a unit's newest record, and of one that is parked, why."""

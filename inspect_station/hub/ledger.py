@@ -34,6 +34,8 @@ days; a day for the new one, a station that wrote it down and then lost the netw
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+ERASED = ("erasing", "erased")
+"""States of a photo that nobody is to have any more: its bytes are being deleted, or are."""
 _KEPT = (Status.ACCEPTED, Status.CONFLICT)
 _OPEN = "p.resolved_at IS NULL"
 Action = Literal["retry", "accept_as", "void"]
@@ -574,7 +576,7 @@ class Ledger(Writer):
         rows = self._rows(
             """
             SELECT sha256 FROM hub_blob
-            WHERE tenant = ? AND state = 'verified' AND sha256 IN (SELECT value FROM json_each(?))
+            WHERE tenant = ? AND state <> 'refused' AND sha256 IN (SELECT value FROM json_each(?))
             """,
             caller.tenant,
             compact(sorted(photos)),
@@ -598,19 +600,20 @@ class Ledger(Writer):
         )
 
     def blob(self, tenant: str, sha256: str) -> str:
-        """What was made of this tenant's photo: ``verified``, ``refused``, or empty where it never came."""
+        """What was made of this tenant's photo: ``verified``, ``refused``, one of `ERASED`, or empty where it never
+        came."""
         row = self._row("SELECT state FROM hub_blob WHERE tenant = ? AND sha256 = ?", tenant, sha256)
         return str(row["state"]) if row else ""
 
-    def keep_blob(self, caller: Caller, sha256: str, mime: str, size: int, state: str) -> None:
-        """A photo's bytes were judged; what was verified once stays so."""
+    def keep_blob(self, caller: Caller, sha256: str, mime: str, size: int, state: str) -> str:
+        """A photo's bytes were judged; answer its state: what was verified or erased once stays so."""
         self._hold_photos(caller.tenant, [sha256])
         self._do(
             """
             INSERT INTO hub_blob (tenant, sha256, station, mime, size, state, judged_at) VALUES (?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (tenant, sha256) DO UPDATE SET station = excluded.station, mime = excluded.mime,
                 size = excluded.size, state = excluded.state, judged_at = excluded.judged_at
-            WHERE hub_blob.state <> 'verified'
+            WHERE hub_blob.state = 'refused'
             """,
             caller.tenant,
             sha256,
@@ -622,6 +625,7 @@ class Ledger(Writer):
         )
         if state == "verified":
             self._do("UPDATE hub_photo SET missing = false WHERE tenant = ? AND sha256 = ?", caller.tenant, sha256)
+        return self.blob(caller.tenant, sha256)
 
     def _hold_photos(self, tenant: str, sha256s: Iterable[str]) -> None:
         """Nobody else refers to these photos, or verifies them, until this is done: else one would miss the other."""
@@ -650,12 +654,114 @@ class Ledger(Writer):
         )
         return [dict(row) for row in rows]
 
-    def photos_here(self, tenant: str, inspection: str) -> frozenset[str]:
-        """The slots of a unit whose photos the hub has verified."""
-        rows = self._rows(
-            "SELECT slot FROM hub_photo WHERE tenant = ? AND inspection = ? AND NOT missing", tenant, inspection
+    def photos(self, tenant: str, inspections: Iterable[str]) -> list[dict[str, Any]]:
+        """The photos that any revision of these units shows, with what was made of each and, of one that was erased,
+        when that was ordered, by whom and why."""
+        return self._shown(tenant, "inspection", inspections)
+
+    def photos_named(self, tenant: str, sha256s: Iterable[str]) -> list[dict[str, Any]]:
+        """The same of photos by their hashes, wherever units show them, or none does."""
+        asked = list(sha256s)
+        alone = self._rows(
+            """
+            SELECT '' AS lpn, '' AS slot, b.sha256, b.judged_at AS told_at, '' AS station, b.state, b.mime, b.size,
+                b.erased_at, b.erased_by, b.erased_why
+            FROM hub_blob b WHERE b.tenant = ?1 AND b.sha256 IN (SELECT value FROM json_each(?2))
+                AND NOT EXISTS (SELECT 1 FROM hub_photo p WHERE p.tenant = b.tenant AND p.sha256 = b.sha256)
+            """,
+            tenant,
+            compact(asked),
         )
-        return frozenset(row["slot"] for row in rows)
+        return [*self._shown(tenant, "sha256", asked), *map(dict, alone)]
+
+    def _shown(self, tenant: str, by: Literal["inspection", "sha256"], which: Iterable[str]) -> list[dict[str, Any]]:
+        rows = self._rows(
+            f"""
+            SELECT p.lpn, p.slot, p.sha256, p.told_at, s.name AS station, coalesce(b.state, 'missing') AS state,
+                coalesce(b.mime, '') AS mime, coalesce(b.size, 0) AS size,
+                b.erased_at, coalesce(b.erased_by, '') AS erased_by, coalesce(b.erased_why, '') AS erased_why
+            FROM hub_photo p JOIN hub_station s ON s.id = p.station
+            LEFT JOIN hub_blob b ON b.tenant = p.tenant AND b.sha256 = p.sha256
+            WHERE p.tenant = ? AND p.{by} IN (SELECT value FROM json_each(?))
+            ORDER BY p.lpn, p.slot, p.told_at, p.sha256
+            """,
+            tenant,
+            compact(list(which)),
+        )
+        return [dict(row) for row in rows]
+
+    def shown_on(self, tenant: str, *, lpn: str = "", rma: str = "", seller: str = "") -> dict[str, str]:
+        """Units of a plate, or of an RMA, that this tenant has sent: the seller of each by its id."""
+        rows = self._rows(
+            f"""
+            SELECT DISTINCT i.id, i.seller FROM inspection i JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id
+            WHERE {"i.lpn" if lpn else "i.rma"} = ?2 AND (?3 = '' OR i.seller = ?3)
+            """,
+            tenant,
+            lpn or rma,
+            seller,
+        )
+        return {row["id"]: row["seller"] for row in rows}
+
+    def photos_over(self, tenant: str, seller: str, before: datetime) -> list[str]:
+        """Photos here, by SHA-256, of which the hub heard before then, wherever they are shown, and that no unit of
+        another seller shows, nor a batch."""
+        rows = self._rows(
+            """
+            SELECT b.sha256 FROM hub_blob b
+            JOIN hub_photo p ON p.tenant = b.tenant AND p.sha256 = b.sha256
+            LEFT JOIN inspection i ON i.id = p.inspection AND i.current
+            WHERE b.tenant = ?1 AND b.state IN ('verified', 'refused')
+            GROUP BY b.sha256 HAVING max(p.told_at) < ?2 AND min(coalesce(i.seller, '')) = ?3
+                AND max(coalesce(i.seller, '')) = ?3
+            ORDER BY b.sha256
+            """,
+            tenant,
+            instant(before),
+            seller,
+        )
+        return [row["sha256"] for row in rows]
+
+    def begin_erasing(self, tenant: str, sha256s: Sequence[str], *, by: str, why: str) -> None:
+        """From here on nobody takes these photos, and every station is told to delete them; their bytes go after that.
+
+        Of one that never came the tombstone keeps it from coming. What was ordered first stays: by whom, when and why.
+        """
+        self._hold_photos(tenant, sha256s)
+        now = self._now()
+        for sha256 in sorted(sha256s):
+            ordered = self._do(
+                """
+                INSERT INTO hub_blob
+                    (tenant, sha256, station, mime, size, state, judged_at, erased_at, erased_by, erased_why)
+                VALUES (?1, ?2, '', '', 0, 'erasing', ?3, ?3, ?4, ?5)
+                ON CONFLICT (tenant, sha256) DO UPDATE SET state = excluded.state, erased_at = excluded.erased_at,
+                    erased_by = excluded.erased_by, erased_why = excluded.erased_why
+                WHERE hub_blob.erased_at IS NULL
+                """,
+                tenant,
+                sha256,
+                now,
+                by,
+                why,
+            )
+            if ordered:
+                self._publish(tenant, "erased", sha256, "{}")
+        self._do(
+            "UPDATE hub_photo SET missing = false WHERE tenant = ? AND sha256 IN (SELECT value FROM json_each(?))",
+            tenant,
+            compact(list(sha256s)),
+        )
+
+    def erasing(self, tenant: str) -> list[str]:
+        """Photos that are to be erased and whose bytes may still be there."""
+        sql = "SELECT sha256 FROM hub_blob WHERE tenant = ? AND state = 'erasing' ORDER BY sha256"
+        return [row["sha256"] for row in self._rows(sql, tenant)]
+
+    def erased(self, tenant: str, sha256: str) -> None:
+        """The bytes of a photo are gone."""
+        sql = "UPDATE hub_blob SET state = 'erased' WHERE tenant = ? AND sha256 = ? AND state = 'erasing'"
+        self._do(sql, tenant, sha256)
 
     def count_missing(self, tenant: str) -> int:
         """How many photos of a tenant are missing."""

@@ -84,6 +84,22 @@ class Blobs:
             )
         return data
 
+    def erase(self, sha256: str) -> bool:
+        """Delete the file with this hash, and what may be left of writing it, through a power cut; whether it was here.
+
+        Raises StoreError; ValueError for anything but a SHA-256.
+        """
+        path = self.path(sha256)
+        try:
+            found = [*path.parent.glob(f"{sha256}*")]
+            for each in found:
+                each.unlink(missing_ok=True)
+            if found:
+                settle(path.parent)
+        except OSError as error:
+            raise _said(error, path) from error
+        return path in found
+
     def names(self) -> Iterator[str]:
         """The hashes of all whole files, in no order."""
         for path in self.folder.glob("??/*"):

@@ -154,8 +154,13 @@ class HubBlob(Row, table=True):
     size: int
     """Bytes."""
     state: str
-    """``verified``, or ``refused``: its hash was right, but it is no picture."""
+    """``verified``; ``refused``: its hash was right, but it is no picture; ``erasing`` while its bytes are being
+    deleted, ``erased`` after that: nobody is to have them again."""
     judged_at: str
+    erased_at: str | None
+    """When that was ordered; the row stays as the tombstone, and the hash in the facts."""
+    erased_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    erased_why: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 class HubChange(Row, table=True):

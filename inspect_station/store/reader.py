@@ -813,12 +813,17 @@ class Reader:
         """Every slot with a picture, page by page, by inspection."""
         last = ("", "")
         while page := self._photos(
-            "sha256 <> '' AND state <> 'deleted' AND (inspection, slot) > (?, ?) ORDER BY inspection, slot LIMIT ?",
+            "sha256 <> '' AND state NOT IN ('deleted', 'erased') AND (inspection, slot) > (?, ?) "
+            "ORDER BY inspection, slot LIMIT ?",
             *last,
             PAGE,
         ):
             yield from page
             last = (page[-1].inspection, page[-1].slot)
+
+    def photos_erased(self) -> Iterator[str]:
+        """The hashes of pictures that nobody is to have any more."""
+        return (row["sha256"] for row in self._rows("SELECT DISTINCT sha256 FROM photo WHERE state = 'erased'"))
 
     def shows(self, sha256: str) -> bool:
         """Whether any inspection, in whatever revision, any draft or parcel has this picture."""

@@ -622,6 +622,18 @@ class Writer(Reader):
             sha256,
         )
 
+    def erase_photo(self, sha256: str) -> bool:
+        """Nobody is to have a picture any more, wherever it is shown; its file is deleted first. False where that is
+        known, or nothing here shows it."""
+        return (
+            self._do(
+                "UPDATE photo SET state = 'erased', code = '', not_before = NULL "
+                "WHERE sha256 = ? AND state <> 'erased'",
+                sha256,
+            )
+            > 0
+        )
+
     def offer_photo_again(self, sha256: str) -> None:
         """The hub says now that it does not have a picture which it had verified."""
         self._do("UPDATE photo SET state = 'waiting' WHERE sha256 = ? AND state = 'verified'", sha256)
