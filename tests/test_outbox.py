@@ -1170,6 +1170,7 @@ def _change(body: Any, feed: str = "rma", op: str = "upsert", key: str = '["lumo
         pytest.param(_change({}, op="delete", key="R-1"), id="a key that is none"),
         pytest.param(_change({}, op="delete", key='["lumo"]'), id="half a key"),
         pytest.param(_change({}, "weather"), id="a feed of a newer hub"),
+        pytest.param(_change({}, "erased", key="../store.db"), id="an erased photo that is none"),
         pytest.param(_change({}, op="rename"), id="something that a newer hub does"),
     ],
 )

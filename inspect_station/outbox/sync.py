@@ -623,7 +623,7 @@ class Sync:
     def _take(self, page: Page) -> int:
         """Keep a page and where it ends, both or nothing; how many of its changes were news."""
         for change in page.changes:
-            if change.feed == "erased":
+            if (change.feed, change.op) == ("erased", "upsert"):
                 # The files first, and not while the bench waits for the writer; after a crash in between it is heard
                 # once more.
                 with suppress(ValueError):

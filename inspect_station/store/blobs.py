@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -99,6 +99,12 @@ class Blobs:
         except OSError as error:
             raise _said(error, path) from error
         return path in found
+
+    def erase_all(self, sha256s: Iterable[str]) -> None:
+        """Delete what is here of these. Raises StoreError."""
+        for sha256 in sha256s:
+            if self.path(sha256).exists():
+                self.erase(sha256)
 
     def names(self) -> Iterator[str]:
         """The hashes of all whole files, in no order."""

@@ -191,9 +191,7 @@ def keep_photos(blobs: Blobs, beside: Path, stop: Callable[[], bool] = lambda: F
 
 def erase_photos(names: Iterable[str], beside: Path) -> None:
     """Delete pictures that nobody is to have any more from beside the copies. Raises StoreError."""
-    kept = Blobs(beside / PHOTOS)
-    for name in names:
-        kept.erase(name)
+    Blobs(beside / PHOTOS).erase_all(names)
 
 
 def _photos_back(connection: sqlite3.Connection, beside: Blobs, here: Blobs) -> int:

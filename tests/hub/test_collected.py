@@ -109,8 +109,14 @@ def test_a_photo_is_at_the_hub_once_it_is_verified(collecting: Collecting) -> No
     assert states() == {"photo_missing"}
     assert "not at the hub yet" in collecting.run("show", collecting.site.lpn).stdout
     with collecting.hub.write() as ledger:
-        ledger._do("UPDATE hub_photo SET missing = false")
+        shown = ledger.shown_on("main", lpn=collecting.site.lpn)
+        (name,) = (row["sha256"] for row in ledger.photos("main", shown))
+        ledger.keep_blob(Caller("s", "main", "DOCK-3", new=False), name, "image/jpeg", 9, "verified")
     assert states() == {"photo_at_hub"}
+    with collecting.hub.write() as ledger:
+        ledger.begin_erasing("main", [name], by="owner", why="asked")
+    assert states() == {"photo_erased"}
+    assert "(erased)" in collecting.run("show", collecting.site.lpn).stdout
 
 
 def test_an_rma_that_was_announced_is_shown_with_its_units(collecting: Collecting) -> None:
