@@ -34,6 +34,7 @@ from inspect_station.core.records import (
 )
 from inspect_station.core.signals import signals, withdrawn
 from inspect_station.core.view import PAGES
+from inspect_station.core.wire import SETTLED
 from inspect_station.disputes import Disputing
 from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
@@ -890,6 +891,8 @@ class Station(Reception, Disputing):
         # What the hub asked for when it was sent something is not undone by asking it something else.
         pulled = sync.pull_once() if pushed.problem is None else Pulled(0, pushed.problem)
         problem = pulled.problem or sync.apart
+        if problem is None:
+            sync.ask_settled()
         # Where the hub was found to be another one meanwhile, what it lacks waits again.
         last = sync.push_once() if problem is None else replace(pushed, sent=0)
         problem = problem or last.problem
@@ -1162,10 +1165,11 @@ class Station(Reception, Disputing):
             return {each.sha256: gone[each.state] for each in reader.photos(inspection) if each.state in gone}
 
     def hub_state(self, inspection: str) -> tuple[UnitAtHub, Message | None]:
-        """Whether the hub has said that it has a unit's newest record, and of one that is parked, why."""
+        """Whether the hub has said that it has a unit's newest record; of one that is parked, why, and of one that was,
+        what became of it."""
         with self.store.read() as reader:
             state, code = reader.at_hub([inspection])[inspection]
-        return state, why(code) if state == "parked" else None
+        return state, why(code) if state == "parked" or code in SETTLED.values() else None
 
 
 MARKED = timedelta(days=7)

@@ -183,7 +183,9 @@ def test_what_was_erased_at_the_hub_goes_from_beside_the_copies_too(store, usb, 
     clock.now += timedelta(days=1)
     Kept(store, usb, clock).upkeep.round()
     assert [path.exists() for path in beside] == [False, True]
-    assert [store.blobs.path(sha256).exists() for sha256 in (erased, other)] == [False, True], "nor was it put back here"
+    assert [store.blobs.path(sha256).exists() for sha256 in (erased, other)] == [False, True], (
+        "nor was it put back here"
+    )
     restored = restore(copies(usb, "DOCK 3")[0][1], store.folder.with_name("again"), clock())
     assert restored.photos_missing == 0, "nobody looks for it"
 

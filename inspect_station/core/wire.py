@@ -60,6 +60,11 @@ class Status(StrEnum):
     """Not now: this hub is too old for it. The station keeps it and sends it again."""
 
 
+SETTLED = {"void": "voided_at_hub", "accept_as": "corrected_at_hub"}
+"""What a person did with a line that was ``rejected``, and the code that a receipt for it bears from then on, with
+``duplicate``: the line is there to the byte, and nobody has to look any more."""
+
+
 class Said(Record):
     """What every answer carries, so that it is known who answers: a captive portal does not know the epoch."""
 

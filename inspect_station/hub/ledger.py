@@ -250,10 +250,33 @@ class Ledger(Writer):
     # ── Facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ingest(self, caller: Caller, arrivals: Sequence[Arrival]) -> tuple[list[Receipt], int]:
-        """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap."""
+        """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap.
+
+        What a person has settled stays so: such a line is not taken by a newer hub either, and its receipt says that.
+        """
+        return self._ingest(caller, arrivals, self._settled(caller.tenant, arrivals))
+
+    def _settled(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Told]:
+        """Of these lines, by id and hash, those that were parked and that a person has dealt with otherwise than by
+        having them taken as they are."""
+        rows = self._rows(
+            """
+            SELECT event, sha256, resolution FROM hub_parked
+            WHERE tenant = ?1 AND event IN (SELECT value FROM json_each(?2)) AND resolution IN ('void', 'accept_as')
+            """,
+            tenant,
+            compact([arrival.id for arrival in arrivals]),
+        )
+        return {(row["event"], row["sha256"]): Told(Status.DUPLICATE, wire.SETTLED[row["resolution"]]) for row in rows}
+
+    def _ingest(
+        self, caller: Caller, arrivals: Sequence[Arrival], settled: Mapping[tuple[str, str], Told]
+    ) -> tuple[list[Receipt], int]:
         # Whose row it is waits here, too: the sends of one station never run beside each other.
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", self._now(), caller.station)
-        told, unsettled = self._take(caller, arrivals)
+        taken, unsettled = self._take(caller, [each for each in arrivals if (each.id, each.sha256) not in settled])
+        one = iter(taken)
+        told = [settled.get((each.id, each.sha256)) or next(one) for each in arrivals]
         receipts = [self._receipt(arrival, each) for arrival, each in zip(arrivals, told, strict=True)]
         review(self, caller.tenant, unsettled)
         reached = 0
@@ -885,7 +908,7 @@ class Ledger(Writer):
         event = arrival.event
         if event is not None and row["epoch"] and (event.epoch, event.seq) != (row["epoch"], row["seq"]):
             raise Unsettled("another_event", f"epoch must be {row['epoch']}, seq {row['seq']}")
-        (told,), _ = self.ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival])
+        (told,), _ = self._ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival], {})
         if told.status in (Status.REJECTED, Status.RETRY):
             raise Unsettled(told.code, arrival.detail)
         # It was not the station that spoke.

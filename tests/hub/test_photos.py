@@ -743,9 +743,7 @@ def test_stations_are_told_once_of_what_was_erased(opened: Callable[..., Hub]) -
 
 
 @pytest.mark.parametrize("where", ["a folder", "a bucket"])
-def test_an_order_reaches_the_bench(
-    tmp_path: Path, empty: Path, where: str, request: pytest.FixtureRequest
-) -> None:
+def test_an_order_reaches_the_bench(tmp_path: Path, empty: Path, where: str, request: pytest.FixtureRequest) -> None:
     """A hub and its verb as processes, a station's store, engine and client: no copy is left anywhere."""
     data = shutil.copytree(empty, tmp_path / "served")
     setting = "" if where == "a folder" else request.getfixturevalue("bucket")
