@@ -61,7 +61,8 @@ class Account:
         """The day on which each RMA of these lines was received, by seller and number; none for those still awaited."""
         keys = dict.fromkeys((each.rma.seller, each.rma.number) for each in lines)
         with self.station.store.read() as reader:
-            return {key: parcel.received_on for key in keys if (parcel := reader.parcel_of(*key)) is not None}
+            found = {key: self.station.parcel_of(reader, *key) for key in keys}
+        return {key: parcel.received_on for key, parcel in found.items() if parcel is not None}
 
     def unit_json(self, unit: Inspection, parcel: Parcel | None) -> dict[str, Any]:
         """``parcel`` is None where this store does not know what the unit came in."""

@@ -375,8 +375,7 @@ def _shown(station: "Station", code: str, day: date | None, as_json: bool) -> st
     scan = station.read(code)
     if scan.kind is ScanKind.LPN:
         unit = station.show(scan.text.partition("/")[0])
-        with station.store.read() as reader:
-            parcel = reader.parcel(unit.parcel)
+        parcel = station.parcel_with(unit)
         return _json(account.unit_json(unit, parcel)) if as_json else account.unit_text(unit, parcel)
     lines = station.show_rma(code, day)
     receipts = account.receipts(lines)

@@ -1058,6 +1058,15 @@ class Station(Reception, Disputing):
             raise NotFound(msg("no unit {lpn} in this store", lpn=lpn), msg("check the label, or search by RMA"))
         return unit
 
+    def parcel_with(self, unit: Inspection) -> Parcel | None:
+        """The parcel that a unit came in, where it is known."""
+        with self.store.read() as reader:
+            return reader.parcel(unit.parcel)
+
+    def parcel_of(self, reader: Reader, seller: str, number: str) -> Parcel | None:
+        """The newest parcel in which this RMA arrived."""
+        return reader.parcel_of(seller, number)
+
     def show_rma(self, number: str, on: date | None = None) -> tuple[LineSeen, ...]:
         """The lines of an RMA with the verdict of that day, where it has not been received yet."""
         with self.store.read() as reader:
@@ -1066,7 +1075,7 @@ class Station(Reception, Disputing):
                 raise NotFound(msg("no RMA {number} in this store", number=number), msg("import it, or run `sync`"))
             lines: list[LineSeen] = []
             for rma in rmas:
-                parcel = reader.parcel_of(rma.seller, rma.number)
+                parcel = self.parcel_of(reader, rma.seller, rma.number)
                 if parcel is None and on is not None:
                     parcel = Parcel(id="", station="", received_at=self.clock(), received_on=on)
                 lines += self._lines_of(reader, rma, parcel)

@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from inspect_station.core import barcode, wire
-from inspect_station.core.records import EventType, Inspection, Product, Review, Rma, Settled, compact, instant
+from inspect_station.core.barcode import clean
+from inspect_station.core.records import EventType, Inspection, Parcel, Product, Review, Rma, Settled, compact, instant
 from inspect_station.core.wire import Receipt, Status
 from inspect_station.hub.intake import Arrival, Misframed, Voided, read
 from inspect_station.hub.reviews import review
@@ -287,7 +288,9 @@ class Ledger(Writer):
         )
         for epoch in epochs:
             reached = self._advance(caller.station, epoch)
-        self._refer(caller, [each for each, receipt in zip(arrivals, receipts, strict=True) if receipt.status in _KEPT])
+        kept = [each for each, receipt in zip(arrivals, receipts, strict=True) if receipt.status in _KEPT]
+        self._refer(caller, kept)
+        self._tell(caller, kept)
         return receipts, reached
 
     @staticmethod
@@ -580,6 +583,57 @@ class Ledger(Writer):
         ]
         if rows:
             self._connection.insert("hub_parked", rows)
+
+    # ── Parcels and batches ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, caller: Caller, arrivals: Iterable[Arrival]) -> None:
+        """When RMAs arrived, in which parcels, and which units left in which batches."""
+        parcels: dict[tuple[str, ...], dict[str, str]] = {}
+        batched: set[tuple[str, str]] = set()
+        for arrival in arrivals:
+            for parcel in _received(arrival):
+                parcels.setdefault((parcel["parcel"], parcel["seller"], parcel["rma"]), parcel)
+            batched.update(_batched(arrival))
+        whose = {"tenant": caller.tenant}
+        if parcels:
+            rows = [{**whose, "station": caller.name, **parcels[key]} for key in sorted(parcels)]
+            self._connection.insert("hub_parcel", rows)
+        if batched:
+            rows = [{**whose, "inspection": id, "number": number} for id, number in sorted(batched)]
+            self._connection.insert("hub_batched", rows)
+
+    def parcel_told(self, tenant: str, id: str) -> Parcel | None:
+        """A parcel as far as events tell of it; None where none does."""
+        return self._parcel_told("parcel = ?", tenant, id)
+
+    def parcel_of_told(self, tenant: str, seller: str, number: str) -> Parcel | None:
+        """The newest parcel in which this RMA arrived at any station of the tenant."""
+        return self._parcel_told("seller = ? AND rma = ?", tenant, seller, number)
+
+    def _parcel_told(self, where: str, tenant: str, *key: str) -> Parcel | None:
+        row = self._row(
+            f"""
+            SELECT parcel, seller, rma, station, received_at, received_on FROM hub_parcel
+            WHERE tenant = ? AND {where} ORDER BY received_at DESC, parcel DESC LIMIT 1
+            """,
+            tenant,
+            *key,
+        )
+        if row is None:
+            return None
+        return Parcel(
+            id=row["parcel"],
+            station=row["station"],
+            rmas=((row["seller"], row["rma"]),),
+            received_at=datetime.fromisoformat(row["received_at"]),
+            received_on=date.fromisoformat(row["received_on"]),
+        )
+
+    def batch_told(self, tenant: str, inspection: str) -> str:
+        """Number of the batch in which a unit left; empty where no closing named it."""
+        sql = "SELECT number FROM hub_batched WHERE tenant = ? AND inspection = ? ORDER BY number DESC LIMIT 1"
+        row = self._row(sql, tenant, inspection)
+        return str(row["number"]) if row else ""
 
     # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1065,7 +1119,44 @@ def _pictures(arrival: Arrival) -> Iterator[tuple[str, str, str, str]]:
         match arrival.event.body:
             case {"id": str(id), "number": str(no), "revision": int(revision), "ending": {"photo": str(sha256)}}:
                 if 0 < revision < wire.MAX_NUMBER:
-                    yield barcode.clean(id, 100), f"proof{revision}", sha256, barcode.clean(no, 100)
+                    yield clean(id, 100), f"proof{revision}", sha256, clean(no, 100)
+
+
+def _received(arrival: Arrival) -> Iterator[dict[str, str]]:
+    """The RMA that arrived in a parcel, if the event tells of one: of those the hub keeps the line alone, and no more
+    of it is read, and that without trust."""
+    if arrival.event is None or arrival.event.type != EventType.PARCEL_RECEIVED:
+        return
+    match arrival.event.body:
+        case {
+            "parcel": str(parcel),
+            "seller": str(seller),
+            "rma": str(rma),
+            "received_at": str(at),
+            "received_on": str(on),
+        }:
+            with suppress(ValueError, OverflowError):
+                told = {"received_at": _moment(at), "received_on": date.fromisoformat(on).isoformat()}
+                yield {"parcel": clean(parcel, 100), "seller": clean(seller, 100), "rma": clean(rma, 100), **told}
+
+
+def _moment(text: str) -> str:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return instant(at)
+
+
+def _batched(arrival: Arrival) -> Iterator[tuple[str, str]]:
+    """The units that left in a batch, if the event tells of one, and its number; read as `_received`."""
+    if arrival.event is None or arrival.event.type != EventType.BATCH_CLOSED:
+        return
+    match arrival.event.body:
+        case {"number": str(number), "units": list(units)}:
+            for unit in units:
+                match unit:
+                    case {"inspection": str(id)}:
+                        yield clean(id, 100), clean(number, 100)
 
 
 def _named(record: Product | Rma) -> tuple[str, str]:

@@ -163,6 +163,32 @@ class HubBlob(Row, table=True):
     erased_why: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
+class HubParcel(Row, table=True):
+    """An RMA that arrived in a parcel, as an event told it."""
+
+    __tablename__ = "hub_parcel"
+    __table_args__ = (Index(None, "tenant", "seller", "rma"),)
+
+    tenant: str = Field(primary_key=True)
+    parcel: str = Field(primary_key=True)
+    seller: str = Field(primary_key=True)
+    rma: str = Field(primary_key=True)
+    station: str
+    received_at: str
+    received_on: str
+
+
+class HubBatched(Row, table=True):
+    """A unit that left in a batch, as the event of its closing told it."""
+
+    __tablename__ = "hub_batched"
+
+    tenant: str = Field(primary_key=True)
+    inspection: str = Field(primary_key=True)
+    number: str = Field(primary_key=True)
+    """Of the batch."""
+
+
 class HubChange(Row, table=True):
     """The feed for stations: of each thing only its newest state, so that reading from the start is a snapshot."""
 
