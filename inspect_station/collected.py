@@ -96,7 +96,7 @@ class Collected(Station):
         with self._ledger() as ledger:
             return {
                 row["sha256"]: "photo_erased" if row["state"] in ERASED else "photo_at_hub"
-                for row in ledger.photos(self._tenant, [inspection])
+                for row in ledger.photos_shown(self._tenant, [inspection])
                 if row["state"] in ("verified", *ERASED)
             }
 

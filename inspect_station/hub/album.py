@@ -87,7 +87,7 @@ def _photos(hub: Hub, which: Which) -> list[dict[str, Any]]:
                 msg("Several sellers have {number}: {sellers}.", number=which.rma, sellers=", ".join(sellers)),
                 msg("Say whose it is: --seller CODE."),
             )
-        return ledger.photos(which.tenant, units)
+        return ledger.photos_shown(which.tenant, units)
 
 
 # ── Given back ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -175,7 +175,7 @@ def erase_over(data: Path, seller: str, days: int, *, why: str, tenant: str = TE
 
 def _over(hub: Hub, seller: str, days: int, tenant: str) -> list[str]:
     with hub.read() as ledger:
-        return ledger.photos_over(tenant, seller, hub.clock() - timedelta(days=days))
+        return ledger.photos_heard_before(tenant, seller, hub.clock() - timedelta(days=days))
 
 
 def _erase(hub: Hub, tenant: str, sha256s: Sequence[str], why: str) -> Erased:

@@ -255,9 +255,9 @@ class Ledger(Writer):
 
         What a person has settled stays so: such a line is not taken by a newer hub either, and its receipt says that.
         """
-        return self._ingest(caller, arrivals, self._settled(caller.tenant, arrivals))
+        return self._ingest(caller, arrivals, self._dealt_with(caller.tenant, arrivals))
 
-    def _settled(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Told]:
+    def _dealt_with(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Told]:
         """Of these lines, by id and hash, those that were parked and that a person has dealt with otherwise than by
         having them taken as they are."""
         rows = self._rows(
@@ -731,7 +731,7 @@ class Ledger(Writer):
         )
         return [dict(row) for row in rows]
 
-    def photos(self, tenant: str, inspections: Iterable[str]) -> list[dict[str, Any]]:
+    def photos_shown(self, tenant: str, inspections: Iterable[str]) -> list[dict[str, Any]]:
         """The photos that any revision of these units shows, with what was made of each and, of one that was erased,
         when that was ordered, by whom and why."""
         return self._shown(tenant, "inspection", inspections)
@@ -780,7 +780,7 @@ class Ledger(Writer):
         )
         return {row["id"]: row["seller"] for row in rows}
 
-    def photos_over(self, tenant: str, seller: str, before: datetime) -> list[str]:
+    def photos_heard_before(self, tenant: str, seller: str, before: datetime) -> list[str]:
         """Photos here, by SHA-256, of which the hub heard before then, wherever they are shown, and that no unit of
         another seller shows, nor a batch."""
         rows = self._rows(

@@ -123,7 +123,7 @@ def test_a_photo_is_at_the_hub_once_it_is_verified(collecting: Collecting) -> No
     assert "not at the hub yet" in collecting.run("show", collecting.site.lpn).stdout
     with collecting.hub.write() as ledger:
         shown = ledger.shown_on("main", lpn=collecting.site.lpn)
-        (name,) = (row["sha256"] for row in ledger.photos("main", shown))
+        (name,) = (row["sha256"] for row in ledger.photos_shown("main", shown))
         ledger.keep_blob(Caller("s", "main", "DOCK-3", new=False), name, "image/jpeg", 9, "verified")
     assert states() == {"photo_at_hub"}
     with collecting.hub.write() as ledger:

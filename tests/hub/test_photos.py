@@ -597,11 +597,10 @@ def test_an_order_that_comes_while_a_photo_is_looked_at_wins(
     kept.finish(Photo(slot="front", sha256=sha256(JPEG)))
     which = Which((sha256(JPEG),))
     if when == "before it is kept":
-        judge_ = app_module.judge
 
         def judging(name: str, data: bytes) -> str:
             album.erase(hub.store.folder, which, why="asked")
-            return judge_(name, data)
+            return judge(name, data)
 
         monkeypatch.setattr(app_module, "judge", judging)
     else:
@@ -733,9 +732,11 @@ def test_stations_are_told_once_of_what_was_erased(opened: Callable[..., Hub]) -
     with hub.read() as ledger:
         assert ledger.erasing("main") == [sha256(JPEG)]
         assert ledger.erasing("other") == []
-        assert ledger.photos_over("main", "lumo", hub.clock() + timedelta(days=1)) == [], "it is ordered already"
+        assert ledger.photos_heard_before("main", "lumo", hub.clock() + timedelta(days=1)) == [], (
+            "it is ordered already"
+        )
         (unit,) = ledger.shown_on("main", lpn="LPN-1")
-        (row,) = ledger.photos("main", [unit])
+        (row,) = ledger.photos_shown("main", [unit])
         assert (row["state"], row["erased_why"]) == ("erasing", "asked")
         assert ledger.shown_on("other", lpn="LPN-1") == {}
     hub.change(lambda ledger: ledger.erased("main", sha256(JPEG)))
@@ -770,7 +771,7 @@ def test_an_order_reaches_the_bench(tmp_path: Path, empty: Path, where: str, req
                 check=True,
             ).stdout
             enrol(store, settings, code.strip())
-            given = {
+            given: dict[str, Any] = {
                 "settings": settings,
                 "clock": lambda: datetime.now(UTC),
                 "monotonic": time.monotonic,
