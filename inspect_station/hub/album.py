@@ -105,8 +105,8 @@ def fetch(data: Path, which: Which, *, database: str = "") -> dict[str, bytes]:
         found = {}
         for row in rows:
             if row["state"] == "verified":
-                name = _file_name(f"{row['lpn']}-{row['slot']}-{row['sha256'][:8]}.{_ENDS[row['mime']]}")
-                found[name] = _bytes(kept, which.tenant, row["sha256"])
+                said = "-".join(filter(None, (row["lpn"], row["slot"], row["sha256"][:8])))
+                found[_file_name(f"{said}.{_ENDS[row['mime']]}")] = _bytes(kept, which.tenant, row["sha256"])
     if not found:
         raise NotFound(_none(rows), msg("See what became of them: `hub photo list`. The facts stand, with the hashes."))
     return found

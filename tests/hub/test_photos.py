@@ -47,6 +47,7 @@ from inspect_station.outbox import photos as lanes
 from inspect_station.outbox.sync import Sync, connect, enrol
 from inspect_station.resources import resource
 from inspect_station.store import EventSpec, Store, schema
+from inspect_station.store.postgres import Postgres
 
 NOW = datetime.now(UTC)
 EPOCH = uuid7(1, bytes(10))
@@ -717,30 +718,43 @@ def test_an_rma_of_two_sellers_is_erased_for_the_one_that_is_named(folder: Dock,
     assert (folder.has(JPEG), folder.has(red)) == (410, 200)
 
 
+def test_a_photo_that_no_unit_shows_is_erased_by_its_hash(kept: Dock, hub: Hub, run: Run) -> None:
+    kept.send(JPEG)
+    assert "verified" in run("list", sha256(JPEG))[1]
+    assert "1 photo erased" in run("erase", sha256(JPEG), "--reason", "nobody's")[2]
+    assert _left(hub, JPEG) == [None, None]
+
+
 def test_stations_are_told_once_of_what_was_erased(opened: Callable[..., Hub]) -> None:
     """On both databases."""
     hub = opened()
+    store: Any = hub.store
+    url = store._address.replace("postgresql:", "postgresql+psycopg:", 1) if isinstance(store, Postgres) else ""
     dock = Dock(hub)
-    dock.finish(Photo(slot="front", sha256=sha256(JPEG)))
-    dock.send(JPEG)
-    for _ in range(2):
-        hub.change(lambda ledger: ledger.begin_erasing("main", [sha256(JPEG)], by="owner", why="asked"))
+    red, alone = picture(colour="red"), picture(colour="blue")
+    dock.finish(Photo(slot="front", sha256=sha256(JPEG)), rma="R-1")
+    dock.finish(Photo(slot="front", sha256=sha256(red)))
+    for each in (JPEG, red, alone):
+        dock.send(each)
+    at: dict[str, Any] = {"data": hub.store.folder, "database": url}
+    for which in (Which(lpn="LPN-1"), Which(rma="R-1"), Which((sha256(JPEG),))):
+        assert album.erase(which=which, why="asked", **at).absent == 0
     told = dock.client.get("/v1/changes", headers=dock.headers).json()["changes"]
     assert [(each["feed"], each["key"], each["op"], each["body"]) for each in told] == [
         ("erased", sha256(JPEG), "upsert", {})
     ]
+    (row,) = album.listed(which=Which((sha256(JPEG),)), **at)
+    assert (row["state"], row["erased_by"], row["erased_why"]) == ("erased", "owner", "asked")
+    assert album.fetch(which=Which((sha256(red), sha256(alone))), **at) == {
+        f"LPN-2-front-{sha256(red)[:8]}.jpg": red,
+        f"{sha256(alone)[:8]}.jpg": alone,
+    }
+    assert album.over(seller="lumo", days=1, **at) == []
     with hub.read() as ledger:
-        assert ledger.erasing("main") == [sha256(JPEG)]
-        assert ledger.erasing("other") == []
-        assert ledger.photos_heard_before("main", "lumo", hub.clock() + timedelta(days=1)) == [], (
-            "it is ordered already"
-        )
-        (unit,) = ledger.shown_on("main", lpn="LPN-1")
-        (row,) = ledger.photos_shown("main", [unit])
-        assert (row["state"], row["erased_why"]) == ("erasing", "asked")
+        assert ledger.photos_heard_before("main", "lumo", datetime.now(UTC) + timedelta(1)) == [sha256(red)]
+        assert ledger.photos_heard_before("main", "acme", datetime.now(UTC) + timedelta(1)) == []
+        assert ledger.photos_heard_before("other", "lumo", datetime.now(UTC) + timedelta(1)) == []
         assert ledger.shown_on("other", lpn="LPN-1") == {}
-    hub.change(lambda ledger: ledger.erased("main", sha256(JPEG)))
-    assert dock.has(JPEG) == 410
 
 
 @pytest.mark.parametrize("where", ["a folder", "a bucket"])
