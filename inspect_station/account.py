@@ -61,7 +61,8 @@ class Account:
         """The day on which each RMA of these lines was received, by seller and number; none for those still awaited."""
         keys = dict.fromkeys((each.rma.seller, each.rma.number) for each in lines)
         with self.station.store.read() as reader:
-            return {key: parcel.received_on for key in keys if (parcel := reader.parcel_of(*key)) is not None}
+            found = {key: self.station.parcel_of(reader, *key) for key in keys}
+        return {key: parcel.received_on for key, parcel in found.items() if parcel is not None}
 
     def unit_json(self, unit: Inspection, parcel: Parcel | None) -> dict[str, Any]:
         """``parcel`` is None where this store does not know what the unit came in."""
@@ -237,6 +238,7 @@ class Account:
         states = {
             "photo_owed": msg("owed"),
             "photo_at_hub": msg("at the hub"),
+            "photo_erased": msg("erased"),
             "photo_missing": self.station.photo_gone,
         }
         shown = [(voice.data(f"slot.{photo.slot}"), states.get(state)) for photo, state in self._photo_states(unit)]
@@ -345,17 +347,15 @@ class Account:
         return " · ".join(filter(None, said))
 
     def _photo_states(self, unit: Inspection) -> list[tuple[Photo, str]]:
-        """Of each picture whether it is here, is owed, is with the hub alone, or is gone; the inspection stands all
-        the same."""
-        left = self.station.photos_left_to_hub(unit.id)
-        return [(photo, self._photo_state(photo, photo.slot in left)) for photo in unit.photos]
+        """Of each picture whether it is here, is owed, is with the hub alone, was erased, or is gone; the inspection
+        stands all the same."""
+        gone = self.station.photos_let_go(unit.id)
+        return [(photo, self._photo_state(photo, gone.get(photo.sha256, "photo_missing"))) for photo in unit.photos]
 
-    def _photo_state(self, photo: Photo, left_to_hub: bool) -> str:
+    def _photo_state(self, photo: Photo, gone: str) -> str:
         if not photo.sha256:
             return "photo_owed"
-        if self.station.blobs.path(photo.sha256).is_file():
-            return "photo_here"
-        return "photo_at_hub" if left_to_hub else "photo_missing"
+        return "photo_here" if self.station.blobs.path(photo.sha256).is_file() else gone
 
     def _clock(self, unit: Inspection, parcel: Parcel | None) -> Clock | None:
         """What runs for the unit now: its grading while it is not finished, then the seller's answer, if one is due."""

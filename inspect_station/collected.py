@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Self, cast
 
 from inspect_station.config import Config
-from inspect_station.core.records import Inspection
+from inspect_station.core.records import Inspection, Parcel
 from inspect_station.errors import NotFound
 from inspect_station.hub import Hub
-from inspect_station.hub.ledger import Ledger
+from inspect_station.hub.ledger import ERASED, Ledger
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import LineSeen
 from inspect_station.reports.daily import Daily
 from inspect_station.station import Station
-from inspect_station.store import Store, UnitAtHub
+from inspect_station.store import Reader, Store, UnitAtHub
 
 
 class Collected(Station):
@@ -72,15 +72,33 @@ class Collected(Station):
         """The grading of these days at all stations of the tenant."""
         return self._daily(self._tenant.upper(), first, last, seller, tenant=self._tenant)
 
+    def parcel_with(self, unit: Inspection) -> Parcel | None:
+        """The parcel that a unit came in, as far as its event tells of it."""
+        with self._ledger() as ledger:
+            return ledger.parcel_told(self._tenant, unit.parcel)
+
+    def parcel_of(self, reader: Reader, seller: str, number: str) -> Parcel | None:
+        """The newest parcel in which this RMA arrived at any station of the tenant."""
+        return Ledger(reader).parcel_of_told(self._tenant, seller, number)
+
+    def batch_of(self, inspection: str) -> str:
+        """Number of the batch in which a unit left; empty while its batch is open, of which only the station knows."""
+        with self._ledger() as ledger:
+            return ledger.batch_told(self._tenant, inspection)
+
     def station_of(self, unit: Inspection) -> str:
         """The station that sent the newest revision; empty where none of this tenant did."""
         with self._ledger() as ledger:
             return ledger.sender(self._tenant, unit.id)
 
-    def photos_left_to_hub(self, inspection: str) -> frozenset[str]:
-        """Slots whose photos the hub has verified."""
+    def photos_let_go(self, inspection: str) -> dict[str, str]:
+        """Photos of a unit, by SHA-256, that the hub has verified, or that were erased."""
         with self._ledger() as ledger:
-            return ledger.photos_here(self._tenant, inspection)
+            return {
+                row["sha256"]: "photo_erased" if row["state"] in ERASED else "photo_at_hub"
+                for row in ledger.photos_shown(self._tenant, [inspection])
+                if row["state"] in ("verified", *ERASED)
+            }
 
     def hub_state(self, inspection: str) -> tuple[UnitAtHub, Message | None]:
         """What is here was received."""

@@ -34,6 +34,7 @@ from inspect_station.core.records import (
 )
 from inspect_station.core.signals import signals, withdrawn
 from inspect_station.core.view import PAGES
+from inspect_station.core.wire import SETTLED
 from inspect_station.disputes import Disputing
 from inspect_station.dock import Clock
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
@@ -896,6 +897,8 @@ class Station(Reception, Disputing):
         # What the hub asked for when it was sent something is not undone by asking it something else.
         pulled = sync.pull_once() if pushed.problem is None else Pulled(0, pushed.problem)
         problem = pulled.problem or sync.apart
+        if problem is None:
+            sync.ask_settled()
         # Where the hub was found to be another one meanwhile, what it lacks waits again.
         last = sync.push_once() if problem is None else replace(pushed, sent=0)
         problem = problem or last.problem
@@ -1061,6 +1064,15 @@ class Station(Reception, Disputing):
             raise NotFound(msg("no unit {lpn} in this store", lpn=lpn), msg("check the label, or search by RMA"))
         return unit
 
+    def parcel_with(self, unit: Inspection) -> Parcel | None:
+        """The parcel that a unit came in, where it is known."""
+        with self.store.read() as reader:
+            return reader.parcel(unit.parcel)
+
+    def parcel_of(self, reader: Reader, seller: str, number: str) -> Parcel | None:
+        """The newest parcel in which this RMA arrived."""
+        return reader.parcel_of(seller, number)
+
     def show_rma(self, number: str, on: date | None = None) -> tuple[LineSeen, ...]:
         """The lines of an RMA with the verdict of that day, where it has not been received yet."""
         with self.store.read() as reader:
@@ -1069,7 +1081,7 @@ class Station(Reception, Disputing):
                 raise NotFound(msg("no RMA {number} in this store", number=number), msg("import it, or run `sync`"))
             lines: list[LineSeen] = []
             for rma in rmas:
-                parcel = reader.parcel_of(rma.seller, rma.number)
+                parcel = self.parcel_of(reader, rma.seller, rma.number)
                 if parcel is None and on is not None:
                     parcel = Parcel(id="", station="", received_at=self.clock(), received_on=on)
                 lines += self._lines_of(reader, rma, parcel)
@@ -1160,16 +1172,19 @@ class Station(Reception, Disputing):
                 for job in reader.labels_of(lpn)
             ]
 
-    def photos_left_to_hub(self, inspection: str) -> frozenset[str]:
-        """Slots of a unit whose files were deleted here because the hub keeps them (`keep_photos_days`)."""
+    def photos_let_go(self, inspection: str) -> dict[str, str]:
+        """Photos of a unit, by SHA-256, whose files are rightly not here: ``photo_at_hub``, deleted because the hub
+        keeps them (`keep_photos_days`); ``photo_erased``, nobody is to have them."""
+        gone = {"deleted": "photo_at_hub", "erased": "photo_erased"}
         with self.store.read() as reader:
-            return frozenset(each.slot for each in reader.photos(inspection) if each.state == "deleted")
+            return {each.sha256: gone[each.state] for each in reader.photos(inspection) if each.state in gone}
 
     def hub_state(self, inspection: str) -> tuple[UnitAtHub, Message | None]:
-        """Whether the hub has said that it has a unit's newest record, and of one that is parked, why."""
+        """Whether the hub has said that it has a unit's newest record; of one that is parked, why, and of one that was,
+        what became of it."""
         with self.store.read() as reader:
             state, code = reader.at_hub([inspection])[inspection]
-        return state, why(code) if state == "parked" else None
+        return state, why(code) if state == "parked" or code in SETTLED.values() else None
 
 
 MARKED = timedelta(days=7)

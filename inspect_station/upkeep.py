@@ -16,7 +16,7 @@ from pathlib import Path
 from inspect_station.config import BackupSettings
 from inspect_station.errors import StationError
 from inspect_station.message import Message, msg, msgn
-from inspect_station.store import Store, keep_photos
+from inspect_station.store import Store, erase_photos, keep_photos
 from inspect_station.store.doors import COPYING, STEP_PAUSE_S
 
 FIRST_S, ROUND_S = 20.0, 60.0
@@ -201,6 +201,9 @@ class Upkeep:
 
     def _sweep(self) -> None:
         self._store.sweep()
+        if self._settings.to is not None and self._settings.to.is_dir():
+            with self._store.read() as reader:
+                erase_photos(reader.photos_erased(), self._settings.to)
         # What a process left that was killed over a copy.
         old = time.time() - SWEPT_EVERY.total_seconds()
         left = [*(self._store.folder / "backups").glob(f"{COPYING}*")]

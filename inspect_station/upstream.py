@@ -126,6 +126,8 @@ class Stored:
     """False while it is looking."""
     after_s: float | None = None
     """With an answer that is still to come: when to ask again."""
+    erased: bool = False
+    """Nobody is to have it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +421,7 @@ class Upstream:
         if not isinstance(found, wire.BlobState):
             return found
         after_s = self._retry_after(reply) if isinstance(reply, _Reply) else None
-        return Stored(found.state == "verified", after_s)
+        return Stored(found.state == "verified", after_s, found.erased)
 
     def _bad(self, reply: "_Reply | Later") -> Bad | None:
         """What our hub says of the photo itself."""

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from PIL import Image
 from inspect_station.demo import build
 from inspect_station.demo.build import Demo
 from inspect_station.resources import resource
+from inspect_station.store import Store
 
 
 def run(*words: str, cwd: Path | None = None, check: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -410,6 +412,20 @@ def test_a_photo_that_was_deleted_by_hand_is_shown_as_missing_and_its_unit_stand
     assert "not on this station's disk any more" in run("show", lpn, *there).stdout
     checked = run("db", "verify", *there, check=1)
     assert f"{photo['slot']} {photo['sha256']}" in checked.stdout and "photo_missing" in checked.stdout
+
+
+def test_a_photo_that_was_erased_at_the_hub_is_shown_as_that_and_nobody_looks_for_it(demo, lpn, tmp_path):
+    folder = Path(shutil.copytree(demo.dir, tmp_path / "dock"))
+    there = ("--config", str(folder / "station.toml"))
+    (photo,) = json.loads(run("show", lpn, "--json", *there).stdout)["photos"]
+    with Store.open(folder / "data", station="DOCK-3", clock=lambda: datetime.now(UTC)) as store:
+        store.blobs.erase(photo["sha256"])
+        with store.write() as writer:
+            writer.erase_photo(photo["sha256"])
+    (shown,) = json.loads(run("show", lpn, "--json", *there).stdout)["photos"]
+    assert shown == {**photo, "state": "photo_erased"}, "the hash stays"
+    assert "(erased)" in run("show", lpn, *there).stdout
+    run("db", "verify", *there)
 
 
 def test_the_doctor_answers_and_finds_the_demo_well(demo):

@@ -53,8 +53,8 @@ from inspect_station.outbox.sync import (
     why,
 )
 from inspect_station.printing import State
-from inspect_station.store import EventSpec, LabelSpec, Store, Writer
-from inspect_station.upstream import Credentials, Later, Upstream, _Reply
+from inspect_station.store import EventSpec, LabelSpec, Receipt, Store, Writer
+from inspect_station.upstream import Credentials, Delivered, Later, Moved, Refusal, Refused, Upstream, _Reply
 from inspect_station.words import Voice
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -779,6 +779,79 @@ def test_every_night_the_hub_is_asked_whether_it_still_has_what_it_confirmed(
         assert _at_hub(hub) == _here(store)
 
 
+@pytest.mark.parametrize(
+    ("action", "state", "code", "photo"),
+    [
+        pytest.param("void", "duplicate", "voided_at_hub", "kept", id="it says nothing"),
+        pytest.param("accept_as", "duplicate", "corrected_at_hub", "waiting", id="another stands in its place"),
+        pytest.param("retry", "duplicate", "", "waiting", id="a newer hub takes it"),
+        pytest.param(None, "rejected", "schema_invalid", "waiting", id="nobody has dealt with it"),
+    ],
+)
+def test_what_a_supervisor_has_settled_needs_nobodys_attention_any_more(
+    store: Store, hub: Hub, clock: Clock, web: Web, monkeypatch: pytest.MonkeyPatch,
+    action: Any, state: str, code: str, photo: str,
+) -> None:  # fmt: skip
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        with monkeypatch.context() as older:
+            older.setattr(intake, "_said", lambda event, plain: intake.Voided.model_validate({}))
+            _finish(store, photos=(Photo(slot="front", sha256="ab" * 32, at=NOON),))
+            assert outbox.sync.push_once() == Pushed(sent=0, waiting=0, parked=1)
+            if action != "retry":
+                outbox.sync.ask_settled()
+                assert _told(store) == [("rejected", "schema_invalid")], "and nothing is said of it meanwhile"
+        if action is not None:
+            with hub.write() as ledger:
+                (found,) = ledger.parked()
+                line = ledger.parked_line(found["no"])["line"]  # type: ignore[index]
+                corrected = f"{line} " if action == "accept_as" else ""
+                ledger.settle(found["no"], action, note="a slip", by="chief", line=corrected)
+        else:
+            monkeypatch.setattr(intake, "_said", lambda event, plain: intake.Voided.model_validate({}))
+        assert _told(store) == [("rejected", "schema_invalid")]
+        clock.now += timedelta(hours=1)
+        outbox.sync.care_once()
+        assert _told(store) == [(state, code)]
+        with store.read() as reader:
+            assert reader.waiting().events_parked == (action is None)
+            (kept,) = reader._rows("SELECT state FROM photo")
+            assert kept["state"] == photo
+            assert len(reader.photos_to_send()) == (photo == "waiting" and action is not None)
+
+
+def _told(store: Store) -> list[tuple[str, str]]:
+    with store.read() as reader:
+        return [(row["state"], row["code"]) for row in reader._rows("SELECT state, code FROM event ORDER BY seq")]
+
+
+@pytest.mark.parametrize("wrong", ["no answer", "it breaks the hub", "too old", "restored"])
+def test_a_record_that_needs_attention_stays_so_whatever_goes_wrong_with_asking(
+    store: Store, clock: Clock, wrong: str
+) -> None:
+    _finish(store)
+    with store.write() as writer:
+        (event,) = writer.pending_events()
+        writer.mark_events([Receipt(event.id, "rejected", "schema_invalid")])
+    asked = []
+
+    class Wrong(Upstream):
+        def deliver(self, lines: Any) -> Any:
+            asked.append(lines)
+            receipt = wire.Receipt(id=event.id, sha256=event.sha256, status=wire.Status.RETRY, code="schema_too_new")
+            return {
+                "no answer": Later(msg("lost")),
+                "it breaks the hub": Refused(Refusal.FAILED, msg("broken")),
+                "too old": Delivered((receipt,)),
+                "restored": Moved("f"),
+            }[wrong]
+
+    outbox = _outbox(store, Wrong(_settings("http://hub"), Credentials("http://hub", "s", "t"), "e"), clock)
+    outbox.sync.ask_settled()
+    assert len(asked) == 1
+    assert _told(store) == [("rejected", "schema_invalid")]
+
+
 def test_a_station_changes_its_token_after_thirty_days(store: Store, hub: Hub, clock: Clock, web: Web) -> None:
     with web(create_app(hub)) as url:
         outbox = _enrolled(store, hub, url, clock)
@@ -1170,6 +1243,7 @@ def _change(body: Any, feed: str = "rma", op: str = "upsert", key: str = '["lumo
         pytest.param(_change({}, op="delete", key="R-1"), id="a key that is none"),
         pytest.param(_change({}, op="delete", key='["lumo"]'), id="half a key"),
         pytest.param(_change({}, "weather"), id="a feed of a newer hub"),
+        pytest.param(_change({}, "erased", key="../store.db"), id="an erased photo that is none"),
         pytest.param(_change({}, op="rename"), id="something that a newer hub does"),
     ],
 )

@@ -42,6 +42,7 @@ class PhotoHub(Upstream):
         self.mode = mode
         self.came: dict[str, bytes] = {}
         self.verified: set[str] = set()
+        self.erased: set[str] = set()
         self.asked: list[str] = []
         self.spoil: Callable[[str, str, _Reply], _Reply] = lambda method, path, reply: reply
         self.spoil_bytes: Callable[[bytes], bytes] = lambda data: data
@@ -56,6 +57,10 @@ class PhotoHub(Upstream):
             assert elsewhere is (self.mode == "put")
             self.came[sha256] = self.spoil_bytes(request["content"])
             return _Reply(200, {}, b"")
+        if sha256 in self.erased:
+            if path.endswith("/complete"):
+                return self.say(wire.BlobState, state="verified", erased=True)
+            return self.say(wire.BlobPlace, mode="have", erased=True)
         if path.endswith("/complete"):
             if sha256 not in self.came:
                 return self.say(wire.Problem, 404, code="not_here")
@@ -356,6 +361,39 @@ def test_nothing_is_deleted_while_the_hub_is_not_reached(store: Store, clock: Cl
     hub.spoil = lambda method, path, reply: page
     _all(lane)
     assert store.blobs.path(sha256).exists()
+
+
+@pytest.mark.parametrize("when", ["before it is sent", "while it is sent", "when its time is over"])
+def test_a_photo_that_was_erased_at_the_hub_goes_here_at_once(store: Store, clock: Clock, when: str) -> None:
+    """sync.md §4; whatever the station keeps otherwise."""
+    sha256, other = _finish(store, b"picture", b"another")
+    hub = PhotoHub()
+    lane = _lane(store, hub, clock, keep_days=30 if when == "when its time is over" else 0)
+
+    def ordered(method: str, path: str, reply: _Reply) -> _Reply:
+        if sha256 in path and method == "PUT":
+            hub.erased.add(sha256)
+        return reply
+
+    match when:
+        case "before it is sent":
+            hub.erased.add(sha256)
+        case "while it is sent":
+            hub.spoil = ordered
+        case _:
+            _all(lane)
+            hub.erased.add(sha256)
+            clock.now += timedelta(days=31)
+    _all(lane)
+    assert not store.blobs.path(sha256).exists()
+    assert _states(store) == {sha256: "erased", other: "deleted" if when == "when its time is over" else "verified"}
+    hub.asked.clear()
+    clock.now += timedelta(days=60)
+    _all(lane)
+    assert not [asked for asked in hub.asked if sha256[:5] in asked], "it is done with it"
+    with store.read() as reader:
+        assert (reader.waiting().photos, reader.waiting().photos_parked) == (0, 0)
+    assert list(store.photos_missing()) == []
 
 
 def test_a_place_past_the_allowed_ones_gets_nothing_and_is_told(store: Store, clock: Clock) -> None:

@@ -919,6 +919,12 @@ def test_a_record_that_the_hub_refused_stands_on_the_desk_with_its_reason(statio
     assert parked.lpn == unit.lpn
     assert "cannot read this record" in text(parked.text)
     assert station.hub_state(unit.id)[0] == "parked"
+    with station.store.write() as writer:
+        writer.mark_events([Receipt(writer.event_of(unit.id), "duplicate", "voided_at_hub")])
+    assert station.desk().waiting == (), "a supervisor has settled it"
+    state, became = station.hub_state(unit.id)
+    assert state == "accepted"
+    assert "says nothing" in text(became)
 
 
 def test_a_second_station_on_the_same_store_is_refused(station):

@@ -15,7 +15,7 @@ from inspect_station.config import BackupSettings
 from inspect_station.doctor import examine
 from inspect_station.errors import DiskFull
 from inspect_station.message import msg
-from inspect_station.store import Store, verify
+from inspect_station.store import Store, restore, verify
 from inspect_station.upkeep import Upkeep, copies, name_of, trouble
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -167,6 +167,27 @@ def test_photos_are_copied_beside_once_each_unless_a_hub_keeps_them(store, usb, 
     Kept(store, usb, clock).upkeep.round()
     kept = usb / "photos" / sha256[:2] / sha256
     assert kept.read_bytes() == b"a picture"
+
+
+def test_what_was_erased_at_the_hub_goes_from_beside_the_copies_too(store, usb, clock):
+    erased, other = (store.blobs.put(data) for data in (b"a picture", b"another"))
+    with store.write() as writer:
+        for n, sha256 in enumerate((erased, other)):
+            row = {"inspection": "unit", "slot": f"s{n}", "sha256": sha256, "operator": "ana", "state": "verified"}
+            writer._put("photo", ["inspection", "slot"], row)
+    Kept(store, usb, clock).upkeep.round()
+    beside = [usb / "photos" / sha256[:2] / sha256 for sha256 in (erased, other)]
+    assert [path.exists() for path in beside] == [True, True]
+    with store.write() as writer:
+        writer.erase_photo(erased)
+    clock.now += timedelta(days=1)
+    Kept(store, usb, clock).upkeep.round()
+    assert [path.exists() for path in beside] == [False, True]
+    assert [store.blobs.path(sha256).exists() for sha256 in (erased, other)] == [False, True], (
+        "nor was it put back here"
+    )
+    restored = restore(copies(usb, "DOCK 3")[0][1], store.folder.with_name("again"), clock())
+    assert restored.photos_missing == 0, "nobody looks for it"
 
 
 def test_orphan_photos_are_swept_after_a_week_and_what_a_killed_copy_left_after_a_day(store, usb, clock):

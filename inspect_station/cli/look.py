@@ -45,8 +45,7 @@ def shown(station: "Station", code: str, day: date | None, as_json: bool) -> str
     scan = station.read(code)
     if scan.kind is ScanKind.LPN:
         unit = station.show(scan.text.partition("/")[0])
-        with station.store.read() as reader:
-            parcel = reader.parcel(unit.parcel)
+        parcel = station.parcel_with(unit)
         return verb.json_text(account.unit_json(unit, parcel)) if as_json else account.unit_text(unit, parcel)
     lines = station.show_rma(code, day)
     receipts = account.receipts(lines)

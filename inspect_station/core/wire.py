@@ -32,8 +32,9 @@ MAX_DEPTH = 200
 """Lists and objects within each other, so that whoever walks through them comes back; ours."""
 MAX_CHANGES = 500
 """Changes in one page."""
-FEEDS = ("rma", "catalogue", "decision")
-"""What a hub of this version announces, and a station of this version takes in."""
+FEEDS = ("rma", "catalogue", "decision", "erased")
+"""What a hub of this version announces, and a station of this version takes in; ``erased`` names photos, by SHA-256,
+that nobody is to have any more."""
 MAX_NUMBER = 1 << 53
 """Whole numbers up to here are the same for every reader of JSON, and fit into a column."""
 
@@ -65,6 +66,11 @@ class Status(StrEnum):
     """It is kept aside, whole: the code says why."""
     RETRY = "retry"
     """Not now: this hub is too old for it. The station keeps it and sends it again."""
+
+
+SETTLED = {"void": "voided_at_hub", "accept_as": "corrected_at_hub"}
+"""What a person did with a line that was ``rejected``, and the code that a receipt for it bears from then on, with
+``duplicate``: the line is there to the byte, and nobody has to look any more."""
 
 
 class Said(Record):
@@ -187,6 +193,8 @@ class BlobPlace(Said):
     url: str = ""
     """Good for a few minutes; refused later, ask again."""
     headers: Mapping[str, str] = {}
+    erased: bool = False
+    """With ``have``: it was erased. Nobody takes it any more; a station of before is done with it all the same."""
 
 
 class BlobState(Said):
@@ -195,6 +203,8 @@ class BlobState(Said):
     state: Literal["verified", "verifying"]
     """``verified`` (200): its hash and picture are good, the hub keeps it. ``verifying`` (202): ask ``complete`` again
     after Retry-After."""
+    erased: bool = False
+    """With ``verified``: it was erased, and its bytes were not kept."""
 
 
 class ParkedLine(Record):

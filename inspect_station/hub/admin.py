@@ -325,11 +325,11 @@ def serve(data: Path, *, host: str = "127.0.0.1", port: int = 8787, photos: str 
     ``photos`` as `photos.place` reads it; empty = in the folder of the hub. The log goes to stderr, as JSON lines.
     Raises StoreLocked, StoreError, ConfigError.
     """
+    from inspect_station.hub.album import keeps
     from inspect_station.hub.app import create_app
     from inspect_station.hub.edge import Limits
-    from inspect_station.hub.photos import place
     from inspect_station.hub.server import run
 
     limits = Limits()
     with Hub.open(data, database, running=True) as hub:
-        run(create_app(hub, place(photos, hub.clock) if photos else None, limits), host, port, limits)
+        run(create_app(hub, keeps(hub, photos), limits), host, port, limits)

@@ -29,7 +29,7 @@ from inspect_station.errors import DiskFull, StoreError, StoreLocked
 from inspect_station.hub import edge, intake
 from inspect_station.hub.admin import Hub, code_hash, new_token, secret_hash
 from inspect_station.hub.edge import Buckets, Edge, Limits, Refused, Traffic
-from inspect_station.hub.ledger import START, Caller, Grant, Place, Unsettled, Vanished
+from inspect_station.hub.ledger import ERASED, START, Caller, Grant, Place, Unsettled, Vanished
 from inspect_station.hub.photos import Folder, Photos, Unreachable, judge, kind
 from inspect_station.hub.watch import Watch
 
@@ -297,12 +297,12 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         str, Path(pattern="^[0-9a-f]{64}$", description="Of the photo's bytes.", openapi_examples={"any": _A_PHOTO})
     ]
 
-    @app.head("/v1/blobs/{sha256}", response_class=Response, responses=_silent(200, 403, 404, 422, *_KNOWN))
+    @app.head("/v1/blobs/{sha256}", response_class=Response, responses=_silent(200, 403, 404, 410, 422, *_KNOWN))
     def has_photo(sha256: Sha256, station: Station) -> Response:
-        """Whether the hub has this photo, of the caller's own tenant."""
+        """Whether the hub has this photo, of the caller's own tenant; 410 where it was erased."""
         with hub.read() as ledger:
             state = ledger.blob(station.tenant, sha256)
-        return Response(status_code=200 if state == "verified" else 404)
+        return Response(status_code=200 if state == "verified" else 410 if state in ERASED else 404)
 
     @app.post(
         "/v1/blobs/{sha256}",
@@ -323,15 +323,18 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
         if asked.size < 1:
             raise Refused(422, "invalid", "size")
 
-        def look() -> bool:
+        def look() -> str:
             with hub.read() as ledger:
-                if ledger.blob(station.tenant, sha256) == "verified":
-                    return True
-            within_quota(station, asked.size)
-            return False
+                state = ledger.blob(station.tenant, sha256)
+            if state in ERASED:
+                photos.erase(station.tenant, sha256)
+            elif state != "verified":
+                within_quota(station, asked.size)
+            return state
 
-        if await run_in_threadpool(look):
-            return answer(wire.BlobPlace, mode="have")
+        state = await run_in_threadpool(look)
+        if state == "verified" or state in ERASED:
+            return answer(wire.BlobPlace, mode="have", erased=state in ERASED)
         place = photos.offer(station.tenant, sha256, asked.size, asked.mime)
         if place is None:
             return answer(wire.BlobPlace, 201, mode="hub")
@@ -360,6 +363,9 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
             return await run_in_threadpool(take_photo, station, sha256, data)
 
     def take_photo(station: Caller, sha256: str, data: bytes) -> Response:
+        with hub.read() as ledger:
+            if ledger.blob(station.tenant, sha256) in ERASED:
+                return not_kept(station, sha256)
         within_quota(station, len(data))
         code = look_at(sha256, data)
         if code != "photo_hash_mismatch":
@@ -389,6 +395,8 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
             state = ledger.blob(station.tenant, sha256)
         if state == "verified":
             return answer(wire.BlobState, state="verified")
+        if state in ERASED:
+            return not_kept(station, sha256)
         data = photos.get(station.tenant, sha256)
         if data is None:
             if state == "refused":
@@ -407,10 +415,18 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
             photos.set_aside(station.tenant, sha256)
         if code != "photo_hash_mismatch":
             state = "refused" if code else "verified"
-            hub.change(lambda ledger: ledger.keep_blob(station, sha256, kind(data), len(data), state))
+            kept = hub.change(lambda ledger: ledger.keep_blob(station, sha256, kind(data), len(data), state))
+            if kept in ERASED:
+                # That was ordered while we looked.
+                return not_kept(station, sha256)
         if code:
             raise Refused(422, code, "its bytes are others" if "hash" in code else "no picture that can be opened")
         return answer(wire.BlobState, state="verified")
+
+    def not_kept(station: Caller, sha256: str) -> Response:
+        """It was erased: what came of it after that, by an address given before, goes too."""
+        photos.erase(station.tenant, sha256)
+        return answer(wire.BlobState, state="verified", erased=True)
 
     def within_quota(station: Caller, size: int) -> None:
         with hub.read() as ledger:
@@ -545,7 +561,7 @@ _WHY = {
     404: "Not here, or another tenant's: nobody can tell which.",
     408: "`slow`: the body stopped, or took too long.",
     409: "`already_resolved`; at enrolment `code_used`.",
-    410: "`cursor_gone`: read from the start; at enrolment `code_expired`.",
+    410: "`cursor_gone`: read from the start; at enrolment `code_expired`; of a photo, it was erased.",
     413: "`too_large`: send less at once.",
     415: "`media_type`, `content_encoding`.",
     422: "`invalid`, or the code of what is wrong with what was sent.",

@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from inspect_station.core import barcode, wire
-from inspect_station.core.records import EventType, Inspection, Product, Review, Rma, Settled, compact, instant
+from inspect_station.core.barcode import clean
+from inspect_station.core.records import EventType, Inspection, Parcel, Product, Review, Rma, Settled, compact, instant
 from inspect_station.core.wire import Receipt, Status
 from inspect_station.hub.intake import Arrival, Misframed, Voided, read
 from inspect_station.hub.reviews import review
@@ -36,6 +37,8 @@ OPENED = timedelta(seconds=wire.OPENED_S)
 RETRY_S = 3600
 """A station that is newer than this hub asks again after so many seconds."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+ERASED = ("erasing", "erased")
+"""States of a photo that nobody is to have any more: its bytes are being deleted, or are."""
 _KEPT = (Status.ACCEPTED, Status.CONFLICT)
 _OPEN = "p.resolved_at IS NULL"
 Action = Literal["retry", "accept_as", "void"]
@@ -250,10 +253,33 @@ class Ledger(Writer):
     # ── Facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ingest(self, caller: Caller, arrivals: Sequence[Arrival]) -> tuple[list[Receipt], int]:
-        """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap."""
+        """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap.
+
+        What a person has settled stays so: such a line is not taken by a newer hub either, and its receipt says that.
+        """
+        return self._ingest(caller, arrivals, self._dealt_with(caller.tenant, arrivals))
+
+    def _dealt_with(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Told]:
+        """Of these lines, by id and hash, those that were parked and that a person has dealt with otherwise than by
+        having them taken as they are."""
+        rows = self._rows(
+            """
+            SELECT event, sha256, resolution FROM hub_parked
+            WHERE tenant = ?1 AND event IN (SELECT value FROM json_each(?2)) AND resolution IN ('void', 'accept_as')
+            """,
+            tenant,
+            compact([arrival.id for arrival in arrivals]),
+        )
+        return {(row["event"], row["sha256"]): Told(Status.DUPLICATE, wire.SETTLED[row["resolution"]]) for row in rows}
+
+    def _ingest(
+        self, caller: Caller, arrivals: Sequence[Arrival], settled: Mapping[tuple[str, str], Told]
+    ) -> tuple[list[Receipt], int]:
         # Whose row it is waits here, too: the sends of one station never run beside each other.
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", self._now(), caller.station)
-        told, unsettled = self._take(caller, arrivals)
+        taken, unsettled = self._take(caller, [each for each in arrivals if (each.id, each.sha256) not in settled])
+        one = iter(taken)
+        told = [settled.get((each.id, each.sha256)) or next(one) for each in arrivals]
         receipts = [self._receipt(arrival, each) for arrival, each in zip(arrivals, told, strict=True)]
         review(self, caller.tenant, unsettled)
         reached = 0
@@ -264,7 +290,9 @@ class Ledger(Writer):
         )
         for epoch in epochs:
             reached = self._advance(caller.station, epoch)
-        self._refer(caller, [each for each, receipt in zip(arrivals, receipts, strict=True) if receipt.status in _KEPT])
+        kept = [each for each, receipt in zip(arrivals, receipts, strict=True) if receipt.status in _KEPT]
+        self._refer(caller, kept)
+        self._tell(caller, kept)
         return receipts, reached
 
     @staticmethod
@@ -613,6 +641,57 @@ class Ledger(Writer):
         """Who had what open longer ago is nobody's business any more."""
         self._do("DELETE FROM hub_opened WHERE told_at <= ?", instant(self._clock() - OPENED))
 
+    # ── Parcels and batches ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, caller: Caller, arrivals: Iterable[Arrival]) -> None:
+        """When RMAs arrived, in which parcels, and which units left in which batches."""
+        parcels: dict[tuple[str, ...], dict[str, str]] = {}
+        batched: set[tuple[str, str]] = set()
+        for arrival in arrivals:
+            for parcel in _received(arrival):
+                parcels.setdefault((parcel["parcel"], parcel["seller"], parcel["rma"]), parcel)
+            batched.update(_batched(arrival))
+        whose = {"tenant": caller.tenant}
+        if parcels:
+            rows = [{**whose, "station": caller.name, **parcels[key]} for key in sorted(parcels)]
+            self._connection.insert("hub_parcel", rows)
+        if batched:
+            rows = [{**whose, "inspection": id, "number": number} for id, number in sorted(batched)]
+            self._connection.insert("hub_batched", rows)
+
+    def parcel_told(self, tenant: str, id: str) -> Parcel | None:
+        """A parcel as far as events tell of it; None where none does."""
+        return self._parcel_told("parcel = ?", tenant, id)
+
+    def parcel_of_told(self, tenant: str, seller: str, number: str) -> Parcel | None:
+        """The newest parcel in which this RMA arrived at any station of the tenant."""
+        return self._parcel_told("seller = ? AND rma = ?", tenant, seller, number)
+
+    def _parcel_told(self, where: str, tenant: str, *key: str) -> Parcel | None:
+        row = self._row(
+            f"""
+            SELECT parcel, seller, rma, station, received_at, received_on FROM hub_parcel
+            WHERE tenant = ? AND {where} ORDER BY received_at DESC, parcel DESC LIMIT 1
+            """,
+            tenant,
+            *key,
+        )
+        if row is None:
+            return None
+        return Parcel(
+            id=row["parcel"],
+            station=row["station"],
+            rmas=((row["seller"], row["rma"]),),
+            received_at=datetime.fromisoformat(row["received_at"]),
+            received_on=date.fromisoformat(row["received_on"]),
+        )
+
+    def batch_told(self, tenant: str, inspection: str) -> str:
+        """Number of the batch in which a unit left; empty where no closing named it."""
+        sql = "SELECT number FROM hub_batched WHERE tenant = ? AND inspection = ? ORDER BY number DESC LIMIT 1"
+        row = self._row(sql, tenant, inspection)
+        return str(row["number"]) if row else ""
+
     # ── Photos ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _refer(self, caller: Caller, arrivals: Iterable[Arrival]) -> None:
@@ -631,7 +710,7 @@ class Ledger(Writer):
         rows = self._rows(
             """
             SELECT sha256 FROM hub_blob
-            WHERE tenant = ? AND state = 'verified' AND sha256 IN (SELECT value FROM json_each(?))
+            WHERE tenant = ? AND state <> 'refused' AND sha256 IN (SELECT value FROM json_each(?))
             """,
             caller.tenant,
             compact(sorted(photos)),
@@ -655,19 +734,20 @@ class Ledger(Writer):
         )
 
     def blob(self, tenant: str, sha256: str) -> str:
-        """What was made of this tenant's photo: ``verified``, ``refused``, or empty where it never came."""
+        """What was made of this tenant's photo: ``verified``, ``refused``, one of `ERASED`, or empty where it never
+        came."""
         row = self._row("SELECT state FROM hub_blob WHERE tenant = ? AND sha256 = ?", tenant, sha256)
         return str(row["state"]) if row else ""
 
-    def keep_blob(self, caller: Caller, sha256: str, mime: str, size: int, state: str) -> None:
-        """A photo's bytes were judged; what was verified once stays so."""
+    def keep_blob(self, caller: Caller, sha256: str, mime: str, size: int, state: str) -> str:
+        """A photo's bytes were judged; answer its state: what was verified or erased once stays so."""
         self._hold_photos(caller.tenant, [sha256])
         self._do(
             """
             INSERT INTO hub_blob (tenant, sha256, station, mime, size, state, judged_at) VALUES (?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (tenant, sha256) DO UPDATE SET station = excluded.station, mime = excluded.mime,
                 size = excluded.size, state = excluded.state, judged_at = excluded.judged_at
-            WHERE hub_blob.state <> 'verified'
+            WHERE hub_blob.state = 'refused'
             """,
             caller.tenant,
             sha256,
@@ -679,6 +759,7 @@ class Ledger(Writer):
         )
         if state == "verified":
             self._do("UPDATE hub_photo SET missing = false WHERE tenant = ? AND sha256 = ?", caller.tenant, sha256)
+        return self.blob(caller.tenant, sha256)
 
     def _hold_photos(self, tenant: str, sha256s: Iterable[str]) -> None:
         """Nobody else refers to these photos, or verifies them, until this is done: else one would miss the other."""
@@ -707,12 +788,114 @@ class Ledger(Writer):
         )
         return [dict(row) for row in rows]
 
-    def photos_here(self, tenant: str, inspection: str) -> frozenset[str]:
-        """The slots of a unit whose photos the hub has verified."""
-        rows = self._rows(
-            "SELECT slot FROM hub_photo WHERE tenant = ? AND inspection = ? AND NOT missing", tenant, inspection
+    def photos_shown(self, tenant: str, inspections: Iterable[str]) -> list[dict[str, Any]]:
+        """The photos that any revision of these units shows, with what was made of each and, of one that was erased,
+        when that was ordered, by whom and why."""
+        return self._shown(tenant, "inspection", inspections)
+
+    def photos_named(self, tenant: str, sha256s: Iterable[str]) -> list[dict[str, Any]]:
+        """The same of photos by their hashes, wherever units show them, or none does."""
+        asked = list(sha256s)
+        alone = self._rows(
+            """
+            SELECT '' AS lpn, '' AS slot, b.sha256, b.judged_at AS told_at, '' AS station, b.state, b.mime, b.size,
+                b.erased_at, b.erased_by, b.erased_why
+            FROM hub_blob b WHERE b.tenant = ?1 AND b.sha256 IN (SELECT value FROM json_each(?2))
+                AND NOT EXISTS (SELECT 1 FROM hub_photo p WHERE p.tenant = b.tenant AND p.sha256 = b.sha256)
+            """,
+            tenant,
+            compact(asked),
         )
-        return frozenset(row["slot"] for row in rows)
+        return [*self._shown(tenant, "sha256", asked), *map(dict, alone)]
+
+    def _shown(self, tenant: str, by: Literal["inspection", "sha256"], which: Iterable[str]) -> list[dict[str, Any]]:
+        rows = self._rows(
+            f"""
+            SELECT p.lpn, p.slot, p.sha256, p.told_at, s.name AS station, coalesce(b.state, 'missing') AS state,
+                coalesce(b.mime, '') AS mime, coalesce(b.size, 0) AS size,
+                b.erased_at, coalesce(b.erased_by, '') AS erased_by, coalesce(b.erased_why, '') AS erased_why
+            FROM hub_photo p JOIN hub_station s ON s.id = p.station
+            LEFT JOIN hub_blob b ON b.tenant = p.tenant AND b.sha256 = p.sha256
+            WHERE p.tenant = ? AND p.{by} IN (SELECT value FROM json_each(?))
+            ORDER BY p.lpn, p.slot, p.told_at, p.sha256
+            """,
+            tenant,
+            compact(list(which)),
+        )
+        return [dict(row) for row in rows]
+
+    def shown_on(self, tenant: str, *, lpn: str = "", rma: str = "", seller: str = "") -> dict[str, str]:
+        """Units of a plate, or of an RMA, that this tenant has sent: the seller of each by its id."""
+        rows = self._rows(
+            f"""
+            SELECT DISTINCT i.id, i.seller FROM inspection i JOIN hub_event e ON e.tenant = ?1 AND e.id = i.event_id
+            WHERE {"i.lpn" if lpn else "i.rma"} = ?2 AND (?3 = '' OR i.seller = ?3)
+            """,
+            tenant,
+            lpn or rma,
+            seller,
+        )
+        return {row["id"]: row["seller"] for row in rows}
+
+    def photos_heard_before(self, tenant: str, seller: str, before: datetime) -> list[str]:
+        """Photos here, by SHA-256, of which the hub heard before then, wherever they are shown, and that no unit of
+        another seller shows, nor a batch."""
+        rows = self._rows(
+            """
+            SELECT b.sha256 FROM hub_blob b
+            JOIN hub_photo p ON p.tenant = b.tenant AND p.sha256 = b.sha256
+            LEFT JOIN inspection i ON i.id = p.inspection AND i.current
+            WHERE b.tenant = ?1 AND b.state IN ('verified', 'refused')
+            GROUP BY b.sha256 HAVING max(p.told_at) < ?2 AND min(coalesce(i.seller, '')) = ?3
+                AND max(coalesce(i.seller, '')) = ?3
+            ORDER BY b.sha256
+            """,
+            tenant,
+            instant(before),
+            seller,
+        )
+        return [row["sha256"] for row in rows]
+
+    def begin_erasing(self, tenant: str, sha256s: Sequence[str], *, by: str, why: str) -> None:
+        """From here on nobody takes these photos, and every station is told to delete them; their bytes go after that.
+
+        Of one that never came the tombstone keeps it from coming. What was ordered first stays: by whom, when and why.
+        """
+        self._hold_photos(tenant, sha256s)
+        now = self._now()
+        for sha256 in sorted(sha256s):
+            ordered = self._do(
+                """
+                INSERT INTO hub_blob
+                    (tenant, sha256, station, mime, size, state, judged_at, erased_at, erased_by, erased_why)
+                VALUES (?1, ?2, '', '', 0, 'erasing', ?3, ?3, ?4, ?5)
+                ON CONFLICT (tenant, sha256) DO UPDATE SET state = excluded.state, erased_at = excluded.erased_at,
+                    erased_by = excluded.erased_by, erased_why = excluded.erased_why
+                WHERE hub_blob.erased_at IS NULL
+                """,
+                tenant,
+                sha256,
+                now,
+                by,
+                why,
+            )
+            if ordered:
+                self._publish(tenant, "erased", sha256, "{}")
+        self._do(
+            "UPDATE hub_photo SET missing = false WHERE tenant = ? AND sha256 IN (SELECT value FROM json_each(?))",
+            tenant,
+            compact(list(sha256s)),
+        )
+
+    def erasing(self, tenant: str) -> list[str]:
+        """Photos that are to be erased and whose bytes may still be there."""
+        sql = "SELECT sha256 FROM hub_blob WHERE tenant = ? AND state = 'erasing' ORDER BY sha256"
+        return [row["sha256"] for row in self._rows(sql, tenant)]
+
+    def erased(self, tenant: str, sha256: str) -> None:
+        """The bytes of a photo are gone."""
+        sql = "UPDATE hub_blob SET state = 'erased' WHERE tenant = ? AND sha256 = ? AND state = 'erasing'"
+        self._do(sql, tenant, sha256)
 
     def count_missing(self, tenant: str) -> int:
         """How many photos of a tenant are missing."""
@@ -833,7 +1016,7 @@ class Ledger(Writer):
         event = arrival.event
         if event is not None and row["epoch"] and (event.epoch, event.seq) != (row["epoch"], row["seq"]):
             raise Unsettled("another_event", f"epoch must be {row['epoch']}, seq {row['seq']}")
-        (told,), _ = self.ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival])
+        (told,), _ = self._ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival], {})
         if told.status in (Status.REJECTED, Status.RETRY):
             raise Unsettled(told.code, arrival.detail)
         # It was not the station that spoke.
@@ -994,7 +1177,44 @@ def _pictures(arrival: Arrival) -> Iterator[tuple[str, str, str, str]]:
         match arrival.event.body:
             case {"id": str(id), "number": str(no), "revision": int(revision), "ending": {"photo": str(sha256)}}:
                 if 0 < revision < wire.MAX_NUMBER:
-                    yield barcode.clean(id, 100), f"proof{revision}", sha256, barcode.clean(no, 100)
+                    yield clean(id, 100), f"proof{revision}", sha256, clean(no, 100)
+
+
+def _received(arrival: Arrival) -> Iterator[dict[str, str]]:
+    """The RMA that arrived in a parcel, if the event tells of one: of those the hub keeps the line alone, and no more
+    of it is read, and that without trust."""
+    if arrival.event is None or arrival.event.type != EventType.PARCEL_RECEIVED:
+        return
+    match arrival.event.body:
+        case {
+            "parcel": str(parcel),
+            "seller": str(seller),
+            "rma": str(rma),
+            "received_at": str(at),
+            "received_on": str(on),
+        }:
+            with suppress(ValueError, OverflowError):
+                told = {"received_at": _moment(at), "received_on": date.fromisoformat(on).isoformat()}
+                yield {"parcel": clean(parcel, 100), "seller": clean(seller, 100), "rma": clean(rma, 100), **told}
+
+
+def _moment(text: str) -> str:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return instant(at)
+
+
+def _batched(arrival: Arrival) -> Iterator[tuple[str, str]]:
+    """The units that left in a batch, if the event tells of one, and its number; read as `_received`."""
+    if arrival.event is None or arrival.event.type != EventType.BATCH_CLOSED:
+        return
+    match arrival.event.body:
+        case {"number": str(number), "units": list(units)}:
+            for unit in units:
+                match unit:
+                    case {"inspection": str(id)}:
+                        yield clean(id, 100), clean(number, 100)
 
 
 def _named(record: Product | Rma) -> tuple[str, str]:

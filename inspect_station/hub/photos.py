@@ -59,6 +59,9 @@ class Photos(Protocol):
     def set_aside(self, tenant: str, sha256: str) -> None:
         """Move what came for this photo out of the way."""
 
+    def erase(self, tenant: str, sha256: str) -> bool:
+        """Delete what came for this photo, and what of it was set aside; whether anything was there."""
+
 
 def judge(sha256: str, data: bytes) -> str:
     """What is wrong with the bytes of a photo, as a code; empty where they are good."""
@@ -121,6 +124,9 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def __str__(self) -> str:
+        return str(self.folder)
+
     def offer(self, tenant: str, sha256: str, size: int, mime: str) -> Offer | None:
         """None: they go to the hub."""
         return None
@@ -157,6 +163,10 @@ class Folder:
         except OSError as error:
             raise Unreachable(error.strerror) from error
 
+    def erase(self, tenant: str, sha256: str) -> bool:
+        """Delete the file, through a power cut."""
+        return sum(Blobs(self.folder / of).erase(sha256) for of in (tenant, f"{ASIDE}/{tenant}")) > 0
+
 
 # ── A bucket ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,6 +198,9 @@ class Bucket:
         self.url = f"{endpoint}/{bucket}" if endpoint else f"https://{bucket}.s3.{region}.amazonaws.com"
         self._endpoint = endpoint
         self._opened: S3Store | None = None
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
 
     def offer(self, tenant: str, sha256: str, size: int, mime: str) -> Offer | None:
         """A URL for these very bytes: the store itself refuses others, and a second time, and later."""
@@ -222,6 +235,23 @@ class Bucket:
         aside = self._key(f"{ASIDE}/{tenant}", sha256)
         with suppress(FileNotFoundError):
             self._do(lambda obstore, store: obstore.rename(store, self._key(tenant, sha256), aside))
+
+    def erase(self, tenant: str, sha256: str) -> bool:
+        """Delete the object; what a bucket with versions keeps of it is for the bucket's own rules."""
+        return sum(self._delete(self._key(of, sha256)) for of in (tenant, f"{ASIDE}/{tenant}")) > 0
+
+    def _delete(self, key: str) -> bool:
+        there = True
+        try:
+            self._do(lambda obstore, store: obstore.head(store, key))
+        except FileNotFoundError:
+            there = False
+        try:
+            self._do(lambda obstore, store: obstore.delete(store, key))
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise Unreachable("NoSuchBucket") from error
+        return there
 
     def _key(self, tenant: str, sha256: str) -> str:
         return "/".join(part for part in (self.prefix, tenant, sha256[:2], sha256) if part)

@@ -1,7 +1,8 @@
 """Photos to the hub, aside from the facts: one at a time, the newest unit first, and only while no fact waits.
 
 A photo goes after its unit's event was accepted, and no receipt waits for one. What fails is begun anew as a whole. A
-file is deleted here only when the hub has verified it, knows the units that show it, and its time is over.
+file is deleted here only when the hub has verified it, knows the units that show it, and its time is over; or at once,
+when the hub says that it was erased.
 """
 
 import logging
@@ -119,7 +120,7 @@ class Photos:
         if not isinstance(place, wire.BlobPlace):
             return self._heed(photo, place)
         if place.mode == "have":
-            return self._heed(photo, Stored(verified=True))
+            return self._heed(photo, Stored(verified=True, erased=place.erased))
         if not data:
             return self._mark(photo, "missing", "photo_missing")
         failure = upstream.put(place, photo.sha256, data, mime)
@@ -127,6 +128,9 @@ class Photos:
 
     def _heed(self, photo: StoredPhoto, answer: Stored | Bad | Later | Refused | Moved) -> bool:
         match answer:
+            case Stored(verified=True, erased=True):
+                self._erase(photo.sha256)
+                return True
             case Stored(verified=True):
                 return self._mark(photo, "verified")
             case Stored(after_s=after_s):
@@ -175,6 +179,16 @@ class Photos:
         self._pace.answered()
         return True
 
+    def _erase(self, sha256: str) -> None:
+        """Nobody is to have it any more: whatever else is set here, its file goes at once."""
+        # The file first: after a crash in between the hub is asked, or says it, once more.
+        self._store.blobs.erase(sha256)
+        with self._store.write() as writer:
+            writer.erase_photo(sha256)
+        self._failed.pop(sha256, None)
+        self.problem = None
+        self._pace.answered()
+
     # ── What is gone, and what may go ────────────────────────────────────────────────────────────────────────────────
 
     def _look_for_lost(self) -> None:
@@ -198,6 +212,9 @@ class Photos:
             place = upstream.place(sha256, path.stat().st_size if path.exists() else 1, "image/jpeg")
             if not isinstance(place, wire.BlobPlace):
                 return
+            if place.erased:
+                self._erase(sha256)
+                continue
             if place.mode == "have":
                 # The file first: after a crash in between it is found over once more.
                 path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -146,6 +147,10 @@ _WHY = {
     "seq_reuse": msg("A copy of this station's store was used beside it. Nothing is lost; call your administrator."),
     "clock_out_of_range": msg("The hub cannot believe this record's time. Set the clock; call your administrator."),
     "too_large": msg("The hub takes nothing so large. It is kept here; call your administrator."),
+    "voided_at_hub": msg("A supervisor has said at the hub that this record says nothing. Nothing to do."),
+    "corrected_at_hub": msg(
+        "At the hub a supervisor has put a corrected record in the place of this one. Nothing to do."
+    ),
     "internal_error": msg("The hub failed over this record and keeps it aside. Call your administrator."),
     "photo_invalid": msg("The hub cannot read this photo. It is kept here; take it again if the unit is still there."),
     "photo_hash_mismatch": msg(
@@ -474,6 +479,27 @@ class Sync:
         if receipts:
             with self._store.write() as writer:
                 writer.mark_events(receipts)
+                for receipt in receipts:
+                    if receipt.code == wire.SETTLED["void"]:
+                        writer.keep_photos_here(receipt.id)
+
+    def ask_settled(self) -> None:
+        """Send what the hub could not take once more: it says what has become of it, where a person has dealt with it.
+
+        Until then it stays what it is, whatever goes wrong meanwhile.
+        """
+        with self._working:
+            if self.upstream is None:
+                return
+            with self._store.read() as reader:
+                refused = [event for event in reader.parked_events() if event.state == "rejected"]
+            for at in range(0, len(refused), self._pace.batch):
+                batch = refused[at : at + self._pace.batch]
+                match self.upstream.deliver([(event.id, event.sha256, event.line) for event in batch]):
+                    case Delivered(receipts):
+                        self._mark([self._kept(each) for each in receipts if each.status is not Status.RETRY])
+                    case Later() | Moved():
+                        return  # the next turn finds out what that means
 
     def _count_anew(self, batch: Sequence[Outgoing]) -> None:
         """The hub has other events under our numbers: this store, or the one beside it, is a copy."""
@@ -555,10 +581,12 @@ class Sync:
     # ── Once a day, once a month ─────────────────────────────────────────────────────────────────────────────────────
 
     def care_once(self) -> None:
-        """Ask, once a day, whether the hub still has what it confirmed; and have another token before this is old."""
+        """Ask what has become of records that it could not take; once a day, whether the hub still has what it
+        confirmed; and have another token before this is old."""
         with self._working:
             if self.upstream is None:
                 return
+            self.ask_settled()
             now = self._clock()
             self._care_at = self._monotonic() + CARE_S
             with self._store.read() as reader:
@@ -627,6 +655,12 @@ class Sync:
 
     def _take(self, page: Page) -> int:
         """Keep a page and where it ends, both or nothing; how many of its changes were news."""
+        for change in page.changes:
+            if (change.feed, change.op) == ("erased", "upsert"):
+                # The files first, and not while the bench waits for the writer; after a crash in between it is heard
+                # once more.
+                with suppress(ValueError):
+                    self._store.blobs.erase(change.key)
         with self._store.write() as writer:
             news = 0
             for change in page.changes:
@@ -686,6 +720,8 @@ def _apply(writer: Writer, change: wire.Change) -> bool:
             seller, gtin = _key(change)
             writer.drop_product(seller, gtin)
             return True
+        case "erased", "upsert":
+            return writer.erase_photo(change.key)
         case _:
             return False  # of a newer hub
 

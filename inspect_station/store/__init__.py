@@ -4,7 +4,7 @@ Two doors, `Store.read` and `Store.write`; through them pass records and the sma
 """
 
 from inspect_station.store.blobs import Blobs
-from inspect_station.store.copies import Restored, keep_photos, restore, verify
+from inspect_station.store.copies import Restored, erase_photos, keep_photos, restore, verify
 from inspect_station.store.doors import Store
 from inspect_station.store.reader import Reader
 from inspect_station.store.space import Space, disk_days, space
@@ -48,6 +48,7 @@ __all__ = [
     "Waiting",
     "Writer",
     "disk_days",
+    "erase_photos",
     "keep_photos",
     "restore",
     "space",

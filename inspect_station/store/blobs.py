@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -83,6 +83,28 @@ class Blobs:
                 msg("Put the file back from a copy; check the disk with your administrator."),
             )
         return data
+
+    def erase(self, sha256: str) -> bool:
+        """Delete the file with this hash, and what may be left of writing it, through a power cut; whether it was here.
+
+        Raises StoreError; ValueError for anything but a SHA-256.
+        """
+        path = self.path(sha256)
+        try:
+            found = [*path.parent.glob(f"{sha256}*")]
+            for each in found:
+                each.unlink(missing_ok=True)
+            if found:
+                settle(path.parent)
+        except OSError as error:
+            raise _said(error, path) from error
+        return path in found
+
+    def erase_all(self, sha256s: Iterable[str]) -> None:
+        """Delete what is here of these. Raises StoreError."""
+        for sha256 in sha256s:
+            if self.path(sha256).exists():
+                self.erase(sha256)
 
     def names(self) -> Iterator[str]:
         """The hashes of all whole files, in no order."""

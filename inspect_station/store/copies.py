@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -189,10 +189,15 @@ def keep_photos(blobs: Blobs, beside: Path, stop: Callable[[], bool] = lambda: F
     return new
 
 
+def erase_photos(names: Iterable[str], beside: Path) -> None:
+    """Delete pictures that nobody is to have any more from beside the copies. Raises StoreError."""
+    Blobs(beside / PHOTOS).erase_all(names)
+
+
 def _photos_back(connection: sqlite3.Connection, beside: Blobs, here: Blobs) -> int:
     """Take what is missing from beside the copy; answer how many are still missing."""
     missing = 0
-    for (sha256,) in connection.execute("SELECT DISTINCT sha256 FROM photo WHERE sha256 <> ''"):
+    for (sha256,) in connection.execute("SELECT DISTINCT sha256 FROM photo WHERE sha256 <> '' AND state <> 'erased'"):
         if here.path(sha256).exists():
             continue
         try:

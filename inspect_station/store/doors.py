@@ -377,8 +377,10 @@ class Store:
         return self.epoch
 
     def sweep(self) -> int:
-        """Delete photo files older than a week that nothing in the store shows; answer how many."""
+        """Delete photo files older than a week that nothing in the store shows; answer how many. Those of erased photos
+        go whatever their age: somebody may have put them back."""
         with self.read() as reader:
+            self.blobs.erase_all(reader.photos_erased())
             return self.blobs.sweep(reader.shows, self._clock() - ORPHANS_KEPT)
 
     def _revision(self) -> str:

@@ -154,8 +154,39 @@ class HubBlob(Row, table=True):
     size: int
     """Bytes."""
     state: str
-    """``verified``, or ``refused``: its hash was right, but it is no picture."""
+    """``verified``; ``refused``: its hash was right, but it is no picture; ``erasing`` while its bytes are being
+    deleted, ``erased`` after that: nobody is to have them again."""
     judged_at: str
+    erased_at: str | None
+    """When that was ordered; the row stays as the tombstone, and the hash in the facts."""
+    erased_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    erased_why: str = Field(default="", sa_column_kwargs={"server_default": ""})
+
+
+class HubParcel(Row, table=True):
+    """An RMA that arrived in a parcel, as an event told it."""
+
+    __tablename__ = "hub_parcel"
+    __table_args__ = (Index(None, "tenant", "seller", "rma"),)
+
+    tenant: str = Field(primary_key=True)
+    parcel: str = Field(primary_key=True)
+    seller: str = Field(primary_key=True)
+    rma: str = Field(primary_key=True)
+    station: str
+    received_at: str
+    received_on: str
+
+
+class HubBatched(Row, table=True):
+    """A unit that left in a batch, as the event of its closing told it."""
+
+    __tablename__ = "hub_batched"
+
+    tenant: str = Field(primary_key=True)
+    inspection: str = Field(primary_key=True)
+    number: str = Field(primary_key=True)
+    """Of the batch."""
 
 
 class HubOpened(Row, table=True):

@@ -818,12 +818,17 @@ class Reader:
         return tuple(_made(StoredPhoto, row) for row in rows)
 
     def pictures(self) -> Iterator[StoredPhoto]:
-        """Every slot with a picture, page by page, by inspection."""
+        """Every slot with a picture that is to be here, page by page, by inspection."""
+        return self._by_pages("sha256 <> '' AND state NOT IN ('deleted', 'erased')")
+
+    def photos_erased(self) -> Iterator[str]:
+        """The hashes of pictures that nobody is to have any more, slot by slot."""
+        return (photo.sha256 for photo in self._by_pages("state = 'erased'"))
+
+    def _by_pages(self, where: str) -> Iterator[StoredPhoto]:
         last = ("", "")
         while page := self._photos(
-            "sha256 <> '' AND state <> 'deleted' AND (inspection, slot) > (?, ?) ORDER BY inspection, slot LIMIT ?",
-            *last,
-            PAGE,
+            f"{where} AND (inspection, slot) > (?, ?) ORDER BY inspection, slot LIMIT ?", *last, PAGE
         ):
             yield from page
             last = (page[-1].inspection, page[-1].slot)

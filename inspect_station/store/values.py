@@ -15,10 +15,10 @@ EventState = Literal["pending", "sent", "accepted", "duplicate", "rejected", "co
 """``pending`` and ``sent`` are on their way; ``accepted``, ``duplicate`` and ``conflict`` are with the hub;
 ``rejected``, ``conflict`` and ``suspect`` are parked: a person should look (sync.md §2.2, §2.5)."""
 
-PhotoState = Literal["owed", "kept", "waiting", "sent", "verified", "deleted", "bad", "missing"]
+PhotoState = Literal["owed", "kept", "waiting", "sent", "verified", "deleted", "erased", "bad", "missing"]
 """``owed``: the camera was down; ``kept``: of a carton, it stays here; ``waiting`` for the hub; ``sent``: the hub looks
-at it; ``verified`` by it; ``deleted`` here after that, when its time was over. Parked, so that a person looks: ``bad``,
-the hub does not take it; ``missing``, its file is gone."""
+at it; ``verified`` by it; ``deleted`` here after that, when its time was over; ``erased``: the hub said that nobody is
+to have it. Parked, so that a person looks: ``bad``, the hub does not take it; ``missing``, its file is gone."""
 
 UnitAtHub = Literal["waiting", "accepted", "parked"]
 """Whether the hub has a unit's newest record, with a receipt for it."""

@@ -30,7 +30,7 @@ from inspect_station.message import Message
 from inspect_station.store import moments
 from inspect_station.store.connection import Connection
 from inspect_station.store.lines import numbered
-from inspect_station.store.reader import OF_PLATE, SLIP, Reader, folded
+from inspect_station.store.reader import AT_HUB, OF_PLATE, SLIP, Reader, folded
 from inspect_station.store.values import (
     EventSpec,
     LabelSpec,
@@ -349,8 +349,10 @@ class Writer(Reader):
                 "code": "",
                 "not_before": None,
             }
-            # What the hub said of a picture stays true until the slot shows another one.
-            self._put("photo", ["inspection", "slot"], row, "photo.sha256 <> excluded.sha256")
+            # What the hub said of a picture stays true until the slot shows another one; what stayed here because its
+            # unit says nothing goes with what it says next.
+            anew = "photo.sha256 <> excluded.sha256 OR (photo.state = 'kept' AND excluded.state = 'waiting')"
+            self._put("photo", ["inspection", "slot"], row, anew)
 
     # ── What was inspected ──────────────────────────────────────────────────────────────────────────────────
 
@@ -600,6 +602,19 @@ class Writer(Reader):
             for receipt in receipts
         )
 
+    def keep_photos_here(self, event: str) -> None:
+        """A person has said at the hub that this event says nothing. If the hub knows its unit by no other, the
+        pictures do not go there, unless the unit comes onto the bench again."""
+        self._do(
+            f"""
+            UPDATE photo SET state = 'kept', code = '', not_before = NULL WHERE state IN ('waiting', 'sent', 'bad')
+                AND inspection IN (SELECT id FROM inspection WHERE event_id = ?1 AND current)
+                AND NOT EXISTS (SELECT 1 FROM inspection i JOIN event e ON e.id = i.event_id
+                    WHERE i.id = photo.inspection AND e.id <> ?1 AND e.state IN {AT_HUB})
+            """,
+            event,
+        )
+
     def offer_again(self, ids: Iterable[str]) -> int:
         """Send these events once more, whatever the hub said before: it was restored and has lost them."""
         return sum(
@@ -620,6 +635,18 @@ class Writer(Reader):
             code,
             not_before and instant(not_before),
             sha256,
+        )
+
+    def erase_photo(self, sha256: str) -> bool:
+        """Nobody is to have a picture any more, wherever it is shown; its file is deleted first. False where that is
+        known, or nothing here shows it."""
+        return (
+            self._do(
+                "UPDATE photo SET state = 'erased', code = '', not_before = NULL "
+                "WHERE sha256 = ? AND state <> 'erased'",
+                sha256,
+            )
+            > 0
         )
 
     def offer_photo_again(self, sha256: str) -> None:

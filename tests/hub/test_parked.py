@@ -191,6 +191,50 @@ def test_a_corrected_record_takes_its_place_and_the_parked_one_stays(
     assert dock.send(_line(2, type="parcel.closed", body={})) == [("accepted", "")]
 
 
+@pytest.mark.parametrize(
+    ("action", "line", "code"),
+    [
+        pytest.param("void", "", "voided_at_hub", id="it says nothing"),
+        pytest.param("accept_as", _line(), "corrected_at_hub", id="another stands in its place"),
+    ],
+)
+def test_a_station_that_sends_it_again_hears_what_became_of_it(
+    dock: Speaker, chief: Speaker, hub: Hub, data: Path, action: str, line: str, code: str
+) -> None:
+    assert dock.send(MINT, _line(2, type="parcel.closed", body={})) == [
+        ("rejected", "schema_invalid"),
+        ("accepted", ""),
+    ]
+    assert dock.send(MINT) == [("rejected", "schema_invalid")], "until somebody has dealt with it"
+    assert chief.resolve(1, action, "a slip", line).status_code == 200
+    kept = _events(hub)
+    for _ in range(2):
+        assert dock.send(MINT, _line(2, type="parcel.closed", body={})) == [("duplicate", code), ("duplicate", "")]
+    assert _events(hub) == kept
+    assert parked(data) == [], "nor is it parked anew"
+    assert dock.send(_line(body={**UNIT, "grade": "shiny"}))[0][0] == "rejected", "other bytes are another matter"
+
+
+def test_what_a_person_has_voided_is_not_taken_by_a_newer_hub(
+    dock: Speaker, chief: Speaker, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(intake, "_said", lambda event, plain: intake.Voided.model_validate({}))
+        dock.send(_line(1))
+    assert chief.resolve(1, "void", "made while trying it out").status_code == 200
+    assert dock.send(_line(1)) == [("duplicate", "voided_at_hub")]
+    assert (_events(hub), _units(hub)) == ({}, [])
+
+
+def test_what_was_voided_once_is_no_correction_of_another(dock: Speaker, chief: Speaker, hub: Hub) -> None:
+    second = _line(body={**UNIT, "grade": "shiny"})
+    dock.send(MINT, second)
+    assert chief.resolve(1, "void", "nonsense").status_code == 200
+    told = chief.resolve(2, "accept_as", "so it was meant", MINT)
+    assert (told.status_code, told.json()["code"]) == (422, "schema_invalid")
+    assert _events(hub) == {}
+
+
 def test_of_two_facts_under_one_id_the_second_is_taken_under_another(dock: Speaker, chief: Speaker, hub: Hub) -> None:
     second = _line(1, body={"other": True}, type="parcel.closed")
     assert dock.send(_line(1), second) == [("accepted", ""), ("rejected", "id_reuse")]

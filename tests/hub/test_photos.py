@@ -1,6 +1,9 @@
 """Photos: asked for by the facts, sent aside, judged by their bytes; in a folder and in a real S3 alike."""
 
 import hashlib
+import json
+import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -26,16 +29,25 @@ from httpx import Response
 from PIL import Image
 from sqlalchemy import NullPool, create_engine
 
+from inspect_station import cli
+from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import Disposition, Event, Grade, Inspection, Photo
-from inspect_station.errors import ConfigError
-from inspect_station.hub import Hub, add_station, photos_missing, stations
+from inspect_station.errors import ConfigError, StoreError
+from inspect_station.hub import Hub, album, photos_missing, stations
+from inspect_station.hub import app as app_module
+from inspect_station.hub.admin import code_hash, new_code
+from inspect_station.hub.album import Which
 from inspect_station.hub.app import create_app
 from inspect_station.hub.edge import Limits
-from inspect_station.hub.photos import Bucket, Keys, judge, kind, place, presigned
+from inspect_station.hub.ledger import Ledger
+from inspect_station.hub.photos import Bucket, Folder, Keys, Unreachable, judge, kind, place, presigned
+from inspect_station.outbox import photos as lanes
+from inspect_station.outbox.sync import Sync, connect, enrol
 from inspect_station.resources import resource
-from inspect_station.store import schema
+from inspect_station.store import EventSpec, Store, schema
+from inspect_station.store.postgres import Postgres
 
 NOW = datetime.now(UTC)
 EPOCH = uuid7(1, bytes(10))
@@ -95,12 +107,13 @@ class Dock:
         self.hub = hub
         kept = place(photos, hub.clock, ENV) if photos else None
         self.client = TestClient(create_app(hub, kept, limits), raise_server_exceptions=False)
-        code = add_station(hub.store.folder, "DOCK-1")
+        code = new_code()
+        hub.change(lambda ledger: ledger.add_code(code_hash(code), "main", "DOCK-1"))
         asked = {"code": code, "epoch": EPOCH, "block": ""}
         self.headers = {"authorization": f"Bearer {self.client.post('/v1/stations/enrol', json=asked).json()['token']}"}
         self.seq = 0
 
-    def finish(self, *photos: Photo) -> Response:
+    def finish(self, *photos: Photo, seller: str = "lumo", rma: str = "") -> Response:
         """Send the fact of a unit that shows these."""
         self.seq += 1
         unit = Inspection(
@@ -109,7 +122,8 @@ class Dock:
             station="DOCK-1",
             parcel="",
             operator="ana",
-            seller="lumo",
+            seller=seller,
+            rma=rma,
             started_at=NOW,
             finished_at=NOW,
             grade=Grade.USED,
@@ -464,6 +478,371 @@ def test_the_signature_is_that_of_botocore(setting: str, token: str) -> None:
 def test_a_setting_that_names_no_store_is_refused_at_the_start(setting: str, env: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         place(setting, lambda: NOW, env)
+
+
+# ── Given back, erased ───────────────────────────────────────────────────────────────────────────────────────────────
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(params=["a folder", "a bucket"])
+def kept(hub: Hub, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Dock:
+    """A station of a hub whose verbs find where it keeps its photos, either way."""
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    setting = "" if request.param == "a folder" else request.getfixturevalue("bucket")
+    album.keeps(hub, setting)
+    return Dock(hub, setting)
+
+
+@pytest.fixture
+def run(hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """One verb of `hub photo`: exit code, stdout, stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["inspect-station", "hub", "photo", *words, "--data", str(hub.store.folder)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+def _left(hub: Hub, data: bytes) -> list[bytes | None]:
+    """What is still kept of a photo: where it belongs, and set aside."""
+    store = album._kept(hub)
+    return [store.get(of, sha256(data)) for of in ("main", "_aside/main")]
+
+
+def test_photos_of_a_unit_are_listed_and_given_back(kept: Dock, hub: Hub, run: Run, tmp_path: Path) -> None:
+    red = picture("PNG", "red")
+    kept.finish(Photo(slot="front", sha256=sha256(JPEG)), Photo(slot="../back", sha256=sha256(red)))
+    kept.finish(Photo(slot="front", sha256="ab" * 32))
+    kept.send(JPEG)
+    kept.send(red, "image/png")
+    rows = json.loads(run("list", "--unit", "LPN-1", "--json")[1])["photos"]
+    assert {(row["slot"], row["sha256"], row["state"], row["station"]) for row in rows} == {
+        ("front", sha256(JPEG), "verified", "DOCK-1"),
+        ("../back", sha256(red), "verified", "DOCK-1"),
+    }
+    assert run("get", sha256(JPEG), "--to", str(tmp_path / "one.jpg"))[0] == 0
+    assert (tmp_path / "one.jpg").read_bytes() == JPEG
+    assert run("get", "--unit", "LPN-1", "--to", str(tmp_path / "all"))[0] == 0
+    found = {path.name: path.read_bytes() for path in tmp_path.glob("all/*")}
+    assert found == {
+        f"LPN-1-front-{sha256(JPEG)[:8]}.jpg": JPEG,
+        f"LPN-1-.._back-{sha256(red)[:8]}.png": red,
+    }, "by names of our own"
+    assert "LPN-2  front  missing" in run("list", "--unit", "LPN-2")[1]
+    assert run("get", "--unit", "LPN-2", "--to", str(tmp_path / "none"))[0] == 3
+
+
+def test_an_erased_photo_leaves_a_tombstone_and_never_comes_back(
+    kept: Dock, hub: Hub, run: Run, tmp_path: Path
+) -> None:
+    red = picture(colour="red")
+    kept.finish(Photo(slot="front", sha256=sha256(JPEG)), Photo(slot="back", sha256=sha256(red)))
+    facts = _facts(hub)
+    kept.send(JPEG)
+    kept.send(red)
+    ended = run("erase", sha256(JPEG), "--reason", "the customer asked")
+    assert (ended[0], "1 photo erased" in ended[2]) == (0, True)
+    assert _left(hub, JPEG) == [None, None]
+    assert _left(hub, red) == [red, None], "another is not touched by it"
+    (row,) = json.loads(run("list", sha256(JPEG), "--json")[1])["photos"]
+    assert (row["state"], row["erased_by"], row["erased_why"]) == ("erased", "owner", "the customer asked")
+    assert datetime.fromisoformat(row["erased_at"]) >= NOW
+    assert _facts(hub) == facts, "the hash stays"
+    refused = run("get", sha256(JPEG), "--to", str(tmp_path / "gone.jpg"))
+    assert (refused[0], "the customer asked" in refused[2]) == (3, True)
+
+    # A station that would send it is told that it is done with it, in words that one of before takes the same way.
+    assert kept.has(JPEG) == 410
+    asked = kept.ask(JPEG)
+    assert (asked.status_code, asked.json()["mode"], asked.json()["erased"]) == (200, "have", True)
+    for answer in (kept.put(JPEG), kept.complete(sha256(JPEG))):
+        assert (answer.status_code, answer.json()["state"], answer.json()["erased"]) == (200, "verified", True)
+    kept.finish(Photo(slot="again", sha256=sha256(JPEG)))
+    assert photos_missing(hub.store.folder) == [], "nor is it missed"
+    assert _left(hub, JPEG) == [None, None]
+    assert run("erase", sha256(JPEG), "--reason", "asked twice")[0] == 0
+    (row, _) = json.loads(run("list", sha256(JPEG), "--json")[1])["photos"]
+    assert row["erased_why"] == "the customer asked", "what was ordered first stays"
+
+
+def _facts(hub: Hub) -> list[str]:
+    with hub.read() as ledger:
+        return [row["line"] for row in ledger._rows("SELECT line FROM hub_event ORDER BY rowid")]
+
+
+@pytest.mark.parametrize("kept", ["a bucket"], indirect=True)
+def test_bytes_that_come_by_an_address_from_before_go_when_they_are_asked_about(kept: Dock, hub: Hub) -> None:
+    """A signed URL outlives the order by minutes."""
+    kept.finish(Photo(slot="front", sha256=sha256(JPEG)))
+    told = wire.BlobPlace.model_validate(kept.ask(JPEG).json())
+    album.erase(hub.store.folder, Which((sha256(JPEG),)), why="asked")
+    assert deliver(told.url, told.headers, JPEG).status_code == 200
+    assert _left(hub, JPEG) == [JPEG, None]
+    assert kept.complete(sha256(JPEG)).json()["erased"] is True
+    assert _left(hub, JPEG) == [None, None]
+    deliver(told.url, told.headers, JPEG)
+    assert kept.ask(JPEG).json()["erased"] is True
+    assert _left(hub, JPEG) == [None, None], "or when the station that died in between asks anew"
+
+
+@pytest.mark.parametrize("when", ["before it is kept", "before it is noted"])
+def test_an_order_that_comes_while_a_photo_is_looked_at_wins(
+    kept: Dock, hub: Hub, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    kept.finish(Photo(slot="front", sha256=sha256(JPEG)))
+    which = Which((sha256(JPEG),))
+    if when == "before it is kept":
+
+        def judging(name: str, data: bytes) -> str:
+            album.erase(hub.store.folder, which, why="asked")
+            return judge(name, data)
+
+        monkeypatch.setattr(app_module, "judge", judging)
+    else:
+        noting = Ledger.keep_blob
+
+        def keep_blob(ledger: Ledger, *told: Any) -> str:
+            ledger.begin_erasing("main", [sha256(JPEG)], by="owner", why="asked")
+            return noting(ledger, *told)
+
+        monkeypatch.setattr(Ledger, "keep_blob", keep_blob)
+    assert kept.send(JPEG).json()["erased"] is True
+    assert _left(hub, JPEG) == [None, None]
+
+
+def test_what_was_set_aside_goes_too(kept: Dock, hub: Hub) -> None:
+    kept.finish(Photo(slot="front", sha256=sha256(NO_PICTURE)))
+    kept.send(NO_PICTURE)
+    assert _left(hub, NO_PICTURE) == [None, NO_PICTURE]
+    assert album.erase(hub.store.folder, Which(lpn="LPN-1"), why="asked").photos == 1
+    assert _left(hub, NO_PICTURE) == [None, None]
+    assert photos_missing(hub.store.folder) == []
+
+
+def test_a_photo_that_never_came_is_kept_from_coming(kept: Dock, hub: Hub, run: Run) -> None:
+    kept.finish(Photo(slot="front", sha256=sha256(JPEG)))
+    ended = run("erase", "--unit", "LPN-1", "--reason", "asked")
+    assert "of 1 more nothing was in" in ended[2]
+    assert kept.send(JPEG).json()["erased"] is True
+    assert _left(hub, JPEG) == [None, None]
+
+
+def test_an_order_that_broke_off_is_gone_on_with_by_the_next(
+    kept: Dock, hub: Hub, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = picture(colour="red")
+    kept.finish(Photo(slot="front", sha256=sha256(JPEG)), Photo(slot="back", sha256=sha256(red)))
+    kept.send(JPEG)
+    kept.send(red)
+    with monkeypatch.context() as away:
+        for store in (Folder, Bucket):
+            away.setattr(store, "erase", _unreachable)
+        with pytest.raises(StoreError):
+            album.erase(hub.store.folder, Which((sha256(JPEG),)), why="asked")
+    assert "erasing" in run("list", sha256(JPEG))[1]
+    assert _left(hub, JPEG) == [JPEG, None]
+    assert kept.has(JPEG) == 410, "nobody gets it meanwhile"
+    assert album.erase(hub.store.folder, Which((sha256(red),)), why="asked too").photos == 2
+    assert (_left(hub, JPEG), _left(hub, red)) == ([None, None], [None, None])
+    assert "erasing" not in run("list", "--unit", "LPN-1")[1]
+
+
+def _unreachable(*_: object) -> bool:
+    raise Unreachable("away")
+
+
+def test_photos_of_a_seller_older_than_so_many_days_are_counted_then_erased(kept: Dock, hub: Hub, run: Run) -> None:
+    old, young, shared, other = (picture(colour=each) for each in ("red", "green", "blue", "pink"))
+    today = hub.clock
+    hub.store._clock = hub.clock = lambda: today() - timedelta(days=31)
+    kept.finish(Photo(slot="front", sha256=sha256(old)), Photo(slot="back", sha256=sha256(shared)))
+    kept.finish(Photo(slot="front", sha256=sha256(other)), seller="acme")
+    kept.finish(Photo(slot="front", sha256="ab" * 32))
+    for each in (old, shared, other):
+        kept.send(each)
+    hub.store._clock = hub.clock = today
+    kept.finish(Photo(slot="front", sha256=sha256(young)), Photo(slot="back", sha256=sha256(shared)))
+    kept.send(young)
+    words = ("erase", "--older-than", "30", "--seller", "lumo")
+    assert "1 photo would be erased" in run(*words)[2]
+    assert kept.has(old) == 200
+    assert "1 photo erased" in run(*words, "--yes")[2]
+    assert [kept.has(each) for each in (old, young, shared, other)] == [410, 200, 200, 200]
+    (row,) = json.loads(run("list", sha256(old), "--json")[1])["photos"]
+    assert row["erased_why"] == "older than 30 days"
+    assert "0 photos would be erased" in run(*words)[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(["list"], 2, "--unit", id="nothing named"),
+        pytest.param(["list", "--unit", "LPN-1", "--rma", "R-1"], 2, "--unit", id="two things named"),
+        pytest.param(["list", "--unit", "LPN-9"], 3, "LPN-9", id="no such unit"),
+        pytest.param(["list", "--rma", "R-9"], 3, "R-9", id="no such RMA"),
+        pytest.param(["list", "ab" * 32], 3, "abab", id="no such photo"),
+        pytest.param(["list", "--unit", "LPN-1", "--tenant", "other"], 3, "LPN-1", id="another tenant's"),
+        pytest.param(["erase", "--rma", "R-1", "--reason", "x"], 2, "acme, lumo", id="an RMA of two sellers"),
+        pytest.param(["erase", "--unit", "LPN-1"], 2, "--reason", id="no reason"),
+        pytest.param(["erase", "--older-than", "30", "--yes"], 2, "--seller", id="of nobody"),
+        pytest.param(
+            ["erase", "--older-than", "30", "--seller", "lumo", "--unit", "LPN-1"], 2, "alone", id="two ways at once"
+        ),
+    ],
+)
+def test_what_names_no_photos_for_certain_does_nothing(
+    folder: Dock, hub: Hub, run: Run, words: list[str], code: int, said: str
+) -> None:
+    folder.finish(Photo(slot="front", sha256=sha256(JPEG)), rma="R-1")
+    folder.finish(Photo(slot="front", sha256=sha256(JPEG)), rma="R-1", seller="acme")
+    folder.send(JPEG)
+    found = run(*words)
+    assert (found[0], found[1]) == (code, "")
+    assert said in found[2]
+    assert folder.has(JPEG) == 200
+
+
+def test_an_rma_of_two_sellers_is_erased_for_the_one_that_is_named(folder: Dock, hub: Hub, run: Run) -> None:
+    red = picture(colour="red")
+    folder.finish(Photo(slot="front", sha256=sha256(JPEG)), rma="R-1")
+    folder.finish(Photo(slot="front", sha256=sha256(red)), rma="R-1", seller="acme")
+    folder.send(JPEG)
+    folder.send(red)
+    assert run("erase", "--rma", "R-1", "--seller", "lumo", "--reason", "asked")[0] == 0
+    assert (folder.has(JPEG), folder.has(red)) == (410, 200)
+
+
+def test_a_photo_that_no_unit_shows_is_erased_by_its_hash(kept: Dock, hub: Hub, run: Run) -> None:
+    kept.send(JPEG)
+    assert "verified" in run("list", sha256(JPEG))[1]
+    assert "1 photo erased" in run("erase", sha256(JPEG), "--reason", "nobody's")[2]
+    assert _left(hub, JPEG) == [None, None]
+
+
+def test_stations_are_told_once_of_what_was_erased(opened: Callable[..., Hub]) -> None:
+    """On both databases."""
+    hub = opened()
+    store: Any = hub.store
+    url = store._address.replace("postgresql:", "postgresql+psycopg:", 1) if isinstance(store, Postgres) else ""
+    dock = Dock(hub)
+    red, alone = picture(colour="red"), picture(colour="blue")
+    dock.finish(Photo(slot="front", sha256=sha256(JPEG)), rma="R-1")
+    dock.finish(Photo(slot="front", sha256=sha256(red)))
+    for each in (JPEG, red, alone):
+        dock.send(each)
+    at: dict[str, Any] = {"data": hub.store.folder, "database": url}
+    for which in (Which(lpn="LPN-1"), Which(rma="R-1"), Which((sha256(JPEG),))):
+        assert album.erase(which=which, why="asked", **at).absent == 0
+    told = dock.client.get("/v1/changes", headers=dock.headers).json()["changes"]
+    assert [(each["feed"], each["key"], each["op"], each["body"]) for each in told] == [
+        ("erased", sha256(JPEG), "upsert", {})
+    ]
+    (row,) = album.listed(which=Which((sha256(JPEG),)), **at)
+    assert (row["state"], row["erased_by"], row["erased_why"]) == ("erased", "owner", "asked")
+    assert album.fetch(which=Which((sha256(red), sha256(alone))), **at) == {
+        f"LPN-2-front-{sha256(red)[:8]}.jpg": red,
+        f"{sha256(alone)[:8]}.jpg": alone,
+    }
+    assert album.over(seller="lumo", days=1, **at) == []
+    with hub.read() as ledger:
+        assert ledger.photos_heard_before("main", "lumo", datetime.now(UTC) + timedelta(1)) == [sha256(red)]
+        assert ledger.photos_heard_before("main", "acme", datetime.now(UTC) + timedelta(1)) == []
+        assert ledger.photos_heard_before("other", "lumo", datetime.now(UTC) + timedelta(1)) == []
+        assert ledger.shown_on("other", lpn="LPN-1") == {}
+
+
+@pytest.mark.parametrize("where", ["a folder", "a bucket"])
+def test_an_order_reaches_the_bench(tmp_path: Path, empty: Path, where: str, request: pytest.FixtureRequest) -> None:
+    """A hub and its verb as processes, a station's store, engine and client: no copy is left anywhere."""
+    data = shutil.copytree(empty, tmp_path / "served")
+    setting = "" if where == "a folder" else request.getfixturevalue("bucket")
+    env = {**os.environ, **ENV, "NO_COLOR": "1"}
+    hub_verb = [sys.executable, "-m", "inspect_station.cli", "hub"]
+    log = tmp_path / "log"
+    with log.open("wb") as to:
+        options = ["--data", str(data), "--port", "0", *(["--photos", setting] if setting else [])]
+        served = subprocess.Popen([*hub_verb, "serve", *options], stderr=to, env=env)
+    try:
+        until = time.monotonic() + 30
+        while not (port := re.search(r"127\.0\.0\.1:(\d+)", log.read_text())) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert port is not None, log.read_text()
+        settings = UpstreamSettings(
+            enabled=True, url=f"http://127.0.0.1:{port[1]}", batch=9, min_wait_s=1, max_wait_s=9
+        )
+        with Store.open(tmp_path / "station", station="DOCK-1", clock=lambda: datetime.now(UTC)) as store:
+            code = subprocess.run(
+                [*hub_verb, "station", "DOCK-1", "--data", str(data)],
+                env=env,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            enrol(store, settings, code.strip())
+            given: dict[str, Any] = {
+                "settings": settings,
+                "clock": lambda: datetime.now(UTC),
+                "monotonic": time.monotonic,
+                "random": lambda: 0.5,
+            }
+            sync = Sync(store, upstream=connect(store, settings), **given)
+            lane = lanes.Photos(store, upstream=connect(store, settings), **given)
+            red = picture(colour="red")
+            plates = [_bench(store, JPEG), _bench(store, red)]
+            sync.turn()
+            while lane.turn():
+                pass
+            assert photos_missing(data) == []
+            erase = [*hub_verb, "photo", "erase", "--unit", plates[0], "--reason", "asked", "--data", str(data)]
+            ended = subprocess.run(erase, env=env, capture_output=True, text=True, check=True)
+            assert "1 photo erased" in ended.stderr
+            sync.pull_once()
+            assert [path.name for path in store.blobs.folder.glob("??/*")] == [sha256(red)]
+            with store.read() as reader:
+                assert {each.sha256: each.state for each in reader.pictures()} == {sha256(red): "verified"}
+                assert list(reader.photos_erased()) == [sha256(JPEG)]
+            # Taken again by mistake, byte by byte the same: it goes nowhere.
+            _bench(store, JPEG)
+            sync.turn()
+            while lane.turn():
+                pass
+            assert [path.name for path in store.blobs.folder.glob("??/*")] == [sha256(red)]
+            sync.close()
+            lane.close()
+        with Hub.open(data) as hub, pytest.MonkeyPatch.context() as patch:
+            for name, value in ENV.items():
+                patch.setenv(name, value)
+            assert (_left(hub, JPEG), _left(hub, red)) == ([None, None], [red, None])
+    finally:
+        served.terminate()
+        served.wait()
+
+
+def _bench(store: Store, shot: bytes) -> str:
+    """A unit with this photo is finished; its plate."""
+    name = store.blobs.put(shot)
+    with store.write() as writer:
+        (lpn,) = writer.take_lpns(1)
+        unit = Inspection(
+            id=writer.new_id(),
+            lpn=lpn,
+            station="DOCK-1",
+            parcel="",
+            seller="lumo",
+            started_at=NOW,
+            finished_at=NOW,
+            grade=Grade.USED,
+            disposition=Disposition.CLEARANCE,
+            photos=(Photo(slot="front", sha256=name, at=NOW),),
+        )
+        writer.finish(unit, EventSpec("inspection.finished", unit.model_dump(mode="json"), "ana", NOW))
+    return str(lpn)
 
 
 # ── By its bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────

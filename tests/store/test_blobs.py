@@ -40,6 +40,16 @@ def test_the_same_picture_twice_is_one_file_written_once(blobs: Blobs):
     assert len(files(blobs)) == 1
 
 
+def test_an_erased_picture_leaves_nothing_not_even_a_part_of_it(blobs: Blobs):
+    blobs.put(PICTURE)
+    other = blobs.put(b"another")
+    blobs.path(NAME).with_name(f"{NAME}.ab12.tmp").write_bytes(PICTURE[:3])
+    assert [blobs.erase(NAME), blobs.erase(NAME)] == [True, False]
+    assert files(blobs) == [f"{other[:2]}/{other}"]
+    with pytest.raises(ValueError, match="SHA-256"):
+        blobs.erase("../up")
+
+
 def test_an_old_orphan_that_is_put_again_is_safe_from_the_sweep(blobs: Blobs):
     blobs.put(PICTURE)
     os.utime(blobs.path(NAME), (0, 0))

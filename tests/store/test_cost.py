@@ -111,6 +111,7 @@ IN_PEACE = {
     "finished_between": "reports: page by page",
     "known_events": "the outbox: page by page, after the hub was restored",
     "pictures": "page by page, when the store is verified",
+    "photos_erased": "the daily sweep, page by page",
     "photos_over": "the lane of photos, a few at a time",
     "days_work": "the outbox, now and then while the hub is not reached",
     "shows": "the sweep of orphaned photos",

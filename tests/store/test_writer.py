@@ -638,6 +638,24 @@ def test_what_becomes_of_a_photo(store: Store, bench, before, after, expected):
         assert [photo.state for photo in writer.photos(unit.id)] == [expected]
 
 
+@pytest.mark.parametrize("before", ["kept", "waiting", "sent", "verified", "deleted", "bad", "missing"])
+def test_what_was_erased_at_the_hub_stays_so(store: Store, bench, before):
+    """sync.md §4: in whatever state it was, and whatever is said or done later."""
+    shot = Photo(slot="box", sha256="ab" * 32, at=bench.clock())
+    unit = bench.finish(store, photos=(shot,))
+    with store.write() as writer:
+        writer._do("UPDATE photo SET state = ?, code = 'x'", before)
+        assert [writer.erase_photo("ab" * 32), writer.erase_photo("ab" * 32)] == [True, False]
+        for later in ("waiting", "sent", "verified", "bad", "missing", "deleted"):
+            writer.mark_photo("ab" * 32, later)
+        writer.offer_photo_again("ab" * 32)
+        writer.offer_photos_again(9)
+        writer.save_draft(unit)
+        (photo,) = writer.photos(unit.id)
+        assert (photo.state, photo.code) == ("erased", "")
+        assert list(writer.photos_erased()) == ["ab" * 32]
+
+
 def test_a_photo_file_may_go_when_the_hub_has_it_and_its_units_and_its_time_is_over(store: Store, bench):
     """sync.md §2.3: accepted and verified and retention passed; by every unit that shows it."""
     shot = Photo(slot="box", sha256="ab" * 32, at=bench.clock())
