@@ -568,7 +568,7 @@ def _writer(format: str) -> Callable[["Daily"], str]:
 
 def _days(station: "Station", day: str, first: str, last: str) -> tuple[date, date]:
     """The first and the last day that are meant."""
-    today = station.report_day(datetime.now(UTC))
+    today = station.report_today()
     the_day = _date("--date", day) if day else None
     begin = _date("--from", first) if first else the_day or today
     end = _date("--to", last) if last else the_day or (today if first else begin)

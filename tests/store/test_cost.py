@@ -82,6 +82,7 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "review": lambda reader: reader.review(SELLER, "R-00001", 1),
     "lost": lambda reader: [reader.lost(_superseded(unit)) for unit in reader.last_units(8)],
     "clock_ahead": lambda reader: reader.clock_ahead(),
+    "now": lambda reader: reader.now(),
     "labels": lambda reader: reader.labels("queued", "printing", "parked"),
     "labels_of": lambda reader: reader.labels_of("L7F3K00481C"),
     "label": lambda reader: reader.label(1),
