@@ -36,6 +36,7 @@ def _correct(bind: sa.Connection) -> None:
     marked: dict[str, dict[int, dict[str, Any]]] = {}
     for id, number, line in bind.execute(MARKED, {"mark": '%"clock_%'}).fetchall():
         body = json.loads(line)["body"]
+        # Not of an event that takes it back: that speaks of another moment.
         if (body.get("id"), body.get("revision")) == (id, number):
             marked.setdefault(id, {})[number] = body
     for id, said in marked.items():
@@ -70,10 +71,9 @@ def _compact(value: object) -> str:
 
 MARKED = sa.text("""
     SELECT i.id, i.revision, e.line FROM (
-        SELECT id, type, line FROM event WHERE line LIKE :mark
-        UNION ALL SELECT id, type, line FROM hub_event WHERE line LIKE :mark) e
+        SELECT id, line FROM event WHERE line LIKE :mark
+        UNION ALL SELECT id, line FROM hub_event WHERE line LIKE :mark) e
     JOIN inspection i ON i.event_id = e.id
-    WHERE e.type IN ('inspection.finished', 'inspection.amended', 'claim.opened')
 """)
 REVISIONS = sa.text("SELECT revision, finished_at, body FROM inspection WHERE id = :id ORDER BY revision")
 CORRECTED = sa.text("""
