@@ -105,8 +105,8 @@ def as_text(report: Daily, voice: Voice) -> str:
     ]
     if report.clock_suspect:
         doubt = msgn(
-            "{n} unit was finished while its station's clock was not to be believed: it may belong to another day",
-            "{n} units were finished while their stations' clocks were not to be believed: they may belong to other days",
+            "{n} unit was finished while its station's clock was not to be believed: it may be of another day",
+            "{n} units were finished while their stations' clocks were not to be believed: they may be of other days",
             n=report.clock_suspect,
         )
         out += [f"▲ {voice.say(doubt)}", ""]

@@ -5,6 +5,7 @@ sends, on both databases.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from inspect_station import config
+from inspect_station.account import Account
 from inspect_station.collected import Collected
 from inspect_station.config import Config
 from inspect_station.core import inspection as life
@@ -27,6 +29,7 @@ from inspect_station.outcomes import Arrived, Finished, Known, Opened, SignedIn
 from inspect_station.reports.daily import Daily
 from inspect_station.station import Station, open_station
 from inspect_station.store import moments
+from inspect_station.words import Voice
 
 LAMP = goods.product("lamp").ean
 EVA = Operator(code="eva", name="Eva", role=Role.SUPERVISOR)
@@ -214,6 +217,25 @@ def test_a_unit_counts_on_the_day_by_the_hubs_clock(
     if counts_on == DAY:
         assert here.station.desk().units == 1, "the desk counts the same day"
         assert here.station.report_today() == DAY
+
+
+def test_a_unit_tells_both_times_where_they_differ(site: Callable[..., Site]) -> None:
+    here = site(MORNING)
+    here.hear()
+    right = here.finish()
+    here.time.ahead = TEN_YEARS
+    wrong = here.finish()
+    here.send()
+    at_hub = Collected(here.loaded, here.hub, "main")
+    for station in (here.station, at_hub):
+        account = Account(station, Voice("en", station.rules, "Europe/Paris"))
+        seen = station.show(wrong.lpn)
+        text, body = account.unit_text(seen, None), account.unit_json(seen, None)
+        assert re.search(r"^finished +30 Nov 2036 04:30 ", text, re.MULTILINE)
+        assert re.search(r"^by the hub's clock +3 Dec 2026 04:30$", text, re.MULTILINE)
+        assert body["saved_at"][:10] == "2036-11-30"
+        assert (body["corrected_at"][:10], body["clock_suspect"]) == ("2026-12-03", True)
+        assert "by the hub's clock" not in account.unit_text(station.show(right.lpn), None)
 
 
 @pytest.mark.parametrize(
