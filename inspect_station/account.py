@@ -113,6 +113,8 @@ class Account:
             "revision": unit.revision,
             "rules_hash": unit.rules_hash or None,
             "saved_at": unit.finished_at.isoformat() if unit.finished_at else None,
+            "corrected_at": unit.corrected_at.isoformat() if unit.finished_at else None,
+            "clock_suspect": unit.clock_suspect,
             "voided_at": unit.voided_at.isoformat() if unit.voided_at else None,
             "hub": self.station.hub_state(unit.id)[0] if unit.finished_at else None,
         }
@@ -248,6 +250,8 @@ class Account:
         if unit.finished_at:
             where = self.station.station_of(unit)
             yield msg("finished"), " · ".join([self._moment(unit.finished_at), where, unit.finished_by])
+            if unit.clock_ahead_s:
+                yield msg("by the hub's clock"), self._moment(unit.corrected_at)
             if self.station.config.upstream.enabled:
                 state, reason = self.station.hub_state(unit.id)
                 yield msg("hub"), ": ".join(voice.say(each) for each in (HUB[state], reason) if each)

@@ -140,10 +140,18 @@ class Dock:
         """When the report day that contains this instant began."""
         return self._day_begins(self.report_day(at))
 
+    def report_today(self) -> date:
+        """The report day that it is now, by the hub's clock as far as that is known."""
+        with self.store.read() as reader:
+            return self.report_day(reader.now())
+
     def report_day(self, at: datetime) -> date:
-        """The report day that contains this instant: before the starting hour it is still the day before."""
-        local = at.astimezone(self._zone)
-        return local.date() if local.time() >= self._starts else local.date() - timedelta(days=1)
+        """The report day that contains this instant: before the starting hour it is still the day before.
+
+        By instants, for in the night of summer time the hands of the clock pass an hour twice, or never.
+        """
+        day = at.astimezone(self._zone).date()
+        return day if at >= self._day_begins(day) else day - timedelta(days=1)
 
     def _day_begins(self, day: date) -> datetime:
         return datetime.combine(day, self._starts, self._zone).astimezone(UTC)

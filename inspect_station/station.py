@@ -18,7 +18,7 @@ from inspect_station.core import barcode, decide
 from inspect_station.core import inspection as life
 from inspect_station.core.batches import Batch
 from inspect_station.core.bench import Bench, judge
-from inspect_station.core.clocks import of_case, of_draft, of_parcel
+from inspect_station.core.clocks import clock_marks, of_case, of_draft, of_parcel
 from inspect_station.core.inspection import Step
 from inspect_station.core.photos import due_slots
 from inspect_station.core.records import (
@@ -308,7 +308,7 @@ class Station(Reception, Disputing):
                 at=now,
                 rules_hash=self.rulebook.kept(writer, bench.ruleset),
                 site=self.config.station.site,
-            )
+            ).but(**clock_marks(now, writer.clock_ahead()))
             units = (done, *self._copies(writer, done))
             for each in units:
                 self._commit(writer, each)
@@ -927,11 +927,11 @@ class Station(Reception, Disputing):
     def desk(self, card: Inspection | None = None) -> Desk:
         """Everything the desk shows; ``card`` = the unit that stands in view on it."""
         now = self.clock()
-        start = self.day_start(now)
         with self.store.read() as reader:
+            day = self.report_day(reader.now())
             self.rulebook.refresh(reader)
             self._learn_patterns(reader)
-            tally = reader.tally(start, start + timedelta(days=1))
+            tally = reader.tally(self._day_begins(day), self._day_begins(day + timedelta(days=1)))
             counts = reader.waiting()
             parcel = reader.open_parcel()
             arrived = self._arrived(reader, parcel) if parcel else None

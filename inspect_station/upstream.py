@@ -339,7 +339,7 @@ class Upstream:
         found = self._answer(wire.Changes, reply)
         if not isinstance(found, wire.Changes):
             return found
-        if found.since != cursor:
+        if found.since not in (cursor, None):
             return Later(msg("The hub at {url} answered, but not what it was asked.", url=self._url))
         if len(found.changes) > limit:
             # Nor is it written: the bench waits for no more than what was asked for.

@@ -105,7 +105,7 @@ def test_show_tells_all_of_a_unit(demo, lpn):
     body = json.loads(run("show", lpn, "--json", "--config", demo.config).stdout)
     assert {
         "lpn", "rma", "gtin", "grade", "disposition", "price", "verdict", "findings", "photos", "labels", "operator",
-        "saved_at", "hub",
+        "saved_at", "corrected_at", "clock_suspect", "hub",
     } <= set(body)  # fmt: skip
     assert (body["grade"], body["disposition"], body["hub"]) == ("used", "clearance", "waiting")
     assert body["price"]["currency"] == "EUR"

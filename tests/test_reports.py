@@ -30,6 +30,7 @@ class Unit:
     price_minor: int | None = 29925
     currency: str = "EUR"
     waiting_case: bool = False
+    clock_suspect: bool = False
 
 
 # what, unit, minor units; source: domain 3.5 "restock at list + clearance at price + 0 for the rest"
@@ -70,6 +71,24 @@ def test_the_three_forms_say_the_same():
     assert [line["recovered"]["minor"] for line in body["lines"]] == [39900, 29925]
     assert body["schema"] == 1
     assert "€399.00" in text and "€299.25" in text and "€698.25" in text
+
+
+@pytest.mark.parametrize(
+    ("doubted", "said"),
+    [
+        pytest.param(0, "", id="none"),
+        pytest.param(1, "▲ 1 unit was finished while its station's clock was not to be believed", id="one"),
+        pytest.param(2, "▲ 2 units were finished while their stations' clocks were not to be believed", id="two"),
+    ],
+)
+def test_units_of_a_clock_that_is_not_to_be_believed_are_told_in_all_forms(doubted, said):
+    report = daily("DOCK-3", DAY, DAY, [Unit(clock_suspect=n < doubted) for n in range(3)])
+    (row,) = csv.DictReader(io.StringIO(write.as_csv(report)))
+    body = json.loads(write.as_json(report))
+    assert (row["units"], row["clock_suspect"]) == ("3", str(doubted))
+    assert (body["clock_suspect"], body["lines"][0]["clock_suspect"]) == (doubted, doubted)
+    text = write.as_text(report, Voice("en"))
+    assert said in text if said else "clock" not in text
 
 
 def test_an_empty_day_says_so():

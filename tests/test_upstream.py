@@ -6,7 +6,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from inspect_station import upstream as module
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
+from inspect_station.core.records import Product, Rma
 from inspect_station.errors import UpstreamError
 from inspect_station.upstream import (
     Bad,
@@ -236,6 +237,57 @@ def test_what_the_hub_refuses_is_told_apart(canned: Any, answer: bytes, code: Re
     answered = _deliver(canned(answer).url)
     assert isinstance(answered, Refused)
     assert answered.code is code
+
+
+AGES = Path(__file__).parent / "data" / "ages"
+"""What hubs of every form answered, kept as they said it to stations of their time."""
+
+
+@pytest.mark.parametrize("age", sorted(AGES.glob("hub-*.json")), ids=lambda path: path.stem)
+def test_what_older_hubs_answer_is_read(canned: Any, age: Path) -> None:
+    """Fault 57: a station is newer than its hub."""
+    told = json.loads(age.read_bytes())
+    epoch = told["ready"]["body"]["hub_epoch"]
+
+    def asked(name: str, ask: Callable[[Upstream], Any]) -> Any:
+        server = canned(_reply(told[name]["status"], told[name]["body"]))
+        with Upstream(_settings(server.url), Credentials(server.url, "s1", "secret"), epoch) as upstream:
+            return ask(upstream)
+
+    def delivered(name: str) -> list[str]:
+        receipts = told[name]["body"]["receipts"]
+        answered = asked(name, lambda upstream: upstream.deliver([(r["id"], r["sha256"], "{}") for r in receipts]))
+        assert isinstance(answered, Delivered)
+        return [receipt.status for receipt in answered.receipts]
+
+    assert delivered("events") == ["accepted", "accepted"]
+    assert delivered("events again") == ["duplicate", "accepted"]
+    assert delivered("events not taken") == ["retry", "retry"]
+    assert delivered("events parked") == ["rejected"]
+    (missing,), (differs,) = told["known"]["body"]["missing"], told["known"]["body"]["differs"]
+    known = asked("known", lambda upstream: upstream.known([(missing, "a" * 64), (differs, "b" * 64)], epoch))
+    assert known == Kept((missing,), (differs,))
+    page = asked("changes", lambda upstream: upstream.changes(""))
+    assert isinstance(page, Page)
+    assert [(each.feed, each.op) for each in page.changes] == [
+        ("catalogue", "upsert"),
+        ("rma", "upsert"),
+        ("rma", "delete"),
+    ]
+    Product.model_validate(page.changes[0].body)
+    Rma.model_validate(page.changes[1].body)
+    assert asked("changes of another hub", lambda upstream: upstream.changes("x")) == Gone()
+    assert asked("ready", lambda upstream: upstream.ready()) is True
+    assert asked("token", lambda upstream: upstream.new_token()) == "the-token"
+    revoked = asked("revoked", lambda upstream: upstream.changes(""))
+    assert isinstance(revoked, Refused)
+    assert revoked.code is Refusal.NOT_KNOWN
+    server = canned(_reply(told["enrol"]["status"], told["enrol"]["body"]))
+    enrolled = enrol(_settings(server.url), "code", epoch="e", block="")
+    assert (enrolled.credentials.token, enrolled.hub_epoch) == ("the-token", epoch)
+    used = canned(_reply(told["enrol again"]["status"], told["enrol again"]["body"]))
+    with pytest.raises(UpstreamError, match="used"):
+        enrol(_settings(used.url), "code", epoch="e", block="")
 
 
 def _in(seconds: float) -> str:

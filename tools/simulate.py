@@ -36,6 +36,7 @@ import httpx
 
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
+from inspect_station.core.clocks import clock_marks
 from inspect_station.core.records import (
     SETTLING,
     Disposition,
@@ -663,7 +664,7 @@ class SimStation:
                     finished_at=at,
                     finished_by="ana",
                     photos=tuple(Photo(slot=f"s{n}", sha256=sha256, at=at) for n, sha256 in enumerate(shots)),
-                )
+                ).but(**clock_marks(at, writer.clock_ahead()))
                 event = writer.finish(unit, EventSpec("inspection.finished", unit.model_dump(mode="json"), "ana", at))
             self.world.check.saved(self, unit, event.id)
 
@@ -930,7 +931,7 @@ class Check:
         self, station: SimStation, events: dict[str, Any], at_hub: dict[str, str], parked: set[tuple[str, str]]
     ) -> None:
         with station.store.read() as reader:
-            rows = reader._rows("SELECT id, revision, event_id, body FROM inspection")
+            rows = reader._rows("SELECT id, revision, event_id, corrected_at, clock_suspect FROM inspection")
             photos = {(row["inspection"], row["slot"]) for row in reader._rows("SELECT inspection, slot FROM photo")}
         here = {row["event_id"]: row for row in rows}
         for id, (unit, _) in self.shown[station.name].items():
@@ -940,6 +941,12 @@ class Check:
                 raise Violation(f"I5: {unit.lpn} has lost photos")
         if len(here) != len(rows) or not here.keys() <= events.keys():
             raise Violation("I5: an inspection without its event")
+        with self.world.hub.hub.read() as ledger:
+            there = ledger._rows("SELECT event_id, corrected_at, clock_suspect FROM inspection")
+        for row in there:
+            mine = here.get(row["event_id"], row)
+            if (mine["corrected_at"], mine["clock_suspect"]) != (row["corrected_at"], row["clock_suspect"]):
+                raise Violation(f"two reports: {mine['id']} counts at another time at the hub")
         with station.store.read() as reader:
             lines = reader._rows("SELECT line, sha256 FROM event")
         if any(hashlib.sha256(row["line"].encode()).hexdigest() != row["sha256"] for row in lines):

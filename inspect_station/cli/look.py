@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -136,7 +136,7 @@ def writer(format: str) -> Callable[["Daily"], str]:
 
 def days(station: "Station", day: str, first: str, last: str) -> tuple[date, date]:
     """The first and the last day that are meant."""
-    today = station.report_day(datetime.now(UTC))
+    today = station.report_today()
     the_day = verb.date_of("--date", day) if day else None
     begin = verb.date_of("--from", first) if first else the_day or today
     end = verb.date_of("--to", last) if last else the_day or (today if first else begin)

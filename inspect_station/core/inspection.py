@@ -833,6 +833,8 @@ def reopened(unit: Inspection, *, by: str) -> Inspection:
         dock=(),
         wipe=None,
         finished_at=None,
+        clock_ahead_s=0,
+        clock_suspect=False,
         voided_at=None,
         operator=by,
     )

@@ -6,7 +6,7 @@ with a currency, ids are UUIDv7 texts made at the station.
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -493,6 +493,11 @@ class Inspection(Record):
     wipe: Wipe | None = None
     finished_at: datetime | None = None
     finished_by: str = ""
+    clock_ahead_s: int = 0
+    """Seconds by which the clock that said `finished_at` was ahead of the hub's, as far as that was known then and is
+    worth correcting (`clocks.clock_marks`)."""
+    clock_suspect: bool = False
+    """That clock was not to be believed."""
     voided_at: datetime | None = None
     void_reason: str = ""
     rules_hash: str = ""
@@ -511,6 +516,16 @@ class Inspection(Record):
     def found(self, code: str) -> bool:
         """Whether this finding was made."""
         return any(finding.code == code for finding in self.findings)
+
+    @property
+    def corrected_at(self) -> datetime:
+        """When it was finished, by the hub's clock as far as that was known: the day it counts for (sync.md §2.5).
+
+        Raises ValueError for a unit that is not finished, OverflowError for a time that there is none of.
+        """
+        if self.finished_at is None:
+            raise ValueError(f"{self.lpn} is not finished")
+        return self.finished_at - timedelta(seconds=self.clock_ahead_s)
 
 
 class Standing(StrEnum):

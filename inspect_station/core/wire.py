@@ -282,8 +282,9 @@ class Change:
 class Changes(Said):
     """A page of changes."""
 
-    since: str
-    """The cursor that was asked with: an answer to another question, such as a proxy may keep, is none to this."""
+    since: str | None = None
+    """The cursor that was asked with: an answer to another question, such as a proxy may keep, is none to this. The
+    first hubs did not say it."""
     changes: tuple[Change, ...]
     cursor: str
     """Where the next page begins; opaque."""

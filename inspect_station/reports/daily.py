@@ -29,6 +29,8 @@ class Graded(Protocol):
     def currency(self) -> str: ...
     @property
     def waiting_case(self) -> bool: ...
+    @property
+    def clock_suspect(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Line:
     """Value recovered in the currency's minor unit."""
     waiting: int = 0
     """Units whose case waits for the seller."""
+    clock_suspect: int = 0
+    """Units that were finished while the station's clock was not to be believed."""
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
@@ -77,6 +81,11 @@ class Daily:
     def waiting(self) -> int:
         """Units whose case waits for the seller."""
         return sum(line.waiting for line in self.lines)
+
+    @property
+    def clock_suspect(self) -> int:
+        """Units that were finished while the station's clock was not to be believed."""
+        return sum(line.clock_suspect for line in self.lines)
 
     @property
     def recovered(self) -> tuple[Money, ...]:
@@ -117,5 +126,6 @@ def daily(station: str, first: date, last: date, units: Iterable[Graded], operat
             photos=so_far.photos + unit.photos,
             recovered=so_far.recovered + recovered(unit),
             waiting=so_far.waiting + unit.waiting_case,
+            clock_suspect=so_far.clock_suspect + unit.clock_suspect,
         )
     return Daily(station, first, last, tuple(groups[key] for key in sorted(groups)))

@@ -12,7 +12,7 @@ from inspect_station.words import Voice
 
 COLUMNS = (
     "station", "first", "last", "seller", "grade", "disposition", "operator", "units", "photos", "recovered",
-    "currency", "waiting_cases",
+    "currency", "waiting_cases", "clock_suspect",
 )  # fmt: skip
 
 SCHEMA = 1
@@ -44,7 +44,7 @@ def as_csv(report: Daily) -> str:
         amount = major(Money(minor=line.recovered, currency=line.currency)) if line.currency else ""
         row = (
             report.station, report.first, report.last, line.seller, line.grade, line.disposition, line.operator,
-            line.units, line.photos, amount, line.currency, line.waiting,
+            line.units, line.photos, amount, line.currency, line.waiting, line.clock_suspect,
         )  # fmt: skip
         writer.writerow([cell(each) for each in row])
     return out.getvalue()
@@ -60,6 +60,7 @@ def as_json(report: Daily) -> str:
         "units": report.units,
         "photos": report.photos,
         "waiting_cases": report.waiting,
+        "clock_suspect": report.clock_suspect,
         "recovered": [money.model_dump() for money in report.recovered],
         "lines": [
             {
@@ -71,6 +72,7 @@ def as_json(report: Daily) -> str:
                 "photos": line.photos,
                 "recovered": {"minor": line.recovered, "currency": line.currency} if line.currency else None,
                 "waiting_cases": line.waiting,
+                "clock_suspect": line.clock_suspect,
             }
             for line in report.lines
         ],
@@ -101,6 +103,13 @@ def as_text(report: Daily, voice: Voice) -> str:
         f"{voice.say(msgn('{n} case waits', '{n} cases wait', n=report.waiting))}",
         "",
     ]
+    if report.clock_suspect:
+        doubt = msgn(
+            "{n} unit was finished while its station's clock was not to be believed: it may be of another day",
+            "{n} units were finished while their stations' clocks were not to be believed: they may be of other days",
+            n=report.clock_suspect,
+        )
+        out += [f"▲ {voice.say(doubt)}", ""]
     return "\n".join(out)
 
 

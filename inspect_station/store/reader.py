@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from inspect_station.core.batches import PROPERTY, Batch, Ending, Member
-from inspect_station.core.clocks import LONGEST_WAIT, HubTime
+from inspect_station.core.clocks import LONGEST_WAIT, HubTime, clock_marks
 from inspect_station.core.records import (
     Disposition,
     Grade,
@@ -113,6 +113,11 @@ class Reader:
         known = json.loads(said)
         hub = HubTime(**{**known, "at": datetime.fromisoformat(known["at"])})
         return hub.ahead(self._clock(), moments.boot(), moments.mono_ms())
+
+    def now(self) -> datetime:
+        """The time by which units are counted: the hub's, as far as that is known, else this station's."""
+        now = self._clock()
+        return now - timedelta(seconds=clock_marks(now, self.clock_ahead()).get("clock_ahead_s", 0))
 
     # ── What was announced ──────────────────────────────────────────────────────────────────────────────────
 
@@ -373,13 +378,13 @@ class Reader:
         return row["event_id"] if row else ""
 
     def tally(self, start: datetime, end: datetime) -> Tally:
-        """Count the units finished from `start` until before `end` that stand."""
+        """Count the units finished from `start` until before `end`, by corrected time, that stand."""
         rows = self._rows(
             f"""
             SELECT disposition, count(*) AS units,
                 count(*) FILTER (WHERE grade = '{Grade.DEFECTIVE}') AS defective,
                 sum(seconds) AS seconds
-            FROM inspection WHERE {LIVE} AND finished_at >= ? AND finished_at < ? GROUP BY disposition
+            FROM inspection WHERE {LIVE} AND corrected_at >= ? AND corrected_at < ? GROUP BY disposition
             """,
             instant(start),
             instant(end),
@@ -397,17 +402,17 @@ class Reader:
         row = self._row(
             f"""
             SELECT count(*) AS units, coalesce(sum(photos), 0) AS photos,
-                count(DISTINCT substr(finished_at, 1, 10)) AS n
-            FROM inspection WHERE {LIVE} AND finished_at >= ?
+                count(DISTINCT substr(corrected_at, 1, 10)) AS n
+            FROM inspection WHERE {LIVE} AND corrected_at >= ?
             """,
-            instant(self._clock() - timedelta(days=days)),
+            instant(self.now() - timedelta(days=days)),
         )
         return (row["units"] / row["n"], row["photos"] / row["n"]) if row and row["n"] else (0.0, 0.0)
 
     def finished_between(
         self, start: datetime, end: datetime, seller: str = "", tenant: str = ""
     ) -> Iterator[ReportRow]:
-        """The units finished from `start` until before `end` that stand, of one seller or all, by time.
+        """The units finished from `start` until before `end` that stand, of one seller or all, by corrected time.
 
         On a hub: those of one tenant, or all; of one box that several docks have inspected, the unit that counts.
 
@@ -418,10 +423,10 @@ class Reader:
             rows = self._rows(
                 f"""
                 SELECT {_columns(ReportRow)} FROM inspection
-                WHERE {LIVE} AND standing = '' AND (finished_at, id) > (?, ?) AND finished_at < ?
+                WHERE {LIVE} AND standing = '' AND (corrected_at, id) > (?, ?) AND corrected_at < ?
                     AND (?4 = '' OR seller = ?4)
                     AND (?5 = '' OR EXISTS (SELECT 1 FROM hub_event WHERE tenant = ?5 AND hub_event.id = event_id))
-                ORDER BY finished_at, id LIMIT {PAGE}
+                ORDER BY corrected_at, id LIMIT {PAGE}
                 """,
                 *after,
                 instant(end),
@@ -431,7 +436,7 @@ class Reader:
             yield from map(_report_row, rows)
             if len(rows) < PAGE:
                 return
-            after = (rows[-1]["finished_at"], rows[-1]["id"])
+            after = (rows[-1]["corrected_at"], rows[-1]["id"])
 
     def search(self, text: str, limit: int = 20) -> tuple[Rma | Inspection, ...]:
         """Drafts and units, then RMAs, that contain the text; of more than the limit, the newest.
@@ -976,4 +981,5 @@ def _report_row(row: Row) -> ReportRow:
         grade=Grade(row["grade"]) if row["grade"] else None,
         disposition=Disposition(row["disposition"]) if row["disposition"] else None,
         waiting_case=bool(row["waiting_case"]),
+        clock_suspect=bool(row["clock_suspect"]),
     )

@@ -175,7 +175,7 @@ class Inspection(Row, table=True):
         Index(None, "lpn", "id", "revision"),
         Index(None, "seller", "rma", "line_no"),
         _partial(None, "serial", "gtin", where="serial <> ''"),
-        _partial("ix_inspection_live", "finished_at", "id", where=_LIVE),
+        _partial("ix_inspection_live", "corrected_at", "id", where=_LIVE),
         _partial("ix_inspection_claim", "finished_at", where=f"{_LIVE} AND kind = 'unknown'"),
         _partial("ix_inspection_case", "case_due_at", where=f"{_LIVE} AND case_due_at IS NOT NULL"),
         _partial("ix_inspection_signals", "finished_at", where=f"{_LIVE} AND signals > 0"),
@@ -211,6 +211,10 @@ class Inspection(Row, table=True):
     """Time spent on this unit."""
     started_at: str
     finished_at: str
+    corrected_at: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """When it was finished by the hub's clock, as far as that was known; reports go by it."""
+    clock_suspect: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """The clock that said when it was finished was not to be believed."""
     voided_at: str | None
     event_id: str
     photos: int

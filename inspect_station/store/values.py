@@ -233,6 +233,9 @@ class ReportRow:
     seconds: float
     started_at: datetime
     finished_at: datetime
+    corrected_at: datetime
+    """When it was finished by the hub's clock, as far as that was known."""
+    clock_suspect: bool
     photos: int
     waiting_case: bool
 

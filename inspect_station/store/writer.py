@@ -561,7 +561,8 @@ class Writer(Reader):
             boot=moments.boot(),
             mono_ms=moments.mono_ms(),
             operator=spec.operator,
-            body={**spec.body, **clock_marks(self._clock(), self.clock_ahead())},
+            # A unit tells by itself of the clock by which it was finished, which may have been on another day.
+            body={**clock_marks(self._clock(), self.clock_ahead()), **spec.body},
         )
         line = event.line()
         self._do(
@@ -796,6 +797,8 @@ def revision_row(unit: Inspection, event_id: str) -> dict[str, Any]:
         "seconds": spent / max(1, unit.count),
         "started_at": instant(unit.started_at),
         "finished_at": instant(unit.finished_at),
+        "corrected_at": instant(unit.corrected_at),
+        "clock_suspect": unit.clock_suspect,
         "voided_at": unit.voided_at and instant(unit.voided_at),
         "event_id": event_id,
         "photos": sum(1 for photo in unit.photos if photo.sha256),

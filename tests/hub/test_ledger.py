@@ -207,9 +207,17 @@ def test_one_bad_line_among_good_ones_is_parked_alone(hub: Hub) -> None:
     assert (row["station"], row["code"]) == ("DOCK-1", "schema_invalid")
 
 
-def test_what_fits_the_form_but_no_column_is_parked_alone(hub: Hub) -> None:
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"finished_at": "0001-01-01T00:00:00+14:00"}, id="in UTC, the year 0"),
+        pytest.param({"clock_ahead_s": 10**12}, id="corrected, 30,000 years ago"),
+        pytest.param({"clock_ahead_s": -(10**30)}, id="corrected, after the end of time"),
+    ],
+)
+def test_what_fits_the_form_but_no_column_is_parked_alone(hub: Hub, odd: dict[str, Any]) -> None:
     dock = Dock(hub, "DOCK-1")
-    unit = _unit().model_dump(mode="json") | {"finished_at": "0001-01-01T00:00:00+14:00"}  # in UTC, the year 0
+    unit = _unit().model_dump(mode="json") | odd
     told = dock.told(dock.line("inspection.finished", unit), dock.finished(_unit(rma="R-2")))
     assert told == [("rejected", "schema_invalid"), ("accepted", "")]
     assert _count(hub, "inspection") == _count(hub, "hub_event") == 1

@@ -29,7 +29,17 @@ from typer.testing import CliRunner
 from inspect_station.cli import app
 from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
-from inspect_station.core.records import Disposition, Event, Grade, Inspection, Line, Product, Rma
+from inspect_station.core.records import (
+    Disposition,
+    Event,
+    Grade,
+    Inspection,
+    Line,
+    Product,
+    Rma,
+    compact,
+    instant,
+)
 from inspect_station.core.wire import Receipt
 from inspect_station.errors import StoreError, StoreLocked
 from inspect_station.hub import Hub, add_station, begin_epoch, epoch, intake, load
@@ -41,6 +51,7 @@ from inspect_station.resources import resource
 from inspect_station.store import Reader, postgres, schema
 from inspect_station.store.hub_tables import HubEvent
 from inspect_station.store.postgres import translated
+from inspect_station.store.writer import revision_row
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LAMP = "03760311300165"
@@ -191,6 +202,49 @@ def test_a_database_of_an_older_revision_is_brought_to_the_newest(server: Any, t
             ledger.publish_product("main", Product(seller="lumo", gtin=LAMP, title="Lamp"))
         expected = [41, 42] if revision > "0001" else [1]
         assert [seq for (seq,) in _rows(hub, "SELECT seq FROM hub_change ORDER BY seq")] == expected
+
+
+def test_what_events_said_of_a_clock_goes_into_their_units(server: Any, tmp_path: Path) -> None:
+    """Revision 0012, of a hub; and a hub of the version before may go on writing beside this one for a while."""
+    name = server.make()
+    config = Config()
+    config.set_main_option("script_location", str(resource("migrations")))
+    with _engine(server, name).connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0011")
+        connection.commit()
+
+    def kept(unit: Inspection, event: str, **marks: object) -> None:
+        row = revision_row(unit, event)
+        old = {key: value for key, value in row.items() if key not in ("corrected_at", "clock_suspect")}
+        body = {key: value for key, value in unit.model_dump(mode="json").items() if not key.startswith("clock_")}
+        old["body"] = compact(body)
+        line = compact({"id": event, "body": {**body, **marks}})
+        sql = "INSERT INTO {0} ({1}) SELECT {1} FROM json_populate_recordset(NULL::{0}, %s)"
+        event_row = {"tenant": "main", "id": event, "station": "s", "epoch": "e", "seq": len(line), "line": line}
+        event_row |= {"sha256": "", "received_at": "", "status": "accepted", "code": "", "subject": unit.id}
+        event_row |= {"type": "inspection.finished", "revision": 1}
+        with server.connect(name) as connection:
+            connection.execute("SET session_replication_role = replica")
+            connection.execute(sql.format("hub_event", ", ".join(event_row)), (compact([event_row]),))
+            connection.execute("SET session_replication_role = origin")
+            connection.execute(sql.format("inspection", ", ".join(old)), (compact([old]),))
+
+    plain, slow, beside = (_unit(f"R-{n}") for n in range(3))
+    kept(plain, "event-1")
+    kept(slow, "event-2", clock_ahead_s=-86_401, clock_suspect=True)
+    with Hub.open(tmp_path, server.url(name)) as hub:
+        kept(beside, "event-3", clock_ahead_s=-86_401)
+        found = _rows(hub, "SELECT id, corrected_at, clock_suspect, body FROM inspection ORDER BY event_id")
+        assert [tuple(row)[:3] for row in found] == [
+            (plain.id, instant(NOON), False),
+            (slow.id, instant(NOON + timedelta(seconds=86_401)), True),
+            (beside.id, instant(NOON), False),
+        ]
+        assert Inspection.model_validate_json(found[1][3]) == slow.but(clock_ahead_s=-86_401, clock_suspect=True)
+        for change in ("corrected_at = '2026'", "clock_suspect = false", "body = ''", "finished_at = ''"):
+            with pytest.raises(sqlite3.IntegrityError), hub.write() as ledger:
+                ledger._do(f"UPDATE inspection SET {change}")
 
 
 def test_a_partitioned_table_of_facts_serves_as_the_manual_says(server: Any, template: str, tmp_path: Path) -> None:

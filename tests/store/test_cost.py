@@ -82,6 +82,7 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "review": lambda reader: reader.review(SELLER, "R-00001", 1),
     "lost": lambda reader: [reader.lost(_superseded(unit)) for unit in reader.last_units(8)],
     "clock_ahead": lambda reader: reader.clock_ahead(),
+    "now": lambda reader: reader.now(),
     "labels": lambda reader: reader.labels("queued", "printing", "parked"),
     "labels_of": lambda reader: reader.labels_of("L7F3K00481C"),
     "label": lambda reader: reader.label(1),
@@ -221,6 +222,27 @@ def test_no_question_reads_a_whole_table(small: Store, name: str):
         connection.set_trace_callback(None)
         assert statements
         assert whole_tables(connection, statements) == []
+
+
+@pytest.mark.parametrize("asked", ["finished_between", "tally", "days_work"])
+def test_a_report_reads_its_days_from_their_index_in_their_order(small: Store, asked: str):
+    """G7 of sync.md §5: neither all units nor a sort of them."""
+    with small.read() as reader:
+        span = (reader.now() - timedelta(days=2), reader.now())
+        statements: list[str] = []
+        connection = reader._connection
+        assert isinstance(connection, sqlite3.Connection)
+        connection.set_trace_callback(statements.append)
+        answer = reader.days_work() if asked == "days_work" else getattr(reader, asked)(*span)
+        assert asked != "finished_between" or len(list(answer)) > 50
+        connection.set_trace_callback(None)
+        (plan,) = {
+            tuple(step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {each}"))
+            for each in statements
+            if "FROM inspection" in each
+        }
+    assert any(re.match(r"SEARCH inspection USING INDEX ix_inspection_live \(\(?corrected_at", step) for step in plan)
+    assert asked != "finished_between" or not any("ORDER BY" in step for step in plan)
 
 
 def test_nothing_that_happens_at_the_bench_reads_a_whole_table(tmp_path: Path, monkeypatch):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,10 +20,10 @@ from sqlalchemy import NullPool, create_engine, inspect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex
 
-from inspect_station.core.records import Case, Inspection, Kind, Line, Product, Rma, instant
+from inspect_station.core.records import Case, Event, Inspection, Kind, Line, Product, Rma, instant
 from inspect_station.errors import StoreError, StoreLocked
 from inspect_station.resources import resource
-from inspect_station.store import EventSpec, LabelSpec, Store, schema, verify
+from inspect_station.store import EventSpec, LabelSpec, Store, Writer, schema, verify
 from inspect_station.store.hub_tables import HubEvent
 from inspect_station.store.tables import RmaLine
 from tools import crash
@@ -293,6 +294,63 @@ def test_what_an_older_store_knows_is_counted_and_found(store: Store, bench, pas
             ("", None, 0),
         ]
         assert reader.playbooks() == ()
+
+
+def test_what_events_said_of_a_clock_goes_into_their_units(store: Store, bench, past, monkeypatch):
+    """Revision 0012: of a unit that was amended, the clock counts by which it was finished; the lines stay."""
+    said: list[dict[str, object]] = []
+    plain = Writer.append_event
+
+    def as_then(writer: Writer, spec: EventSpec) -> Event:
+        """A program of the past put what it knew of the clock into the body of the event alone."""
+        unit = {name: value for name, value in spec.body.items() if not name.startswith("clock_")}
+        return plain(writer, replace(spec, body={**unit, **said.pop(0)}))
+
+    monkeypatch.setattr(Writer, "append_event", as_then)
+    said += [
+        {},
+        {"clock_ahead_s": 300},
+        {"clock_ahead_s": -315_360_000, "clock_suspect": True},
+        {"clock_suspect": True},
+    ]
+    right, fast, behind, unknown = (bench.finish(store) for _ in range(4))
+    # Finished by a clock that was five minutes fast; amended, and taken back, by one that was right or an hour behind.
+    bench.clock.pass_(hours=20)
+    said += [{}, {"clock_ahead_s": -3600}, {"clock_ahead_s": -3600}]
+    amended = fast.but(revision=2, text="once more")
+    void = amended.but(revision=3, voided_at=bench.clock(), void_reason="undo")
+    late = right.but(revision=2, text="once more")
+    with store.write() as writer:
+        writer.finish(amended, bench.event(amended, "inspection.amended"))
+        writer.void(void, EventSpec("inspection.voided", {"inspection": void.id, "revision": 3}, "ana", bench.clock()))
+        writer.finish(late, bench.event(late, "inspection.amended"))
+    folder = past("0011", store.folder)
+    with closing(sqlite3.connect(folder / "store.db")) as connection:
+        # Nor did the records of then say anything of it.
+        (guard,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'inspection_unchanged'").fetchone()
+        connection.execute("DROP TRIGGER inspection_unchanged")
+        connection.execute("UPDATE inspection SET body = json_remove(body, '$.clock_ahead_s', '$.clock_suspect')")
+        connection.execute(guard)
+        connection.commit()
+    before = lines(folder)
+    with Store.open(folder, clock=bench.clock, station="DOCK-3") as again, again.read() as reader:
+        rows = reader._rows("SELECT id, revision, corrected_at, clock_suspect, body FROM inspection")
+        found = {(row["id"], row["revision"]): (row["corrected_at"], bool(row["clock_suspect"])) for row in rows}
+        units = [Inspection.model_validate_json(row["body"]) for row in rows]
+    at = right.finished_at
+    assert at is not None
+    five, ten_years = timedelta(minutes=5), timedelta(days=3650)
+    assert found == {
+        (right.id, 1): (instant(at), False),
+        (right.id, 2): (instant(at), False),
+        (fast.id, 1): (instant(at - five), False),
+        (fast.id, 2): (instant(at - five), False),
+        (fast.id, 3): (instant(at - five), False),
+        (behind.id, 1): (instant(at + ten_years), True),
+        (unknown.id, 1): (instant(at), True),
+    }
+    assert {(each.id, each.revision): (instant(each.corrected_at), each.clock_suspect) for each in units} == found
+    assert lines(folder) == before
 
 
 @pytest.mark.parametrize("revision", FIRST)
