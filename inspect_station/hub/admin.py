@@ -134,12 +134,15 @@ def add_station(data: Path, name: str, tenant: str = TENANT, *, database: str = 
     """A code that lets in one station of this name, once, within a week; it cannot be shown again.
 
     For a name that is known, it lets that station in again, and its older token is void from then on.
-    Raises NotAllowed for a tenant's name that could be no folder.
+    Raises NotAllowed for a tenant's name that could be no folder, and for a supervisor's name.
     """
     code = new_code()
     _check(tenant)
-    with Hub.open(data, database) as hub:
-        hub.change(lambda ledger: ledger.add_code(code_hash(code), tenant, clean(name, 60)))
+    try:
+        with Hub.open(data, database) as hub:
+            hub.change(lambda ledger: ledger.add_code(code_hash(code), tenant, clean(name, 60)))
+    except ValueError as error:
+        raise _taken(name) from error
     return code
 
 
@@ -166,10 +169,7 @@ def add_supervisor(data: Path, name: str, tenant: str = TENANT, *, database: str
         with Hub.open(data, database) as hub:
             hub.change(lambda ledger: ledger.add_supervisor(tenant, clean(name, 60), secret_hash(token)))
     except ValueError as error:
-        raise NotAllowed(
-            msg("{name} is known to this hub already.", name=name),
-            msg("Take another name, or give that one a new token: `hub token rotate NAME`."),
-        ) from error
+        raise _taken(name) from error
     return token
 
 
@@ -240,6 +240,13 @@ def _check(tenant: str) -> None:
             msg("A tenant cannot be called {tenant}.", tenant=clean(tenant, 60)),
             msg("Use up to forty small letters, digits and hyphens, a letter or digit first."),
         )
+
+
+def _taken(name: str) -> NotAllowed:
+    return NotAllowed(
+        msg("{name} is known to this hub already.", name=name),
+        msg("Take another name, or give that one a new token: `hub token rotate NAME`."),
+    )
 
 
 def _nobody(name: str, tenant: str) -> NotFound:
