@@ -695,6 +695,11 @@ class Reader:
         sql = "SELECT 1 FROM inspection WHERE id = ? AND event_id = ? AND current AND voided_at IS NULL"
         return self._row(sql, unit.inspection, unit.event) is not None
 
+    def standing_of(self, id: str) -> Standing:
+        """How a unit's newest revision stands among the others on its line, as the hub says."""
+        row = self._row("SELECT standing FROM inspection WHERE id = ? AND current", id)
+        return Standing(row["standing"]) if row else Standing.COUNTS
+
     def pending_events(self, limit: int = 100) -> tuple[Outgoing, ...]:
         """What may be sent now, in the order in which it happened."""
         return self._events(
