@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from inspect_station import config
+from inspect_station.account import Account
 from inspect_station.core.records import Disposition, Grade, Inspection, Operator, Review, Role, Standing
 from inspect_station.demo import build, goods
 from inspect_station.errors import NotAllowed
@@ -299,4 +300,7 @@ def test_a_unit_that_lost_gets_no_label_and_joins_no_batch(docks: list[Station])
         two.label(lost.lpn)
     assert two.labels_of(lost.lpn) == labels, "nothing new was printed or is queued"
     assert two.desk(lost).at_hub[lost.id] == "superseded"
+    told = Account(two, Voice("en", two.rules))
+    assert told.unit_json(lost, None)["standing"] == "superseded"
+    assert "does not count: another dock's result does" in told.unit_text(lost, None)
     choose(two, "yes").then()
