@@ -420,7 +420,8 @@ class Sync:
         self._mark([Receipt(event.id, "sent") for event in batch if event.state != "suspect"])
         match upstream.deliver([(event.id, event.sha256, event.line) for event in batch]):
             case Delivered(receipts) if receipts:
-                self._mark([self._kept(receipt) for receipt in receipts])
+                if not self._mark([self._kept(receipt) for receipt in receipts], upstream.hub_epoch):
+                    return 0, self._later(Later(msg("The hub was changed.")))
                 if any(receipt.code == "seq_reuse" for receipt in receipts):
                     self._count_anew(batch)
                 self._pace.passed(len(receipts))
@@ -464,10 +465,15 @@ class Sync:
             return Receipt(receipt.id, "pending", receipt.code, self._clock() + wait)
         return Receipt(receipt.id, _STATES[receipt.status], clean(receipt.code, 60))
 
-    def _mark(self, receipts: Sequence[Receipt]) -> None:
+    def _mark(self, receipts: Sequence[Receipt], hub_epoch: str | None = None) -> bool:
+        """Note what became of events. False, and nothing is noted, where another process has enrolled this station at
+        another hub meanwhile: what the former one confirms counts for nothing."""
         if receipts:
             with self._store.write() as writer:
+                if hub_epoch is not None and writer.meta("hub_epoch") not in ("", hub_epoch):
+                    return False
                 writer.mark_events(receipts)
+        return True
 
     def _count_anew(self, batch: Sequence[Outgoing]) -> None:
         """The hub has other events under our numbers: this store, or the one beside it, is a copy."""
