@@ -2359,6 +2359,17 @@ def test_a_station_that_is_enrolled_again_uses_its_new_token(store: Store, hub: 
         assert _at_hub(hub) == _here(store)
 
 
+def test_nothing_is_called_received_while_a_photo_waits(store: Store, hub: Hub, clock: Clock, web: Web) -> None:
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        _finish(store, "R-1")
+        outbox.sync.push_once()
+        assert "everything received" in str(outbox.states().hub.said)
+        _finish(store, "R-2", photos=(Photo(slot="state", sha256=store.blobs.put(b"picture"), by="ana", at=NOON),))
+        outbox.sync.push_once()
+        assert "photo" in str(outbox.states().hub.said)
+
+
 def test_a_station_without_a_hub_keeps_everything(store: Store, clock: Clock) -> None:
     _finish(store)
     outbox = _outbox(store, connect(store, _settings("http://hub")), clock)

@@ -361,7 +361,7 @@ class Sync:
             last_contact=last,
             waiting=counts.events,
             parked=counts.events_parked,
-            said=self._said(counts.events, counts.events_parked),
+            said=self._said(counts.events, counts.events_parked, counts.photos),
             units=counts.units,
             photos=counts.photos,
             clock=_clock_said(reader.clock_ahead()),
@@ -377,7 +377,7 @@ class Sync:
             return msg("no hub: this station works alone")
         return msg("not enrolled at the hub: everything waits here")
 
-    def _said(self, waiting: int, parked: int) -> Message:
+    def _said(self, waiting: int, parked: int, photos: int) -> Message:
         if (apart := self.apart) is not None:
             return apart
         if self._trouble is not None:
@@ -386,6 +386,8 @@ class Sync:
             return msgn("{n} record needs attention", "{n} records need attention", n=parked)
         if waiting:
             return msgn("{n} record waits for the hub", "{n} records wait for the hub", n=waiting)
+        if photos:
+            return msgn("{n} photo waits for the hub", "{n} photos wait for the hub", n=photos)
         return msg("everything received by the hub")
 
     # ── Events up ────────────────────────────────────────────────────────────────────────────────────────────────────
