@@ -305,7 +305,7 @@ def restore(data: Path, copy: Path, clock: Callable[[], datetime] | None = None)
     there. Raises StoreLocked, StoreError.
     """
     clock = clock or (lambda: datetime.now(UTC))
-    restored = put_back(copy, data, clock())
+    restored = put_back(copy, data, clock(), hub=True)
     Hub.open(data, clock=clock).close()
     return restored
 

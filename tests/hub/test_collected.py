@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from inspect_station.cli import app
 from inspect_station.core import inspection as life
 from inspect_station.core.ids import uuid7
 from inspect_station.demo import build
-from inspect_station.hub import Hub, intake, publish
+from inspect_station.errors import StoreError
+from inspect_station.hub import Hub, backup, intake, publish, stations
+from inspect_station.hub import restore as restore_hub
 from inspect_station.hub.ledger import Caller
 from inspect_station.outcomes import Arrived, Opened
 from inspect_station.station import open_station
+from inspect_station.store import Store, restore
 from inspect_station.store.postgres import Postgres
 
 
@@ -139,3 +143,21 @@ def test_no_hub_is_made_to_look_at_it(site: Site, tmp_path: Path) -> None:
         assert refused.exception is not None
         assert refused.exit_code != 0
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_station_is_taken_for_no_hub_and_no_hubs_copy_for_a_station(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "station", clock=lambda: datetime.now(UTC), station="DOCK-1") as store:
+        store.backup(tmp_path / "station.db")
+    Hub.open(tmp_path / "hub").close()
+    backup(tmp_path / "hub", tmp_path / "hub.db")
+    with pytest.raises(StoreError, match="not a hub's"):
+        stations(tmp_path / "station")
+    with pytest.raises(StoreError, match="not a hub's"):
+        restore_hub(tmp_path / "hub", tmp_path / "station.db")
+    with pytest.raises(StoreError, match="not a station's"):
+        restore(tmp_path / "hub.db", tmp_path / "station", datetime.now(UTC))
+    with (
+        Store.open(tmp_path / "station", clock=lambda: datetime.now(UTC), station="DOCK-1") as store,
+        store.read() as reader,
+    ):
+        assert reader.meta("station") == "DOCK-1"
