@@ -14,7 +14,7 @@ from inspect_station.cli import app
 from inspect_station.core import inspection as life
 from inspect_station.core.ids import uuid7
 from inspect_station.demo import build
-from inspect_station.errors import StoreError
+from inspect_station.errors import NotFound, StoreError
 from inspect_station.hub import Hub, backup, intake, publish, stations
 from inspect_station.hub import restore as restore_hub
 from inspect_station.hub.ledger import Caller
@@ -161,3 +161,10 @@ def test_a_station_is_taken_for_no_hub_and_no_hubs_copy_for_a_station(tmp_path: 
         store.read() as reader,
     ):
         assert reader.meta("station") == "DOCK-1"
+
+
+def test_no_verb_that_looks_makes_a_hub_where_there_is_none(tmp_path: Path) -> None:
+    for verb in ("station list", "token list", "parked list", "photos", "epoch", f"backup {tmp_path / 'copy.db'}"):
+        result = CliRunner().invoke(app, ["hub", *verb.split(), "--data", str(tmp_path / "typo")])
+        assert isinstance(result.exception, NotFound), verb
+    assert list(tmp_path.iterdir()) == []
