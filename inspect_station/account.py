@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from inspect_station.core.clocks import Clock, of_case, of_draft
-from inspect_station.core.records import Inspection, Line, Parcel, Photo, Reason, Verdict
+from inspect_station.core.records import Inspection, Line, Parcel, Photo, Reason, Standing, Verdict
 from inspect_station.manifest import FATES, WAYS
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outcomes import BatchSeen, LineSeen
@@ -49,6 +49,12 @@ HUB = {
     "parked": msg("▲ needs attention"),
 }
 
+STANDING = {
+    Standing.DUPLICATE: msg("another dock found the same; it is counted once, there"),
+    Standing.CONTESTED: msg("another dock contradicts it: a supervisor decides"),
+    Standing.SUPERSEDED: msg("does not count: another dock's result does"),
+}
+
 
 @dataclass(frozen=True)
 class Account:
@@ -63,6 +69,10 @@ class Account:
         with self.station.store.read() as reader:
             found = {key: self.station.parcel_of(reader, *key) for key in keys}
         return {key: parcel.received_on for key, parcel in found.items() if parcel is not None}
+
+    def _standing(self, unit: Inspection) -> Standing:
+        with self.station.store.read() as reader:
+            return reader.standing_of(unit.id)
 
     def unit_json(self, unit: Inspection, parcel: Parcel | None) -> dict[str, Any]:
         """``parcel`` is None where this store does not know what the unit came in."""
@@ -116,6 +126,7 @@ class Account:
             "corrected_at": unit.corrected_at.isoformat() if unit.finished_at else None,
             "clock_suspect": unit.clock_suspect,
             "voided_at": unit.voided_at.isoformat() if unit.voided_at else None,
+            "standing": self._standing(unit) or None,
             "hub": self.station.hub_state(unit.id)[0] if unit.finished_at else None,
         }
 
@@ -249,6 +260,8 @@ class Account:
         yield msg("labels"), "; ".join(self._label(each) for each in labels)
         if unit.finished_at:
             where = self.station.station_of(unit)
+            if standing := self._standing(unit):
+                yield msg("two docks"), voice.say(STANDING[standing])
             yield msg("finished"), " · ".join([self._moment(unit.finished_at), where, unit.finished_by])
             if unit.clock_ahead_s:
                 yield msg("by the hub's clock"), self._moment(unit.corrected_at)

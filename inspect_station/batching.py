@@ -11,7 +11,7 @@ from inspect_station import manifest, stickers
 from inspect_station.core import barcode, batches
 from inspect_station.core.barcode import ScanKind
 from inspect_station.core.batches import Batch, Ending, Fate
-from inspect_station.core.records import Inspection, Operator, Reason, Role
+from inspect_station.core.records import Inspection, Operator, Reason, Role, Standing
 from inspect_station.dock import Dock
 from inspect_station.errors import NotFound, StationError
 from inspect_station.message import Message, msg
@@ -79,7 +79,7 @@ class Batching(Dock, ABC):
             return None
         if inside:
             return Collected(route, inside, inside=True)
-        if batches.keeps_out(unit, None) is not None:
+        if batches.keeps_out(unit, None) is not None or reader.standing_of(unit.id) is Standing.SUPERSEDED:
             return None
         open_ = reader.open_batch(unit.seller, route)
         return Collected(route, open_.number if open_ else "")
@@ -108,6 +108,8 @@ class Batching(Dock, ABC):
                 if reopened:
                     title = msg("{lpn} is not finished: it joins no batch", lpn=lpn)
                 return Said(title, msg("Esc, then scan its label to see it"))
+            if (superseded := self._superseded(writer, unit)) is not None:
+                return superseded
             held_by = writer.batch_of(unit.id)
             if reason := batches.keeps_out(unit, batch, held_by=held_by, reopened=reopened):
                 return _refused(reason)

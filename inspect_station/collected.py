@@ -32,12 +32,7 @@ class Collected(Station):
     @classmethod
     def open(cls, config: Config, data: Path, database: str, tenant: str) -> Self:
         """The hub in this folder, or in this database. Raises NotFound where there is none, StoreError."""
-        if not database and not (data / "store.db").is_file():
-            raise NotFound(
-                msg("no hub is in {folder}", folder=str(data)),
-                msg("name its folder with --data, or its database with --database"),
-            )
-        return cls(config, Hub.open(data, database), tenant)
+        return cls(config, Hub.find(data, database), tenant)
 
     @contextmanager
     def _ledger(self) -> Iterator[Ledger]:

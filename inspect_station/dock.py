@@ -8,9 +8,11 @@ from inspect_station.badges import fingerprint
 from inspect_station.config import Config
 from inspect_station.core.barcode import Scan, ScanKind
 from inspect_station.core.records import (
+    Inspection,
     Operator,
     Role,
     Seller,
+    Standing,
 )
 from inspect_station.core.rules import Rules
 from inspect_station.message import Message, msg
@@ -45,6 +47,16 @@ class Dock:
     def rules(self) -> Rules:
         """The site's rules, with the labels of every playbook; a unit is decided by its bench's."""
         return self.rulebook.spoken
+
+    @staticmethod
+    def _superseded(reader: Reader, unit: Inspection) -> Said | None:
+        """Why nothing is to be done with a unit any more: a supervisor has decided that another dock's counts."""
+        if reader.standing_of(unit.id) is not Standing.SUPERSEDED:
+            return None
+        return Said(
+            msg("{lpn} does not count: another dock's result does", lpn=unit.lpn),
+            msg("destroy its label; the other dock's says where the box goes"),
+        )
 
     # ── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -6,6 +6,7 @@ What an operator meets in a day (an unknown code, a wrong article, a closed RMA)
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from inspect_station.core import inspection as life
 from inspect_station.core.barcode import Scan
@@ -344,7 +345,7 @@ class Desk:
     labels_parked: int = 0
     photos_owed: int = 0
     photos_parked: int = 0
-    at_hub: Mapping[str, UnitAtHub] = field(default_factory=dict)
+    at_hub: Mapping[str, UnitAtHub | Literal["superseded"]] = field(default_factory=dict)
     """Whether the hub has said that it has the units in view, by their ids; empty where there is no hub."""
     parcel: Arrived | None = None
     """The parcel that is still open, if any."""

@@ -31,6 +31,7 @@ from inspect_station.core.records import (
     Product,
     Rma,
     Role,
+    Standing,
 )
 from inspect_station.core.signals import signals, withdrawn
 from inspect_station.core.view import PAGES
@@ -677,8 +678,11 @@ class Station(Reception, Disputing):
         """F3: what can be printed of this, or the last finished, unit."""
         with self.store.read() as reader:
             unit = self._with_label(reader, lpn)
+            superseded = self._superseded(reader, unit) if unit else None
         if unit is None:
             return NOTHING_TO_PRINT
+        if superseded is not None:
+            return superseded.title
         own = stickers.kind_of(unit)
         allowed = [kind for kind in self._templates if kind != own and stickers.refused(unit, kind) is None]
         slips = tuple(kind for kind in stickers.SLIPS if kind in allowed)
@@ -703,6 +707,8 @@ class Station(Reception, Disputing):
             unit = self._with_label(writer, lpn)
             if unit is None:
                 return NOTHING_TO_PRINT
+            if (superseded := self._superseded(writer, unit)) is not None:
+                return superseded
             own = stickers.kind_of(unit)
             kind = kind or own
             refused = stickers.refused(unit, kind)
@@ -958,7 +964,10 @@ class Station(Reception, Disputing):
                 labels_parked=counts.labels_parked,
                 photos_owed=counts.photos_owed,
                 photos_parked=counts.photos_parked,
-                at_hub={id: state for id, (state, _) in reader.at_hub(unit.id for unit in seen).items()},
+                at_hub={
+                    id: "superseded" if reader.standing_of(id) is Standing.SUPERSEDED else state
+                    for id, (state, _) in reader.at_hub(unit.id for unit in seen).items()
+                },
                 parcel=arrived,
             )
 
@@ -1098,6 +1107,10 @@ class Station(Reception, Disputing):
             raise NotAllowed(
                 msg("{lpn} is void: it has no label", lpn=lpn), msg("finish it again; then it gets a new one")
             )
+        with self.store.read() as reader:
+            superseded = self._superseded(reader, unit)
+        if superseded is not None:
+            raise NotAllowed(superseded.title, superseded.hint)
         of_units = [each for each in self._templates if each not in stickers.NO_UNITS]
         if kind and kind not in of_units:
             raise NotFound(msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(of_units)))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from inspect_station.config import BackupSettings
-from inspect_station.errors import StationError
+from inspect_station.errors import StationError, StoreError
 from inspect_station.message import Message, msg, msgn
 from inspect_station.store import Store, erase_photos, keep_photos
 from inspect_station.store.doors import COPYING, STEP_PAUSE_S
@@ -64,10 +64,7 @@ def trouble(settings: BackupSettings, station: str, data: Path, now: datetime) -
     if to is None:
         return None
     if not to.is_dir():
-        return (
-            msg("No copy of the store can be made: the folder {folder} is not there.", folder=str(to)),
-            msg("Plug its disk in, or make the folder: the station never makes it, so as not to fill the wrong disk."),
-        )
+        return _not_there(to)
     if to.stat().st_dev == data.stat().st_dev:
         return (
             msg("The copies in {folder} lie on the store's own disk.", folder=str(to)),
@@ -87,6 +84,13 @@ def trouble(settings: BackupSettings, station: str, data: Path, now: datetime) -
     return None
 
 
+def _not_there(folder: Path) -> Trouble:
+    return (
+        msg("No copy of the store can be made: the folder {folder} is not there.", folder=str(folder)),
+        msg("Plug its disk in, or make the folder: the station never makes it, so as not to fill the wrong disk."),
+    )
+
+
 def back_up(
     store: Store,
     settings: BackupSettings,
@@ -98,9 +102,11 @@ def back_up(
 ) -> Path:
     """Make a good copy in the folder that is set, then drop the oldest ones; answer its path.
 
-    Raises StoreError, DiskFull; OSError where photos cannot be copied.
+    Raises StoreError, also where that folder is not there, DiskFull; OSError where photos cannot be copied.
     """
     assert settings.to is not None
+    if not settings.to.is_dir():
+        raise StoreError(*_not_there(settings.to))
     to = settings.to / name_of(station, now)
     store.backup(to, pause)
     for _, old in copies(settings.to, station)[settings.keep :]:

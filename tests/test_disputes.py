@@ -12,8 +12,10 @@ import pytest
 import uvicorn
 
 from inspect_station import config
+from inspect_station.account import Account
 from inspect_station.core.records import Disposition, Grade, Inspection, Operator, Review, Role, Standing
 from inspect_station.demo import build, goods
+from inspect_station.errors import NotAllowed
 from inspect_station.hub import Hub, add_station
 from inspect_station.hub.app import create_app
 from inspect_station.message import Message
@@ -98,6 +100,16 @@ def exchange(*stations: Station) -> None:
     for station in (*stations, *stations):
         station.operator = ANA
         assert station.sync().problem is None
+
+
+def lose(docks: list[Station], rma: str) -> Inspection:
+    """A unit of the second dock that does not count, because a supervisor has chosen the first's."""
+    _, second = disputed(docks, rma)
+    docks[0].operator = EVA
+    choose(docks[0], "DOCK-1's result counts").then()
+    exchange(*docks)
+    assert standing(docks[1], second) == "superseded"
+    return second
 
 
 def shown(station: Station) -> list[Waiting]:
@@ -274,3 +286,21 @@ def test_a_unit_that_lost_is_out_of_its_batch_and_counts_again_when_the_other_is
     exchange(one, two)
     assert shown(one) == shown(two) == []
     assert standing(two, second) == Standing.COUNTS
+
+
+def test_a_unit_that_lost_gets_no_label_and_joins_no_batch(docks: list[Station]) -> None:
+    two = docks[1]
+    lost = lose(docks, "D-9")
+    labels = two.labels_of(lost.lpn)
+    for refused in (two.reprint(lost.lpn, "torn"), two.reprint(lost.lpn, kind="putaway"), two.join(lost.lpn)):
+        assert isinstance(refused, Said)
+        assert said(two, refused.title) == f"{lost.lpn} does not count: another dock's result does"
+    assert isinstance(two.printable(lost.lpn), Message)
+    with pytest.raises(NotAllowed, match="does not count"):
+        two.label(lost.lpn)
+    assert two.labels_of(lost.lpn) == labels, "nothing new was printed or is queued"
+    assert two.desk(lost).at_hub[lost.id] == "superseded"
+    told = Account(two, Voice("en", two.rules))
+    assert told.unit_json(lost, None)["standing"] == "superseded"
+    assert "does not count: another dock's result does" in told.unit_text(lost, None)
+    choose(two, "yes").then()

@@ -2386,6 +2386,25 @@ def test_a_station_that_moves_to_another_hub_offers_it_everything(
         assert _at_hub(new) == _here(store)
 
 
+def test_what_the_former_hub_confirms_after_another_process_has_enrolled_this_station_elsewhere_counts_for_nothing(
+    tmp_path: Path, store: Store, hub: Hub, clock: Clock
+) -> None:
+    with Hub.open(tmp_path / "new", clock=clock) as new:
+        with _serving(create_app(hub)) as old_url, _serving(create_app(new)) as url:
+            running = _enrolled(store, hub, old_url, clock)
+            _finish(store, "R-0")
+            running.sync.push_once()
+            verb = _enrolled(store, new, url, clock)
+            verb.sync.pull_once()
+            verb.sync.push_once()
+            assert _at_hub(new) == _here(store)
+            _finish(store, "R-1")
+            assert running.sync.push_once().sent == 0
+            assert "changed" in str(running.states().hub.said)
+            verb.sync.push_once()
+        assert _at_hub(new) == _here(store)
+
+
 def test_a_station_that_another_process_enrols_sends_without_being_started_anew(
     store: Store, hub: Hub, clock: Clock, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -2411,6 +2430,17 @@ def test_a_station_that_is_enrolled_again_uses_its_new_token(store: Store, hub: 
         assert "enrol it again" in str(outbox.states().hub.said)
         outbox.sync.turn()
         assert _at_hub(hub) == _here(store)
+
+
+def test_nothing_is_called_received_while_a_photo_waits(store: Store, hub: Hub, clock: Clock, web: Web) -> None:
+    with web(create_app(hub)) as url:
+        outbox = _enrolled(store, hub, url, clock)
+        _finish(store, "R-1")
+        outbox.sync.push_once()
+        assert "everything received" in str(outbox.states().hub.said)
+        _finish(store, "R-2", photos=(Photo(slot="state", sha256=store.blobs.put(b"picture"), by="ana", at=NOON),))
+        outbox.sync.push_once()
+        assert "photo" in str(outbox.states().hub.said)
 
 
 def test_a_station_without_a_hub_keeps_everything(store: Store, clock: Clock) -> None:

@@ -13,7 +13,7 @@ import pytest
 from inspect_station import config, upkeep
 from inspect_station.config import BackupSettings
 from inspect_station.doctor import examine
-from inspect_station.errors import DiskFull
+from inspect_station.errors import DiskFull, StoreError
 from inspect_station.message import msg
 from inspect_station.store import Store, restore, verify
 from inspect_station.upkeep import Upkeep, copies, name_of, trouble
@@ -115,6 +115,13 @@ def test_a_disk_that_is_not_there_is_told_once_and_nothing_is_written_in_its_pla
     kept.upkeep.round()
     assert kept.said == ""
     assert [bool(each) for each in kept.told] == [True, False]
+
+
+def test_a_copy_that_somebody_asks_for_is_not_made_in_place_of_a_disk_that_is_not_there(store, tmp_path, clock):
+    gone = tmp_path / "not-mounted"
+    with pytest.raises(StoreError, match="is not there"):
+        upkeep.back_up(store, settings(gone), "DOCK-1", clock())
+    assert not gone.exists()
 
 
 def test_copies_on_the_disk_of_the_store_are_told(store, clock, tmp_path):

@@ -58,6 +58,16 @@ class Hub:
 
         return cls(Postgres.open(database, data, clock=clock, station="HUB"), clock)
 
+    @classmethod
+    def find(cls, data: Path, database: str = "") -> Self:
+        """The hub in this folder, or in this database; none is made. Raises NotFound, StoreError."""
+        if not database and not (data / "store.db").is_file():
+            raise NotFound(
+                msg("no hub is in {folder}", folder=str(data)),
+                msg("name its folder with --data, or its database with --database"),
+            )
+        return cls.open(data, database)
+
     @property
     def epoch(self) -> str:
         """Random for each new or restored store: stations see by it that what was confirmed may be gone."""
@@ -134,18 +144,21 @@ def add_station(data: Path, name: str, tenant: str = TENANT, *, database: str = 
     """A code that lets in one station of this name, once, within a week; it cannot be shown again.
 
     For a name that is known, it lets that station in again, and its older token is void from then on.
-    Raises NotAllowed for a tenant's name that could be no folder.
+    Raises NotAllowed for a tenant's name that could be no folder, and for a supervisor's name.
     """
     code = new_code()
     _check(tenant)
-    with Hub.open(data, database) as hub:
-        hub.change(lambda ledger: ledger.add_code(code_hash(code), tenant, clean(name, 60)))
+    try:
+        with Hub.open(data, database) as hub:
+            hub.change(lambda ledger: ledger.add_code(code_hash(code), tenant, clean(name, 60)))
+    except ValueError as error:
+        raise _taken(name) from error
     return code
 
 
 def stations(data: Path, *, database: str = "") -> list[dict[str, Any]]:
     """Each station: tenant, name, seen_at, state (known, revoked), events, parked, photos_missing."""
-    with Hub.open(data, database) as hub, hub.read() as ledger:
+    with Hub.find(data, database) as hub, hub.read() as ledger:
         return ledger.stations()
 
 
@@ -153,7 +166,7 @@ def revoke(
     data: Path, name: str, scope: Literal["station", "supervisor"], tenant: str = TENANT, *, database: str = ""
 ) -> None:
     """Void all tokens of a station or a supervisor, and codes not used yet, at once. Raises NotFound."""
-    with Hub.open(data, database) as hub:
+    with Hub.find(data, database) as hub:
         if not hub.change(lambda ledger: ledger.revoke(tenant, clean(name, 60), scope)):
             raise _nobody(name, tenant)
 
@@ -166,17 +179,14 @@ def add_supervisor(data: Path, name: str, tenant: str = TENANT, *, database: str
         with Hub.open(data, database) as hub:
             hub.change(lambda ledger: ledger.add_supervisor(tenant, clean(name, 60), secret_hash(token)))
     except ValueError as error:
-        raise NotAllowed(
-            msg("{name} is known to this hub already.", name=name),
-            msg("Take another name, or give that one a new token: `hub token rotate NAME`."),
-        ) from error
+        raise _taken(name) from error
     return token
 
 
 def rotate(data: Path, name: str, tenant: str = TENANT, *, database: str = "") -> str:
     """A supervisor's new token; those before are void at once. Raises NotFound."""
     token = new_token()
-    with Hub.open(data, database) as hub:
+    with Hub.find(data, database) as hub:
         if not hub.change(lambda ledger: ledger.replace_token(tenant, clean(name, 60), secret_hash(token))):
             raise _nobody(name, tenant)
     return token
@@ -184,19 +194,19 @@ def rotate(data: Path, name: str, tenant: str = TENANT, *, database: str = "") -
 
 def tokens(data: Path, *, database: str = "") -> list[dict[str, Any]]:
     """Each token that is good now: tenant, name, scope, made_at, used_at, ends_at; not the token."""
-    with Hub.open(data, database) as hub, hub.read() as ledger:
+    with Hub.find(data, database) as hub, hub.read() as ledger:
         return ledger.tokens()
 
 
 def parked(data: Path, *, database: str = "") -> list[dict[str, Any]]:
     """What stations sent and the hub could not take: no, received_at, station, id, code, detail of each."""
-    with Hub.open(data, database) as hub, hub.read() as ledger:
+    with Hub.find(data, database) as hub, hub.read() as ledger:
         return ledger.parked()
 
 
 def parked_line(data: Path, no: int, *, database: str = "") -> dict[str, Any]:
     """One parked line: as `parked`, and tenant, line, resolved_at, resolution, note, resolved_by. Raises NotFound."""
-    with Hub.open(data, database) as hub, hub.read() as ledger:
+    with Hub.find(data, database) as hub, hub.read() as ledger:
         found = ledger.parked_line(no)
     if found is None:
         raise _not_parked(no)
@@ -209,7 +219,7 @@ def settle(data: Path, no: int, action: Action, *, note: str, line: str = "", da
     Raises NotFound, and NotAllowed where it was dealt with already or cannot be taken so.
     """
     try:
-        with Hub.open(data, database) as hub:
+        with Hub.find(data, database) as hub:
             status, code = hub.change(
                 lambda ledger: ledger.settle(no, action, note=clean(note, 500), by=OWNER, line=line)
             )
@@ -229,7 +239,7 @@ def settle(data: Path, no: int, action: Action, *, note: str, line: str = "", da
 
 def photos_missing(data: Path, *, database: str = "") -> list[dict[str, Any]]:
     """Photos that units refer to and the hub lacks: told_at, tenant, station, lpn, inspection, slot, sha256, state."""
-    with Hub.open(data, database) as hub, hub.read() as ledger:
+    with Hub.find(data, database) as hub, hub.read() as ledger:
         return ledger.photos_missing()
 
 
@@ -240,6 +250,13 @@ def _check(tenant: str) -> None:
             msg("A tenant cannot be called {tenant}.", tenant=clean(tenant, 60)),
             msg("Use up to forty small letters, digits and hyphens, a letter or digit first."),
         )
+
+
+def _taken(name: str) -> NotAllowed:
+    return NotAllowed(
+        msg("{name} is known to this hub already.", name=name),
+        msg("Take another name, or give that one a new token: `hub token rotate NAME`."),
+    )
 
 
 def _nobody(name: str, tenant: str) -> NotFound:
@@ -289,7 +306,7 @@ def backup(data: Path, to: Path, *, database: str = "") -> None:
         raise NotAllowed(
             msg("A hub on PostgreSQL is copied by PostgreSQL."), msg("Use pg_dump, or what your database has for it.")
         )
-    with Hub.open(data) as hub:
+    with Hub.find(data) as hub:
         hub.store.backup(to)  # type: ignore[union-attr]
 
 
@@ -298,14 +315,14 @@ def restore(data: Path, copy: Path, clock: Callable[[], datetime] | None = None)
     there. Raises StoreLocked, StoreError.
     """
     clock = clock or (lambda: datetime.now(UTC))
-    restored = put_back(copy, data, clock())
+    restored = put_back(copy, data, clock(), hub=True)
     Hub.open(data, clock=clock).close()
     return restored
 
 
 def epoch(data: Path, *, database: str = "") -> str:
     """The hub's epoch."""
-    with Hub.open(data, database) as hub:
+    with Hub.find(data, database) as hub:
         return hub.epoch
 
 

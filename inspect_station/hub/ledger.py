@@ -108,7 +108,12 @@ class Ledger(Writer):
     # ── Stations ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def add_code(self, sha256: str, tenant: str, name: str) -> None:
-        """Let in one station of this name, once, by the code with this hash; older codes for it are void."""
+        """Let in one station of this name, once, by the code with this hash; older codes for it are void.
+
+        Raises ValueError where a supervisor has the name.
+        """
+        if self._row("SELECT 1 FROM hub_station WHERE tenant = ? AND name = ? AND scope <> 'station'", tenant, name):
+            raise ValueError(f"{name} is taken")
         now = self._clock()
         self._do("DELETE FROM hub_code WHERE tenant = ? AND name = ? AND used_at IS NULL", tenant, name)
         self._do(
@@ -133,8 +138,11 @@ class Ledger(Writer):
             return "code_used"
         if row["ends_at"] <= now:
             return "code_expired"
+        known = self._row("SELECT id, scope FROM hub_station WHERE tenant = ? AND name = ?", row["tenant"], row["name"])
+        if known is not None and known["scope"] != "station":
+            # A supervisor was given the name after the code was made: no station may have what a supervisor may.
+            return "code_unknown"
         self._do("UPDATE hub_code SET used_at = ? WHERE sha256 = ?", now, code)
-        known = self._row("SELECT id FROM hub_station WHERE tenant = ? AND name = ?", row["tenant"], row["name"])
         station = known["id"] if known else self.new_id()
         if known is None:
             self._do(

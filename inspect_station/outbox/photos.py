@@ -172,6 +172,11 @@ class Photos:
         if code:
             _log.warning("photo %s: %s", photo.sha256, code)
         with self._store.write() as writer:
+            if self.upstream is not None and writer.meta("hub_epoch") not in ("", self.upstream.hub_epoch):
+                # Another process has enrolled this station elsewhere: what the former hub has counts for nothing.
+                self._pace.failed()
+                self.problem = msg("The hub was changed.")
+                return False
             writer.mark_photo(photo.sha256, state, code, not_before)
         if state not in ("waiting", "sent"):
             self._failed.pop(photo.sha256, None)

@@ -372,7 +372,7 @@ class Sync:
             last_contact=last,
             waiting=counts.events,
             parked=counts.events_parked,
-            said=self._said(counts.events, counts.events_parked),
+            said=self._said(counts.events, counts.events_parked, counts.photos),
             units=counts.units,
             photos=counts.photos,
             clock=_clock_said(reader.clock_ahead()),
@@ -388,7 +388,7 @@ class Sync:
             return msg("no hub: this station works alone")
         return msg("not enrolled at the hub: everything waits here")
 
-    def _said(self, waiting: int, parked: int) -> Message:
+    def _said(self, waiting: int, parked: int, photos: int) -> Message:
         if (apart := self.apart) is not None:
             return apart
         if self._trouble is not None:
@@ -397,6 +397,8 @@ class Sync:
             return msgn("{n} record needs attention", "{n} records need attention", n=parked)
         if waiting:
             return msgn("{n} record waits for the hub", "{n} records wait for the hub", n=waiting)
+        if photos:
+            return msgn("{n} photo waits for the hub", "{n} photos wait for the hub", n=photos)
         return msg("everything received by the hub")
 
     # ── Events up ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -431,7 +433,8 @@ class Sync:
         self._mark([Receipt(event.id, "sent") for event in batch if event.state != "suspect"])
         match upstream.deliver([(event.id, event.sha256, event.line) for event in batch]):
             case Delivered(receipts) if receipts:
-                self._mark([self._kept(receipt) for receipt in receipts])
+                if not self._mark([self._kept(receipt) for receipt in receipts], upstream.hub_epoch):
+                    return 0, self._later(Later(msg("The hub was changed.")))
                 if any(receipt.code == "seq_reuse" for receipt in receipts):
                     self._count_anew(batch)
                 self._pace.passed(len(receipts))
@@ -475,13 +478,18 @@ class Sync:
             return Receipt(receipt.id, "pending", receipt.code, self._clock() + wait)
         return Receipt(receipt.id, _STATES[receipt.status], clean(receipt.code, 60))
 
-    def _mark(self, receipts: Sequence[Receipt]) -> None:
+    def _mark(self, receipts: Sequence[Receipt], hub_epoch: str | None = None) -> bool:
+        """Note what became of events. False, and nothing is noted, where another process has enrolled this station at
+        another hub meanwhile: what the former one confirms counts for nothing."""
         if receipts:
             with self._store.write() as writer:
+                if hub_epoch is not None and writer.meta("hub_epoch") not in ("", hub_epoch):
+                    return False
                 writer.mark_events(receipts)
                 for receipt in receipts:
                     if receipt.code == wire.SETTLED["void"]:
                         writer.keep_photos_here(receipt.id)
+        return True
 
     def ask_settled(self) -> None:
         """Send what the hub could not take once more: it says what has become of it, where a person has dealt with it.
@@ -497,7 +505,8 @@ class Sync:
                 batch = refused[at : at + self._pace.batch]
                 match self.upstream.deliver([(event.id, event.sha256, event.line) for event in batch]):
                     case Delivered(receipts):
-                        self._mark([self._kept(each) for each in receipts if each.status is not Status.RETRY])
+                        kept = [self._kept(each) for each in receipts if each.status is not Status.RETRY]
+                        self._mark(kept, self.upstream.hub_epoch)
                     case Later() | Moved():
                         return  # the next turn finds out what that means
 

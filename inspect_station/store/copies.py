@@ -15,6 +15,7 @@ from inspect_station.errors import NotFound, StoreError
 from inspect_station.message import msg
 from inspect_station.store import schema
 from inspect_station.store.blobs import Blobs, settle
+from inspect_station.store.identity import of_its_kind
 from inspect_station.store.lock import hold
 from inspect_station.store.said import PATIENCE, damaged, refused, told
 from inspect_station.store.values import Verified
@@ -108,23 +109,26 @@ class Restored:
     """Pictures that units show and that are neither here nor beside the copy."""
 
 
-def restore(copy: Path, folder: Path, now: datetime) -> Restored:
+def restore(copy: Path, folder: Path, now: datetime, *, hub: bool = False) -> Restored:
     """Put a copy in the place of the store in ``folder``, and photos that lie beside the copy in theirs.
 
     What stood there is set aside, never deleted: it may hold units that no copy has. A cut in the middle leaves the old
     store, the new one, or none and the word that it is gone; the same command again ends it.
-    Raises StoreError where the copy would not serve, StoreLocked while a station runs there.
+    Raises StoreError where the copy would not serve, or is a hub's and is to be a station's store (or, as ``hub``, the
+    other way round), StoreLocked while a station runs there.
     """
-    sound, aside = put_back(copy, folder, now)
+    sound, aside = put_back(copy, folder, now, hub=hub)
     store = folder / STORE
     with told(store), closing(sqlite3.connect(store, isolation_level=None)) as connection:
         missing = _photos_back(connection, Blobs(copy.parent / PHOTOS), Blobs(folder / "blobs"))
     return Restored(sound, aside, missing)
 
 
-def put_back(copy: Path, folder: Path, now: datetime) -> tuple[Verified, Path | None]:
+def put_back(copy: Path, folder: Path, now: datetime, *, hub: bool | None = None) -> tuple[Verified, Path | None]:
     """The database alone (see `restore`): what is in the copy, and where what stood there is kept."""
     sound = verify(copy)
+    if hub is not None:
+        of_its_kind(copy, sound.station, hub=hub)
     partial = folder / f"{STORE}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)

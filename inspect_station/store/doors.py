@@ -26,7 +26,7 @@ from inspect_station.store import schema
 from inspect_station.store.blobs import Blobs, settle
 from inspect_station.store.connection import Sqlite
 from inspect_station.store.copies import STORE, copied, make_anew, put_back, verified
-from inspect_station.store.identity import Mark, place
+from inspect_station.store.identity import HUB, Mark, of_its_kind, place
 from inspect_station.store.lock import hold
 from inspect_station.store.reader import Reader
 from inspect_station.store.said import (
@@ -150,6 +150,7 @@ class Store:
         """See that this is the file that worked here last; a new epoch begins where it is a copy, or an earlier one."""
         here = place(self.file)
         with self.read() as reader:
+            of_its_kind(self.file, reader.meta("station"), hub=station == HUB)
             known = reader.meta("place") == here and reader.meta("station") == station
             if known and self._astray(reader, here) is None:
                 return

@@ -9,6 +9,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from inspect_station.errors import StoreError
+from inspect_station.message import msg
+
+HUB = "HUB"
+"""What a hub's store is called in the place of a station's name."""
 _WIDTH = 64
 """Bytes of a mark: always as many, so that a full disk has room for the next one."""
 
@@ -17,6 +22,18 @@ def place(file: Path) -> str:
     """Where a file lies, by its file system and its number there: a copy has another, a file that was moved or is seen
     from inside a container the same."""
     return f"{os.statvfs(file).f_fsid:x}-{file.stat().st_ino}"
+
+
+def of_its_kind(file: Path, station: str, *, hub: bool) -> None:
+    """See that a file that is named after this station is the store of a hub, or of a station; a new one is either.
+
+    Raises StoreError where it is the other one.
+    """
+    if station and (station == HUB) != hub:
+        said = msg("{file} is a hub's store, not a station's.", file=str(file))
+        if hub:
+            said = msg("{file} is a station's store ({station}), not a hub's.", file=str(file), station=station)
+        raise StoreError(said, msg("Nothing was changed; name another file or folder."))
 
 
 class Mark:

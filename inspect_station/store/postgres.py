@@ -33,8 +33,8 @@ SCHEME = "postgresql+psycopg://"
 """What the address of such a store begins with: SQLAlchemy's name for PostgreSQL through psycopg."""
 NAME = "inspect-station hub"
 """How its connections call themselves in ``pg_stat_activity``."""
-OLDEST = 16
-"""The first PostgreSQL that takes a subquery without a name, as SQLite does."""
+OLDEST = 15
+"""The oldest PostgreSQL that it was tried with: Debian 12 has it."""
 POOL = 16
 """Connections of one process, at most."""
 PATIENCE = 5.0

@@ -172,12 +172,12 @@ class Reader:
             return ()
         keys = self._rows(
             """
-            SELECT * FROM (SELECT seller, number FROM rma WHERE order_no = ?1 ORDER BY seller, number LIMIT ?2)
+            SELECT * FROM (SELECT seller, number FROM rma WHERE order_no = ?1 ORDER BY seller, number LIMIT ?2) AS few
             UNION
-            SELECT * FROM (SELECT seller, number FROM rma WHERE tracking = ?1 ORDER BY seller, number LIMIT ?2)
+            SELECT * FROM (SELECT seller, number FROM rma WHERE tracking = ?1 ORDER BY seller, number LIMIT ?2) AS few
             UNION
             SELECT * FROM (SELECT seller, number FROM rma_line WHERE serial <> '' AND serial = upper(?1)
-                ORDER BY seller, number LIMIT ?2)
+                ORDER BY seller, number LIMIT ?2) AS few
             ORDER BY 1, 2 LIMIT ?2
             """,
             code,
@@ -206,7 +206,7 @@ class Reader:
     def open_lines(self, gtin: str, most: int = 1000) -> int:
         """How many lines `lines_of_gtin` could find, counted up to `most`."""
         row = self._row(
-            "SELECT count(*) AS n FROM (SELECT 1 FROM rma_line WHERE gtin = ? AND open > 0 LIMIT ?)", gtin, most
+            "SELECT count(*) AS n FROM (SELECT 1 FROM rma_line WHERE gtin = ? AND open > 0 LIMIT ?) AS few", gtin, most
         )
         return row["n"] if row else 0
 
@@ -484,7 +484,7 @@ class Reader:
         return self._rows(
             # The cross join keeps the order of those that are looked at.
             f"""
-            SELECT {wanted} FROM ({those})
+            SELECT {wanted} FROM ({those}) AS few
             CROSS JOIN {table} ON {table}.rowid = candidate {also} WHERE {contained} LIMIT ?
             """,
             *match,
@@ -537,7 +537,7 @@ class Reader:
             f"""
             SELECT max(finished_at) AS finished_at FROM (
                 SELECT number FROM rma WHERE seller = ?1 AND customer = ?2 AND customer <> ''
-                ORDER BY rowid DESC LIMIT {NEWEST})
+                ORDER BY rowid DESC LIMIT {NEWEST}) AS few
             CROSS JOIN inspection ON seller = ?1 AND rma = number
             WHERE {LIVE} AND finished_at >= ?3 AND number <> ?4 GROUP BY number
             """,
@@ -662,7 +662,7 @@ class Reader:
                 SELECT CASE WHEN type LIKE 'inspection.%' THEN 'unit' ELSE 'event' END AS what, state,
                     CAST(sum(n) AS integer) AS n FROM (
                     SELECT state, type, count(*) AS n FROM event
-                    WHERE state IN ('pending', 'sent', 'rejected', 'conflict', 'suspect') GROUP BY state, type)
+                    WHERE state IN ('pending', 'sent', 'rejected', 'conflict', 'suspect') GROUP BY state, type) AS few
                 GROUP BY what, state
                 UNION ALL SELECT 'photo', state, count(*) FROM photo
                 WHERE state IN ('waiting', 'sent', 'owed', 'bad', 'missing') GROUP BY state
@@ -702,6 +702,11 @@ class Reader:
             return False
         sql = "SELECT 1 FROM inspection WHERE id = ? AND event_id = ? AND current AND voided_at IS NULL"
         return self._row(sql, unit.inspection, unit.event) is not None
+
+    def standing_of(self, id: str) -> Standing:
+        """How a unit's newest revision stands among the others on its line, as the hub says."""
+        row = self._row("SELECT standing FROM inspection WHERE id = ? AND current", id)
+        return Standing(row["standing"]) if row else Standing.COUNTS
 
     def pending_events(self, limit: int = 100) -> tuple[Outgoing, ...]:
         """What may be sent now, in the order in which it happened."""

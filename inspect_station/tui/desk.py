@@ -16,6 +16,7 @@ AT_HUB = {
     "waiting": ("✓", msg("saved here"), DIM),
     "accepted": ("✓✓", msg("received by hub"), OK),
     "parked": ("▲", msg("needs attention: F4 shows why"), LOOK),
+    "superseded": ("✘", msg("does not count: another dock's result does"), LOOK),
 }
 """Whether the hub has a unit: sign, words, ink (sync.md §2.5)."""
 WAITING_LINES = 4
@@ -84,6 +85,8 @@ def _card(paper: Paper, place: AtDesk, at_hub: Mapping[str, str]) -> Part:
     top = paper.spread(sign + ink(f"{unit.lpn}  ", "bold") + ink(paper.title(unit)), ink(fate, "bold"))
     if unit.voided_at is not None or unit.disposition is None:
         return Part(stack([top, ink(f" {paper.say(msg('taken back'))}", LOOK)]), "card")
+    if at_hub.get(unit.id) == "superseded":
+        return Part(stack([top, ink(f"    {paper.say(AT_HUB['superseded'][1])}", LOOK)]), "card")
     style = f"{FATES.get(unit.disposition, LOOK)} reverse"
     where = ink(" ") + ink(f" {paper.say(msg('Put it in:'))} {paper.place(unit.disposition)} ", style)
     # Only a receipt for the unit's newest record says that the hub has it.

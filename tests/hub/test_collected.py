@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from inspect_station.cli import app
 from inspect_station.core import inspection as life
 from inspect_station.core.ids import uuid7
 from inspect_station.demo import build
-from inspect_station.hub import Hub, intake, publish
+from inspect_station.errors import NotFound, StoreError
+from inspect_station.hub import Hub, backup, intake, publish, stations
+from inspect_station.hub import restore as restore_hub
 from inspect_station.hub.ledger import Caller
 from inspect_station.outcomes import Arrived, Opened
 from inspect_station.resources import resource
 from inspect_station.station import open_station
+from inspect_station.store import Store, restore
 from inspect_station.store.postgres import Postgres
 
 
@@ -237,3 +241,28 @@ def test_no_hub_is_made_to_look_at_it(site: Site, tmp_path: Path) -> None:
         assert refused.exception is not None
         assert refused.exit_code != 0
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_station_is_taken_for_no_hub_and_no_hubs_copy_for_a_station(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "station", clock=lambda: datetime.now(UTC), station="DOCK-1") as store:
+        store.backup(tmp_path / "station.db")
+    Hub.open(tmp_path / "hub").close()
+    backup(tmp_path / "hub", tmp_path / "hub.db")
+    with pytest.raises(StoreError, match="not a hub's"):
+        stations(tmp_path / "station")
+    with pytest.raises(StoreError, match="not a hub's"):
+        restore_hub(tmp_path / "hub", tmp_path / "station.db")
+    with pytest.raises(StoreError, match="not a station's"):
+        restore(tmp_path / "hub.db", tmp_path / "station", datetime.now(UTC))
+    with (
+        Store.open(tmp_path / "station", clock=lambda: datetime.now(UTC), station="DOCK-1") as store,
+        store.read() as reader,
+    ):
+        assert reader.meta("station") == "DOCK-1"
+
+
+def test_no_verb_that_looks_makes_a_hub_where_there_is_none(tmp_path: Path) -> None:
+    for verb in ("station list", "token list", "parked list", "photos", "epoch", f"backup {tmp_path / 'copy.db'}"):
+        result = CliRunner().invoke(app, ["hub", *verb.split(), "--data", str(tmp_path / "typo")])
+        assert isinstance(result.exception, NotFound), verb
+    assert list(tmp_path.iterdir()) == []

@@ -331,6 +331,16 @@ def test_a_supervisors_token_is_shown_once_changed_and_taken_away(client: TestCl
     assert Speaker(client, second).get("/v1/parked").status_code == 401
 
 
+def test_no_station_is_let_in_under_a_supervisors_name(client: TestClient, run: Run) -> None:
+    early = run("station", "boss")[1].strip()
+    token = run("token", "add", "boss")[1].strip()
+    code, out, err = run("station", "boss")
+    assert (code != 0, out, "boss is known" in err) == (True, "", True)
+    answer = client.post("/v1/stations/enrol", json={"code": early, "epoch": EPOCH})
+    assert (answer.status_code, answer.json()["code"]) == (401, "code_unknown")
+    assert Speaker(client, token).get("/v1/parked").status_code == 200, "the supervisor's token is as good as before"
+
+
 def test_a_supervisors_tenant_is_that_of_his_token(client: TestClient, dock: Speaker, run: Run) -> None:
     dock.send(MINT)
     other = run("token", "add", "chief", "--tenant", "other")[1].strip()

@@ -80,6 +80,7 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "photos_parked": lambda reader: reader.photos_parked(),
     "at_hub": lambda reader: reader.at_hub(unit.id for unit in reader.last_units(8)),
     "review": lambda reader: reader.review(SELLER, "R-00001", 1),
+    "standing_of": lambda reader: reader.standing_of("x"),
     "lost": lambda reader: [reader.lost(_superseded(unit)) for unit in reader.last_units(8)],
     "clock_ahead": lambda reader: reader.clock_ahead(),
     "now": lambda reader: reader.now(),
@@ -188,7 +189,7 @@ NEVER_MANY = re.compile(
     r"""SCAN\ (
         (draft|d|seller|review)\b.*                             # set aside; a few dozen merchants; open disputes
         | \S+\ USING\ (COVERING\ )?INDEX\ (ix_parcel_open|ix_inspection_(claim|case)|ix_event_unsent|ix_batch_waiting)
-        | CONSTANT\ ROW | \(subquery-\d+\) | m\ VIRTUAL\ TABLE.* # of an answer that is bounded itself
+        | CONSTANT\ ROW | \(subquery-\d+\) | few | m\ VIRTUAL\ TABLE.* # of an answer that is bounded itself
         | \w+_find\ VIRTUAL\ TABLE\ INDEX\ \S*M\d.*              # a full-text match
     )""",
     re.VERBOSE,

@@ -40,6 +40,27 @@ def implied(tree: ast.Module) -> Iterator[int]:
                 yield node.lineno
 
 
+def nameless(text: str) -> Iterator[str]:
+    """Subqueries without a name, which PostgreSQL 15 does not take."""
+    for begin in re.finditer(r"\b(?:FROM|JOIN) \((?=\s*SELECT|\{)", text):
+        depth, end = 1, begin.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        if not re.match(r" AS [a-z_]+\b", text[end:]):
+            yield text[begin.start() : end]
+
+
+def test_every_subquery_has_a_name():
+    assert not [
+        each
+        for folder in ("store", "hub")
+        for path in (PROGRAM / folder).glob("*.py")
+        for each in nameless(path.read_text(encoding="utf-8"))
+    ]
+    assert list(nameless("SELECT * FROM (SELECT max(a) FROM b) WHERE c")) == ["FROM (SELECT max(a) FROM b)"]
+
+
 @pytest.mark.parametrize("fault", [deferred, implied])
 def test_no_transaction_begins_deferred(fault):
     """Fault 16: with two connections, a deferred BEGIN that reads and then writes fails however long it may wait."""
