@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from inspect_station.cli import batch, bench, config, hub_photos, look, paper, playbook, store
+from inspect_station.cli import batch, bench, config, hub, hub_photos, look, paper, playbook, store
 from inspect_station.cli.verb import complain
 from inspect_station.errors import Exit, StationError
 
@@ -32,7 +32,8 @@ app.add_typer(config.config_app, name="config")
 app.add_typer(store.import_app, name="import")
 app.add_typer(look.report_app, name="report")
 app.add_typer(store.db_app, name="db")
-app.add_typer(hub_photos.hub_app, name="hub")
+hub.hub_app.add_typer(hub_photos.photo_app, name="photo")
+app.add_typer(hub.hub_app, name="hub")
 app.add_typer(paper.sheet_app, name="sheet")
 app.add_typer(paper.template_app, name="template")
 app.add_typer(playbook.playbook_app, name="playbook")

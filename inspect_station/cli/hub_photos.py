@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inspect_station.cli import verb
-from inspect_station.cli.hub import HubData, HubDatabase, HubTenant, hub_app
+from inspect_station.cli.hub import HubData, HubDatabase, HubTenant
 from inspect_station.cli.verb import AsJson
 from inspect_station.message import msg, msgn
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from inspect_station.hub.album import Which
 
 photo_app = typer.Typer(help="Photos at the hub: list, give back, erase.")
-hub_app.add_typer(photo_app, name="photo")
 
 PhotoNames = Annotated[list[str] | None, typer.Argument(metavar="[SHA256]...", help="As `hub photo list` shows them.")]
 PhotosOfUnit = Annotated[str, typer.Option("--unit", help="All that the unit with this plate has ever shown.")]
