@@ -1161,7 +1161,7 @@ class Station(Reception, Disputing):
     def _daily(self, name: str, first: date, last: date, seller: str, tenant: str = "") -> Daily:
         start, end = self._day_begins(first), self._day_begins(last + timedelta(days=1))
         with self.store.read() as reader:
-            return daily(name, first, last, reader.finished_between(start, end, seller, tenant))
+            return daily(name, first, last, reader.graded(start, end, seller, tenant))
 
     def station_of(self, unit: Inspection) -> str:
         """Where a unit was inspected."""

@@ -19,18 +19,19 @@ DAY = date(2026, 11, 22)
 
 @dataclass(frozen=True)
 class Unit:
-    """A graded unit of the day."""
+    """Graded units of the day, one unless it is said how many."""
 
     seller: str = "lumo"
     grade: str | None = "used"
     disposition: str | None = "clearance"
     operator: str = "op1"
+    units: int = 1
     photos: int = 1
-    list_minor: int | None = 39900
-    price_minor: int | None = 29925
+    list_minor: int = 39900
+    price_minor: int = 29925
     currency: str = "EUR"
-    waiting_case: bool = False
-    clock_suspect: bool = False
+    waiting: int = 0
+    clock_suspect: int = 0
 
 
 # what, unit, minor units; source: domain 3.5 "restock at list + clearance at price + 0 for the rest"
@@ -38,8 +39,8 @@ RECOVERED = [
     ("restock counts at list", Unit(grade="new", disposition="restock", price_minor=39900), 39900),
     ("clearance counts at its price", Unit(), 29925),
     ("hold counts nothing", Unit(disposition="hold"), 0),
-    ("return to seller counts nothing", Unit(disposition="return_to_seller", price_minor=None), 0),
-    ("clearance without a price", Unit(price_minor=None), 0),
+    ("return to seller counts nothing", Unit(disposition="return_to_seller", price_minor=0), 0),
+    ("clearance without a price", Unit(price_minor=0), 0),
 ]
 
 
@@ -49,16 +50,16 @@ def test_value_recovered(unit, minor):
 
 
 def test_units_are_grouped_by_seller_grade_disposition_operator_and_currency():
-    units = [Unit(), Unit(photos=2), Unit(operator="op2"), Unit(currency="CHF"), Unit(grade=None, disposition="hold",
-             waiting_case=True)]  # fmt: skip
+    units = [Unit(), Unit(photos=2), Unit(operator="op2", units=3, photos=4), Unit(currency="CHF"),
+             Unit(grade=None, disposition="hold", waiting=1)]  # fmt: skip
     report = daily("DOCK-3", DAY, DAY, units)
     assert [(line.grade, line.operator, line.currency, line.units, line.photos) for line in report.lines] == [
         ("", "op1", "EUR", 1, 1),
         ("used", "op1", "CHF", 1, 1),
         ("used", "op1", "EUR", 2, 3),
-        ("used", "op2", "EUR", 1, 1),
+        ("used", "op2", "EUR", 3, 4),
     ]
-    assert (report.units, report.photos, report.waiting) == (5, 6, 1)
+    assert (report.units, report.photos, report.waiting) == (7, 9, 1)
     assert [(money.currency, money.minor) for money in report.recovered] == [("CHF", 29925), ("EUR", 3 * 29925)]
 
 
@@ -82,7 +83,7 @@ def test_the_three_forms_say_the_same():
     ],
 )
 def test_units_of_a_clock_that_is_not_to_be_believed_are_told_in_all_forms(doubted, said):
-    report = daily("DOCK-3", DAY, DAY, [Unit(clock_suspect=n < doubted) for n in range(3)])
+    report = daily("DOCK-3", DAY, DAY, [Unit(clock_suspect=int(n < doubted)) for n in range(3)])
     (row,) = csv.DictReader(io.StringIO(write.as_csv(report)))
     body = json.loads(write.as_json(report))
     assert (row["units"], row["clock_suspect"]) == ("3", str(doubted))
@@ -116,9 +117,8 @@ def test_every_cell_is_quoted_and_comes_back_whole_in_its_place(text):
     assert written.startswith('"station"') and written.endswith('"\r\n')
 
 
-@given(st.lists(st.builds(Unit, seller=st.sampled_from("ab"), photos=st.integers(0, 9), waiting_case=st.booleans())))
+@given(st.lists(st.builds(Unit, seller=st.sampled_from("ab"), units=st.integers(1, 9), photos=st.integers(0, 9))))
 def test_no_unit_is_lost_or_counted_twice(units):
     report = daily("D", DAY, DAY, units)
-    assert report.units == len(units)
+    assert report.units == sum(each.units for each in units)
     assert report.photos == sum(unit.photos for unit in units)
-    assert report.waiting == sum(unit.waiting_case for unit in units)

@@ -9,7 +9,7 @@ from inspect_station.core.records import Disposition, Money
 
 
 class Graded(Protocol):
-    """One current, not voided unit of the day, as the store lists it."""
+    """Current, not voided units of the day that agree in all that is no number, as the store lists them."""
 
     @property
     def seller(self) -> str: ...
@@ -20,17 +20,19 @@ class Graded(Protocol):
     @property
     def operator(self) -> str: ...
     @property
-    def photos(self) -> int: ...
-    @property
-    def list_minor(self) -> int | None: ...
-    @property
-    def price_minor(self) -> int | None: ...
-    @property
     def currency(self) -> str: ...
     @property
-    def waiting_case(self) -> bool: ...
+    def units(self) -> int: ...
     @property
-    def clock_suspect(self) -> bool: ...
+    def photos(self) -> int: ...
+    @property
+    def list_minor(self) -> int: ...
+    @property
+    def price_minor(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def clock_suspect(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -97,35 +99,35 @@ class Daily:
         )
 
 
-def recovered(unit: Graded) -> int:
+def recovered(units: Graded) -> int:
     """Restock at list, clearance at its price, 0 for the rest (domain.md §3.5), in minor units."""
-    match unit.disposition:
+    match units.disposition:
         case Disposition.RESTOCK:
-            return unit.list_minor or 0
+            return units.list_minor
         case Disposition.CLEARANCE:
-            return unit.price_minor or 0
+            return units.price_minor
         case _:
             return 0
 
 
-def daily(station: str, first: date, last: date, units: Iterable[Graded], operators: str = "pseudonym") -> Daily:
+def daily(station: str, first: date, last: date, graded: Iterable[Graded], operators: str = "pseudonym") -> Daily:
     """Group the units; ``operators`` is ``off``, ``pseudonym`` (the code) or ``name`` (as the caller maps it)."""
     groups: dict[tuple[str, str, str, str, str], Line] = {}
-    for unit in units:
+    for units in graded:
         empty = Line(
-            seller=unit.seller,
-            grade=unit.grade or "",
-            disposition=unit.disposition or Disposition.HOLD,
-            operator="" if operators == "off" else unit.operator,
-            currency=unit.currency,
+            seller=units.seller,
+            grade=units.grade or "",
+            disposition=units.disposition or Disposition.HOLD,
+            operator="" if operators == "off" else units.operator,
+            currency=units.currency,
         )
         so_far = groups.get(empty.key, empty)
         groups[empty.key] = Line(
             *empty.key,
-            units=so_far.units + 1,
-            photos=so_far.photos + unit.photos,
-            recovered=so_far.recovered + recovered(unit),
-            waiting=so_far.waiting + unit.waiting_case,
-            clock_suspect=so_far.clock_suspect + unit.clock_suspect,
+            units=so_far.units + units.units,
+            photos=so_far.photos + units.photos,
+            recovered=so_far.recovered + recovered(units),
+            waiting=so_far.waiting + units.waiting,
+            clock_suspect=so_far.clock_suspect + units.clock_suspect,
         )
     return Daily(station, first, last, tuple(groups[key] for key in sorted(groups)))

@@ -10,12 +10,12 @@ from inspect_station.store.reader import Reader
 from inspect_station.store.space import Space, disk_days, space
 from inspect_station.store.values import (
     EventSpec,
+    Graded,
     LabelJob,
     LabelSpec,
     OpenLine,
     Outgoing,
     Receipt,
-    ReportRow,
     StoredPhoto,
     StoredPlaybook,
     TakenOut,
@@ -29,13 +29,13 @@ from inspect_station.store.writer import Writer
 __all__ = [
     "Blobs",
     "EventSpec",
+    "Graded",
     "LabelJob",
     "LabelSpec",
     "OpenLine",
     "Outgoing",
     "Reader",
     "Receipt",
-    "ReportRow",
     "Restored",
     "Space",
     "Store",

@@ -17,7 +17,6 @@ from inspect_station.core.records import (
     Grade,
     Inspection,
     Kind,
-    Outcome,
     Parcel,
     Product,
     Review,
@@ -32,12 +31,12 @@ from inspect_station.message import Message
 from inspect_station.store import moments
 from inspect_station.store.connection import Connection, Row
 from inspect_station.store.values import (
+    Graded,
     LabelJob,
     LabelState,
     OpenLine,
     Outgoing,
     PhotoState,
-    ReportRow,
     StoredPhoto,
     StoredPlaybook,
     TakenOut,
@@ -409,34 +408,31 @@ class Reader:
         )
         return (row["units"] / row["n"], row["photos"] / row["n"]) if row and row["n"] else (0.0, 0.0)
 
-    def finished_between(
-        self, start: datetime, end: datetime, seller: str = "", tenant: str = ""
-    ) -> Iterator[ReportRow]:
+    def graded(self, start: datetime, end: datetime, seller: str = "", tenant: str = "") -> tuple[Graded, ...]:
         """The units finished from `start` until before `end` that stand, of one seller or all, by corrected time.
 
         On a hub: those of one tenant, or all; of one box that several docks have inspected, the unit that counts.
-
-        Read page by page: the caller may take its time between two rows without holding anybody up.
         """
-        after = (instant(start), "")
-        while True:
-            rows = self._rows(
-                f"""
-                SELECT {_columns(ReportRow)} FROM inspection
-                WHERE {LIVE} AND standing = '' AND (corrected_at, id) > (?, ?) AND corrected_at < ?
-                    AND (?4 = '' OR seller = ?4)
-                    AND (?5 = '' OR EXISTS (SELECT 1 FROM hub_event WHERE tenant = ?5 AND hub_event.id = event_id))
-                ORDER BY corrected_at, id LIMIT {PAGE}
-                """,
-                *after,
-                instant(end),
-                seller,
-                tenant,
-            )
-            yield from map(_report_row, rows)
-            if len(rows) < PAGE:
-                return
-            after = (rows[-1]["corrected_at"], rows[-1]["id"])
+        rows = self._rows(
+            f"""
+            SELECT seller, grade, disposition, operator, currency, count(*) AS units,
+                CAST(sum(photos) AS bigint) AS photos,
+                CAST(coalesce(sum(list_minor), 0) AS bigint) AS list_minor,
+                CAST(coalesce(sum(price_minor), 0) AS bigint) AS price_minor,
+                count(*) FILTER (WHERE waiting_case) AS waiting,
+                count(*) FILTER (WHERE clock_suspect) AS clock_suspect
+            FROM inspection
+            WHERE {LIVE} AND standing = '' AND corrected_at >= ? AND corrected_at < ?
+                AND (?3 = '' OR seller = ?3)
+                AND (?4 = '' OR EXISTS (SELECT 1 FROM hub_event WHERE tenant = ?4 AND hub_event.id = event_id))
+            GROUP BY seller, grade, disposition, operator, currency
+            """,
+            instant(start),
+            instant(end),
+            seller,
+            tenant,
+        )
+        return tuple(_made(Graded, row) for row in rows)
 
     def search(self, text: str, limit: int = 20) -> tuple[Rma | Inspection, ...]:
         """Drafts and units, then RMAs, that contain the text; of more than the limit, the newest.
@@ -975,16 +971,3 @@ def _made(value: type[_Value], row: Row, **changed: object) -> _Value:
         if known[name] is not None:
             known[name] = datetime.fromisoformat(known[name])
     return value(**known)
-
-
-def _report_row(row: Row) -> ReportRow:
-    return _made(
-        ReportRow,
-        row,
-        kind=Kind(row["kind"]),
-        outcome=Outcome(row["outcome"]),
-        grade=Grade(row["grade"]) if row["grade"] else None,
-        disposition=Disposition(row["disposition"]) if row["disposition"] else None,
-        waiting_case=bool(row["waiting_case"]),
-        clock_suspect=bool(row["clock_suspect"]),
-    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from inspect_station.core.records import Disposition, Grade, Kind, Line, Outcome, Rma
+from inspect_station.core.records import Disposition, Line, Rma
 from inspect_station.message import Message
 
 Origin = Literal["hub", "local"]
@@ -204,40 +204,23 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportRow:
-    """One finished unit, as far as reports need it without reading its whole record."""
+class Graded:
+    """Finished units that agree in seller, grade, disposition, operator and currency, as reports count them."""
 
-    id: str
-    revision: int
-    lpn: str
-    parcel: str
-    kind: Kind
     seller: str
-    rma: str
-    line_no: int | None
-    gtin: str
-    serial: str
-    title: str
-    category: str
-    device_class: str
-    reason: str
-    """What the customer said."""
-    outcome: Outcome
-    grade: Grade | None
-    disposition: Disposition | None
-    price_minor: int | None
-    list_minor: int | None
-    currency: str
-    discount: int | None
+    grade: str | None
+    disposition: str | None
     operator: str
-    seconds: float
-    started_at: datetime
-    finished_at: datetime
-    corrected_at: datetime
-    """When it was finished by the hub's clock, as far as that was known."""
-    clock_suspect: bool
+    currency: str
+    units: int
     photos: int
-    waiting_case: bool
+    list_minor: int
+    """Of all of them, in the currency's minor unit; 0 for those without."""
+    price_minor: int
+    waiting: int
+    """Units whose case waits for the seller."""
+    clock_suspect: int
+    """Units that were finished while the station's clock was not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,8 +106,8 @@ def test_what_a_supervisor_picks_counts_and_the_other_is_kept(
     assert [unit.lpn for unit in told.review.units] == [unit.lpn for unit in units]
     assert _count(hub, "inspection") == 2
     with hub.read() as ledger:
-        reported = [row.lpn for row in ledger.finished_between(NOON - timedelta(days=1), NOON + timedelta(days=1))]
-    assert reported == [told.review.units[pick].lpn], "one box is one unit in the report"
+        (reported,) = ledger.graded(NOON - timedelta(days=1), NOON + timedelta(days=1))
+    assert (reported.units, reported.grade) == (1, units[pick].grade), "one box is one unit in the report"
 
 
 def test_a_word_on_what_has_changed_is_kept_and_changes_nothing(hub: Hub) -> None:

@@ -427,7 +427,7 @@ def test_reports_stations_and_what_is_parked_are_the_same_on_both_databases(fill
     found = []
     for hub in filled:
         with hub.read() as ledger:
-            rows = ledger.finished_between(NOON - timedelta(days=1), NOON + timedelta(days=1))
+            rows = ledger.graded(NOON - timedelta(days=1), NOON + timedelta(days=1))
             report = daily("HUB", day, day, rows)
             lines = ledger._rows("SELECT seller, number, no, open FROM rma_line ORDER BY 1, 2, 3")
             found.append((report, ledger.stations(), ledger.parked(), [tuple(line) for line in lines]))

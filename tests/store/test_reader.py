@@ -13,6 +13,7 @@ from inspect_station.core.records import (
     Kind,
     Line,
     Parcel,
+    Photo,
     Product,
     Reason,
     Rma,
@@ -20,7 +21,6 @@ from inspect_station.core.records import (
 )
 from inspect_station.message import msg
 from inspect_station.store import Store
-from inspect_station.store import reader as reading
 from inspect_station.store.reader import folded
 
 KETTLE, LAMP = "03700471002479", "05901234123457"
@@ -392,22 +392,22 @@ def test_the_tally_of_a_day(store: Store, bench):
     assert (empty.units, empty.by_disposition, empty.average_s) == (0, {}, None)
 
 
-def test_report_rows_come_page_by_page_each_once_and_in_order(store: Store, bench, monkeypatch):
-    monkeypatch.setattr(reading, "PAGE", 3)
+def test_a_report_counts_what_stands_and_was_finished_in_its_time(store: Store, bench):
     start = bench.clock()
-    # Several of one instant, more than fill a page.
-    units = [bench.finish(store, finished_at=start + timedelta(seconds=n // 4)) for n in range(10)]
-    other = bench.finish(store, seller="acme", finished_at=start)
+    shown = (Photo(slot="a", sha256="ab" * 32), Photo(slot="b"))
+    for n in range(10):
+        bench.finish(store, finished_at=start + timedelta(seconds=n // 4), photos=shown if n == 9 else ())
+    bench.finish(store, seller="acme", finished_at=start, case=Case(question="price"), price=None)
     void = bench.finish(store).but(revision=2, voided_at=start)
     with store.write() as writer:
         writer.void(void, bench.event(void, "inspection.voided"))
     bench.finish(store, finished_at=start + timedelta(seconds=3))
-    end = start + timedelta(seconds=3)
     with store.read() as reader:
-        rows = list(reader.finished_between(start, end))
-        assert sorted(row.lpn for row in rows) == sorted(unit.lpn for unit in (*units, other))
-        assert [row.finished_at for row in rows] == sorted(row.finished_at for row in rows)
-        assert [row.lpn for row in reader.finished_between(start, end, "acme")] == [other.lpn]
+        found = reader.graded(start, start + timedelta(seconds=3))
+        only = reader.graded(start, start + timedelta(seconds=3), "acme")
+    told = {each.seller: (each.units, each.photos, each.list_minor, each.price_minor, each.waiting) for each in found}
+    assert told == {"acme": (1, 0, 39900, 0, 1), "lumo": (10, 1, 10 * 39900, 10 * 29925, 0)}
+    assert only == tuple(each for each in found if each.seller == "acme")
 
 
 # ── Search ───────────────────────────────────────────────────────────────────────────────────────────────────────────
