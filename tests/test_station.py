@@ -60,9 +60,9 @@ from inspect_station.outcomes import (
     SupervisorNeeded,
 )
 from inspect_station.station import Station, open_station
-from inspect_station.store import Receipt
+from inspect_station.store import EventSpec, Receipt
 from inspect_station.store.connection import Sqlite
-from inspect_station.upstream import Credentials
+from inspect_station.upstream import Credentials, Upstream
 
 IMEI = "356938035643809"
 LAMP, VASE, CHAIR, SHIRT, PHONE = (goods.product(key).ean for key in ("lamp", "vase", "chair", "shirt", "phone"))
@@ -925,6 +925,47 @@ def test_a_second_station_on_the_same_store_is_refused(station):
     with pytest.raises(StoreLocked) as refused:
         open_station(station.config, running=True)
     assert str(os.getpid()) in text(refused.value.title) + text(refused.value.hint)
+
+
+def test_saving_is_as_much_work_whatever_waits_and_asks_nobody(station, monkeypatch):
+    """I14, with the station itself; tools/simulate.py tries it in other worlds."""
+
+    def asked(*_: object, **__: object) -> None:
+        pytest.fail("the network is asked between the key and what it saves")
+
+    def steps() -> int:
+        """Of SQLite's machine, for one unit; the least of a few, for now and then the search tidies up."""
+        nonlocal number
+        counted = []
+        for _ in range(4):
+            number += 1
+            announce(station, f"ML-{number}", (LAMP, 1))
+            unit = opened(station, f"ML-{number}", LAMP)
+            step = press(station, unit, life.Digit(1))
+            made = 0
+
+            def count() -> None:
+                nonlocal made
+                made += 1
+
+            station.store._writing.set_progress_handler(count, 1)
+            committed(station, unit, step.inspection)
+            station.store._writing.set_progress_handler(None, 0)
+            counted.append(made)
+        return min(counted)
+
+    for function in ("turn", "push_once", "pull_once"):
+        monkeypatch.setattr(f"inspect_station.outbox.sync.Sync.{function}", asked)
+    monkeypatch.setattr(Upstream, "_request", asked)
+    number = 40_000
+    steps()  # what the first saves look up is known after them
+    few = steps()
+    with station.store.write() as writer:
+        for _ in range(2000):
+            writer.append_event(EventSpec("parcel.closed", {}, "ana", station.clock()))
+    many = steps()
+    assert few > 500, "the work is counted at all"
+    assert abs(many - few) < 20
 
 
 def test_a_full_disk_says_so_and_loses_nothing_that_was_confirmed(station, monkeypatch):
