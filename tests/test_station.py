@@ -85,10 +85,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return build.prepare(tmp_path_factory.mktemp("station") / "demo", today=datetime(2026, 11, 22, tzinfo=UTC).date())
 
 
+@pytest.fixture(scope="module")
+def loaded(template: Demo) -> config.Config:
+    """The demo's configuration."""
+    return config.load(Path(template.config))
+
+
 @pytest.fixture
-def station(template: Demo, tmp_path: Path) -> Iterator[Station]:
+def station(template: Demo, loaded: config.Config, tmp_path: Path) -> Iterator[Station]:
     """The demo's station on an empty store, the operator signed in; RMAs are imported by the tests."""
-    loaded = config.load(Path(template.config))
     fresh = loaded.model_copy(
         update={
             "station": loaded.station.model_copy(update={"data": tmp_path / "data"}),
