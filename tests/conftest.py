@@ -10,8 +10,36 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes that are free there on any machine on which the suite should not wait for a disk."""
 
-# Every commit waits for the disk several times. Kills leave what was written standing in memory, too, and power cuts are
-# simulated (tests/store/test_powercut.py): no test learns anything from the waiting.
+LONGEST = (
+    "test_simulator.py",
+    "tui/test_scans_in_a_terminal.py",
+    "test_station.py",
+    "test_main_job.py",
+    "test_cli.py",
+    "faults/test_on_the_wire.py",
+    "test_outbox.py",
+    "hub/test_serve.py",
+    "store/test_crash.py",
+    "test_decode.py",
+    "store/test_bad_disk.py",
+    "store/test_cost.py",
+    "store/test_migrations.py",
+    "hub/test_killed.py",
+    "hub/test_disputes.py",
+    "hub/test_postgres.py",
+    "tui/test_screens.py",
+    "tui/test_parcels.py",
+    "tui/test_hands.py",
+    "store/test_powercut.py",
+    "test_queue.py",
+    "test_scannability.py",
+    "hub/test_openapi.py",
+    "test_label.py",
+)
+"""Files that take longest, to be begun first: two workers then end at about the same time."""
+
+# Every commit waits for the disk several times. Kills leave what was written standing in memory, too, and power cuts
+# are simulated (tests/store/test_powercut.py): no test learns anything from the waiting.
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
@@ -37,3 +65,10 @@ def _tables_are_made_once() -> None:
             made[schema.newest()] = store.file.read_bytes()
 
     Store._migrate = migrated  # type: ignore[method-assign]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    begun = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    if gone := [str(path) for path in begun if not path.is_file()]:
+        raise pytest.UsageError(f"tests/conftest.py names files that are gone: {', '.join(gone)}")
+    items.sort(key=lambda item: begun.get(item.path, len(begun)))
