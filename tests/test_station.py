@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from itertools import count, islice
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
@@ -934,26 +935,25 @@ def test_a_second_station_on_the_same_store_is_refused(station):
 
 def test_saving_is_as_much_work_whatever_waits_and_asks_nobody(station, monkeypatch):
     """I14, with the station itself; tools/simulate.py tries it in other worlds."""
+    numbers = count(40_001)
 
     def asked(*_: object, **__: object) -> None:
         pytest.fail("the network is asked between the key and what it saves")
 
     def steps() -> int:
         """Of SQLite's machine, for one unit; the least of a few, for now and then the search tidies up."""
-        nonlocal number
         counted = []
-        for _ in range(4):
-            number += 1
+        for number in islice(numbers, 4):
             announce(station, f"ML-{number}", (LAMP, 1))
             unit = opened(station, f"ML-{number}", LAMP)
             step = press(station, unit, life.Digit(1))
             made = 0
 
-            def count() -> None:
+            def step_made() -> None:
                 nonlocal made
                 made += 1
 
-            station.store._writing.set_progress_handler(count, 1)
+            station.store._writing.set_progress_handler(step_made, 1)
             committed(station, unit, step.inspection)
             station.store._writing.set_progress_handler(None, 0)
             counted.append(made)
@@ -962,7 +962,6 @@ def test_saving_is_as_much_work_whatever_waits_and_asks_nobody(station, monkeypa
     for function in ("turn", "push_once", "pull_once"):
         monkeypatch.setattr(f"inspect_station.outbox.sync.Sync.{function}", asked)
     monkeypatch.setattr(Upstream, "_request", asked)
-    number = 40_000
     steps()  # what the first saves look up is known after them
     few = steps()
     with station.store.write() as writer:
