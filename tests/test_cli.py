@@ -21,14 +21,12 @@ from inspect_station.demo import build
 from inspect_station.demo.build import Demo
 from inspect_station.resources import resource
 from inspect_station.store import Store
+from tests import started
 
 
 def run(*words: str, cwd: Path | None = None, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     """The program as a person starts it, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "inspect_station", *words], capture_output=True, text=True, cwd=cwd, timeout=60,
-        check=False,
-    )  # fmt: skip
+    done = started.run(*words, cwd=cwd)
     if check is not None:
         assert done.returncode == check, done.stderr
     return done

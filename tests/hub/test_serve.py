@@ -25,6 +25,7 @@ from inspect_station.hub import add_station, epoch, revoke, stations
 from inspect_station.hub.edge import Limits
 from inspect_station.hub.server import HANG_UP_S, LINGER_S
 from inspect_station.store import EventSpec, Store
+from tests import started
 
 EPOCH = uuid7(1, bytes(10))
 NDJSON = {"content-type": wire.NDJSON}
@@ -191,13 +192,11 @@ def _station(folder: Path, url: str, *words: str) -> subprocess.CompletedProcess
     (folder / "station.toml").write_text(
         f"[station]\nname = 'DOCK-1'\ndata = 'data'\n[upstream]\nenabled = true\nurl = '{url}'\n"
     )
-    command = [sys.executable, "-m", "inspect_station.cli", *words, "--config", str(folder / "station.toml")]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return started.run(*words, "--config", str(folder / "station.toml"))
 
 
 def _hub(verb: str, file: str, data: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "inspect_station.cli", "hub", verb, file, "--data", str(data)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return started.run("hub", verb, file, "--data", str(data))
 
 
 def _hub_of(done: subprocess.CompletedProcess[str]) -> str:
