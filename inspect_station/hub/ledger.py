@@ -261,33 +261,10 @@ class Ledger(Writer):
     # ── Facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ingest(self, caller: Caller, arrivals: Sequence[Arrival]) -> tuple[list[Receipt], int]:
-        """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap.
-
-        What a person has settled stays so: such a line is not taken by a newer hub either, and its receipt says that.
-        """
-        return self._ingest(caller, arrivals, self._dealt_with(caller.tenant, arrivals))
-
-    def _dealt_with(self, tenant: str, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Told]:
-        """Of these lines, by id and hash, those that were parked and that a person has dealt with otherwise than by
-        having them taken as they are."""
-        rows = self._rows(
-            """
-            SELECT event, sha256, resolution FROM hub_parked
-            WHERE tenant = ?1 AND event IN (SELECT value FROM json_each(?2)) AND resolution IN ('void', 'accept_as')
-            """,
-            tenant,
-            compact([arrival.id for arrival in arrivals]),
-        )
-        return {(row["event"], row["sha256"]): Told(Status.DUPLICATE, wire.SETTLED[row["resolution"]]) for row in rows}
-
-    def _ingest(
-        self, caller: Caller, arrivals: Sequence[Arrival], settled: Mapping[tuple[str, str], Told]
-    ) -> tuple[list[Receipt], int]:
+        """Keep what a station sent; a receipt for each line, and how far its epoch has come without a gap."""
         # Whose row it is waits here, too: the sends of one station never run beside each other.
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", self._now(), caller.station)
-        taken, unsettled = self._take(caller, [each for each in arrivals if (each.id, each.sha256) not in settled])
-        one = iter(taken)
-        told = [settled.get((each.id, each.sha256)) or next(one) for each in arrivals]
+        told, unsettled = self._take(caller, arrivals)
         receipts = [self._receipt(arrival, each) for arrival, each in zip(arrivals, told, strict=True)]
         review(self, caller.tenant, unsettled)
         reached = 0
@@ -340,7 +317,7 @@ class Ledger(Writer):
 
         Ordered by id, so that two who keep the same facts do not wait for each other.
         """
-        known, waiting = self._known(caller.tenant, arrivals)
+        known, aside = self._known(caller.tenant, arrivals)
         if any(arrival.status is Status.DUPLICATE and arrival.id not in known for arrival in arrivals):
             raise Vanished
         fresh = [arrival for arrival in arrivals if arrival.id not in known]
@@ -352,6 +329,10 @@ class Ledger(Writer):
         revisions: list[dict[str, Any]] = []
         for at in sorted(range(len(arrivals)), key=lambda at: arrivals[at].id):
             arrival, event = arrivals[at], arrivals[at].event
+            # What a person has settled stays so: such a line is not taken by a newer hub either.
+            if settled := wire.SETTLED.get(aside.get((arrival.id, arrival.sha256), "")):
+                told[at] = Told(Status.DUPLICATE, settled)
+                continue
             here = known.get(arrival.id)
             if here is not None and here[0] == arrival.sha256:
                 again = Status.CONFLICT if here[1].status is Status.CONFLICT else Status.DUPLICATE
@@ -387,7 +368,7 @@ class Ledger(Writer):
         if events:
             self._write(events, revisions, units)
             # Dealt with at last, after a newer hub or a person has made it possible.
-            self._unpark(caller.tenant, {(id, row["sha256"]) for id, row in events.items()} & waiting)
+            self._unpark(caller.tenant, {(id, row["sha256"]) for id, row in events.items()} & aside.keys())
         return [told[at] for at in range(len(arrivals))], units.unsettled
 
     def _counted(self, station: str, arrivals: Sequence[Arrival]) -> set[tuple[str, int]]:
@@ -424,20 +405,21 @@ class Ledger(Writer):
 
     def _known(
         self, tenant: str, arrivals: Sequence[Arrival]
-    ) -> tuple[dict[str, tuple[str, Told]], set[tuple[str, str]]]:
-        """Hash and receipt of those that are kept already; ids and hashes of those that are parked."""
+    ) -> tuple[dict[str, tuple[str, Told]], dict[tuple[str, str], str]]:
+        """Hash and receipt of those that are kept already; of those that are parked, by id and hash, how a person has
+        settled them, empty where nobody has."""
         rows = self._rows(
             """
-            SELECT id, sha256, status, code FROM hub_event
+            SELECT id, sha256, status, code, NULL AS resolution FROM hub_event
             WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))
-            UNION ALL SELECT event, sha256, '', '' FROM hub_parked
-            WHERE tenant = ?1 AND event IN (SELECT value FROM json_each(?2)) AND resolved_at IS NULL
+            UNION ALL SELECT event, sha256, '', '', resolution FROM hub_parked
+            WHERE tenant = ?1 AND event IN (SELECT value FROM json_each(?2))
             """,
             tenant,
             compact([arrival.id for arrival in arrivals]),
         )
         kept = {row["id"]: (row["sha256"], Told(Status(row["status"]), row["code"])) for row in rows if row["status"]}
-        return kept, {(row["id"], row["sha256"]) for row in rows if not row["status"]}
+        return kept, {(row["id"], row["sha256"]): row["resolution"] for row in rows if not row["status"]}
 
     def _units(self, tenant: str, said: Sequence[Inspection | Voided | Settled]) -> Units:
         """What is known of these units and of the lines they stand on; from here on nobody else adds to it."""
@@ -1024,8 +1006,8 @@ class Ledger(Writer):
         event = arrival.event
         if event is not None and row["epoch"] and (event.epoch, event.seq) != (row["epoch"], row["seq"]):
             raise Unsettled("another_event", f"epoch must be {row['epoch']}, seq {row['seq']}")
-        (told,), _ = self._ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival], {})
-        if told.status in (Status.REJECTED, Status.RETRY):
+        (told,), _ = self.ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival])
+        if told.status in (Status.REJECTED, Status.RETRY) or told.code in wire.SETTLED.values():
             raise Unsettled(told.code, arrival.detail)
         # It was not the station that spoke.
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", row["seen_at"], row["station"])

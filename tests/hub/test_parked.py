@@ -231,7 +231,7 @@ def test_what_was_voided_once_is_no_correction_of_another(dock: Speaker, chief: 
     dock.send(MINT, second)
     assert chief.resolve(1, "void", "nonsense").status_code == 200
     told = chief.resolve(2, "accept_as", "so it was meant", MINT)
-    assert (told.status_code, told.json()["code"]) == (422, "schema_invalid")
+    assert (told.status_code, told.json()["code"]) == (422, "voided_at_hub")
     assert _events(hub) == {}
 
 
