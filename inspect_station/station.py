@@ -38,7 +38,6 @@ from inspect_station.core.wire import SETTLED
 from inspect_station.disputes import Disputing
 from inspect_station.dock import Clock, supervises
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
-from inspect_station.labelling import Labelling
 from inspect_station.manifest import WAYS
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outbox import Outbox
@@ -69,7 +68,7 @@ if TYPE_CHECKING:
     from inspect_station.scanners import Scanner
 
 
-class Station(Labelling, Reception, Disputing):
+class Station(Reception, Disputing):
     """All verbs of one dock workstation; from one thread at a time (the lane)."""
 
     photo_gone = msg("not on this station's disk any more")
