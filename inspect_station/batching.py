@@ -12,28 +12,20 @@ from inspect_station.core import barcode, batches
 from inspect_station.core.barcode import ScanKind
 from inspect_station.core.batches import Batch, Ending, Fate
 from inspect_station.core.records import Inspection, Operator, Reason, Role, Standing
-from inspect_station.dock import Dock
 from inspect_station.errors import NotFound, StationError
+from inspect_station.labelling import Labelling
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import BatchSeen, Collected, ReasonNeeded, Said, SupervisorNeeded
 from inspect_station.pictures import upright_jpeg
 from inspect_station.store import EventSpec, LabelSpec, Reader, TakenOut, Writer
 
 
-class Batching(Dock, ABC):
+class Batching(Labelling, ABC):
     """What is done with batches at a dock."""
-
-    @abstractmethod
-    def _wake(self) -> None:
-        """Tell the outbox that there is something to do (`Station._wake`)."""
 
     @abstractmethod
     def _shoot(self, slot: str) -> tuple[str, Message | None]:
         """Take a picture (`Station._shoot`): its hash, and what is wrong with it. Raises DeviceError."""
-
-    @abstractmethod
-    def _beside(self, writer: Writer, unit: Inspection, kind: str, *, why: str, by: str = "") -> LabelSpec:
-        """Queue a slip (`Station._beside`); the label on the box stays the valid one."""
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -170,3 +170,8 @@ class Dock:
 
     def _event(self, writer: Writer, type: str, body: Mapping[str, object]) -> None:
         writer.append_event(EventSpec(type=type, body=body, operator=self.by, at=self.clock()))
+
+
+def supervises(operator: Operator | None) -> bool:
+    """Whether there is somebody, and that is a supervisor."""
+    return operator is not None and operator.role is Role.SUPERVISOR

@@ -1,24 +1,21 @@
-"""The verbs of the bench: step, photograph, finish, set aside, undo, reopen, reprint; and what the desk and lists show.
+"""The verbs of the bench: step, photograph, finish, set aside, undo, reopen, match, reroute; lists in, reports out.
 
 A verb takes and returns frozen values; what an operator meets in a day is a value with a sentence (`Said`,
 `Proposed`…), not an exception. `open_station` is the one place where real parts are chosen.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
 from threading import Event, Timer
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from inspect_station import imports, stickers
-from inspect_station.config import Config, LabelPrinter
+from inspect_station.config import Config
 from inspect_station.core import barcode, decide
 from inspect_station.core import inspection as life
-from inspect_station.core.batches import Batch
 from inspect_station.core.bench import Bench, judge
-from inspect_station.core.clocks import clock_marks, of_case, of_draft, of_parcel
+from inspect_station.core.clocks import clock_marks
 from inspect_station.core.inspection import Step
 from inspect_station.core.photos import due_slots
 from inspect_station.core.records import (
@@ -30,54 +27,40 @@ from inspect_station.core.records import (
     Photo,
     Product,
     Rma,
-    Role,
-    Standing,
 )
 from inspect_station.core.signals import signals, withdrawn
-from inspect_station.core.view import PAGES
 from inspect_station.core.wire import SETTLED
-from inspect_station.disputes import Disputing
-from inspect_station.dock import Clock
+from inspect_station.dock import Clock, supervises
 from inspect_station.errors import DeviceError, NotAllowed, NotFound
-from inspect_station.label import Format, Template, templates
-from inspect_station.manifest import WAYS
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outbox import Outbox
 from inspect_station.outbox.prints import Press
 from inspect_station.outbox.sync import Pulled, connect, enrol, why
 from inspect_station.outcomes import (
     Arrived,
-    Desk,
-    Doubtful,
     Finished,
     Known,
     LineSeen,
     Opened,
-    Pending,
     Photographed,
-    Printable,
-    ReasonNeeded,
-    Roll,
     Said,
     Several,
     SupervisorNeeded,
     Synced,
     Waiting,
 )
-from inspect_station.printing import sizes_of
-from inspect_station.reception import EXTRA_UNIT, Reception
+from inspect_station.overview import Overview
+from inspect_station.reception import EXTRA_UNIT
 from inspect_station.reports.daily import Daily, daily
-from inspect_station.resources import resource
-from inspect_station.store import Blobs, EventSpec, LabelJob, LabelSpec, Reader, Store, UnitAtHub, Writer, space
+from inspect_station.store import Blobs, EventSpec, Reader, Store, UnitAtHub, Writer, space
 from inspect_station.upkeep import Upkeep
-from inspect_station.words import Voice
 
 if TYPE_CHECKING:
     from inspect_station.camera import Camera
     from inspect_station.scanners import Scanner
 
 
-class Station(Reception, Disputing):
+class Station(Overview):
     """All verbs of one dock workstation; from one thread at a time (the lane)."""
 
     photo_gone = msg("not on this station's disk any more")
@@ -174,10 +157,6 @@ class Station(Reception, Disputing):
                 keep_photos_days=self.config.station.keep_photos_days,
             )
         return self._outbox
-
-    @cached_property
-    def _templates(self) -> Mapping[str, Template]:
-        return templates(resource("labels"), self.config.station.labels)
 
     def _wake(self) -> None:
         if self._outbox is not None:
@@ -392,51 +371,6 @@ class Station(Reception, Disputing):
         event = EventSpec(type=kind, body=body, operator=by or self.by, at=at or unit.finished_at or self.clock())
         writer.finish(unit, event, self._label(writer, unit, writer.next_print_no(unit.lpn)))
 
-    def _label(self, reader: Reader, unit: Inspection, print_no: int, *, copy: int = 0, why: str = "") -> LabelSpec:
-        """The unit's label; ``copy`` = its number among those of its kind, by default the next after those sent."""
-        copy = copy or reader.copies(unit.lpn, stickers.kind_of(unit)) + 1
-        voice = Voice(self.config.station.locale, self.rules, self.config.station.zone)
-        seller = self.seller(reader, unit.seller)
-        return LabelSpec(
-            lpn=unit.lpn,
-            inspection=unit.id,
-            kind=stickers.kind_of(unit),
-            print_no=print_no,
-            fields=stickers.fields(
-                unit,
-                voice=voice,
-                rules=self.rules,
-                seller=seller,
-                sites=self.config.sites,
-                print_no=print_no,
-                copy=copy,
-                on=self.today(),
-                page=self.config.station.unit_page,
-            ),
-            copy_no=copy,
-            operator=self.by,
-            why=why,
-        )
-
-    def _beside(self, writer: Writer, unit: Inspection, kind: str, *, why: str, by: str = "") -> LabelSpec:
-        """A slip, or a label of another kind than the unit's own, which stays valid. One of its kind that is not out
-        yet does not come after it any more."""
-        writer.cancel_unprinted(unit.lpn, kind)
-        copy = writer.copies(unit.lpn, kind) + 1
-        spec = self._label(writer, unit, writer.next_print_no(unit.lpn), copy=copy, why=why)
-        spec = replace(_as_slip(spec, kind), operator=by or self.by)
-        writer.queue_label(spec)
-        return spec
-
-    def _again(self, writer: Writer, unit: Inspection, *, why: str = "", scan_back: bool = False) -> LabelSpec:
-        """One more of a unit's own labels. What of the earlier ones is not out yet does not come after it any more."""
-        writer.cancel_unprinted(unit.lpn)
-        copy = writer.copies(unit.lpn, stickers.kind_of(unit)) + 1
-        spec = self._label(writer, unit, writer.next_print_no(unit.lpn), copy=copy, why=why)
-        spec = replace(spec, scan_back=scan_back)
-        writer.queue_label(spec)
-        return spec
-
     def set_aside(self, unit: Inspection) -> Message:
         """Esc: the unit waits with everything answered so far; a hold slip names it. Nothing is lost."""
         with self.store.write() as writer:
@@ -460,7 +394,7 @@ class Station(Reception, Disputing):
         finished = unit.finished_at
         own = finished is not None and unit.finished_by == self.by and finished >= self.day_start(self.clock())
         own = own and not unit.rerouted  # a supervisor's order is taken back by one
-        if not own and not _supervises(by):
+        if not own and not supervises(by):
             return SupervisorNeeded(
                 msg("{lpn} was finished by somebody else or on another day", lpn=unit.lpn),
                 msg("scan a supervisor's badge; Esc leaves everything as it was"),
@@ -532,7 +466,7 @@ class Station(Reception, Disputing):
         The parcel counts as received when the unit was; a supervisor decides: ``by``, else whoever works.
         """
         by = by or self.operator
-        if by is None or not _supervises(by):
+        if by is None or not supervises(by):
             return SupervisorNeeded(
                 msg("only a supervisor matches {lpn} to an RMA", lpn=lpn),
                 msg("scan a supervisor's badge; Esc leaves everything as it was"),
@@ -593,7 +527,7 @@ class Station(Reception, Disputing):
         supervisors, too: whose the article is, the gates, data that is not erased.
         """
         by = by or self.operator
-        if by is None or not _supervises(by):
+        if by is None or not supervises(by):
             return SupervisorNeeded(
                 msg("only a supervisor sends {lpn} elsewhere", lpn=lpn),
                 msg("scan a supervisor's badge; Esc leaves everything as it was"),
@@ -674,221 +608,7 @@ class Station(Reception, Disputing):
             return Said(title, msg("{gate:data}: closed to resale, for everybody", gate=f"gate.{unit.gates[0]}"))
         return Said(title, msg("its grade, an owed photo or data not erased forbid it: F12 lists what is possible"))
 
-    def printable(self, lpn: str = "") -> Printable | Message:
-        """F3: what can be printed of this, or the last finished, unit."""
-        with self.store.read() as reader:
-            unit = self._with_label(reader, lpn)
-            superseded = self._superseded(reader, unit) if unit else None
-        if unit is None:
-            return NOTHING_TO_PRINT
-        if superseded is not None:
-            return superseded.title
-        own = stickers.kind_of(unit)
-        allowed = [kind for kind in self._templates if kind != own and stickers.refused(unit, kind) is None]
-        slips = tuple(kind for kind in stickers.SLIPS if kind in allowed)
-        others = tuple(kind for kind in allowed if kind not in stickers.SLIPS and kind not in stickers.NO_UNITS)
-        return Printable(unit.lpn, own, slips, others)
-
-    @staticmethod
-    def _with_label(reader: Reader, lpn: str) -> Inspection | None:
-        unit = reader.inspection(lpn) if lpn else reader.last_finished()
-        return None if unit is None or unit.voided_at is not None else unit
-
-    def reprint(
-        self, lpn: str = "", why: str = "", kind: str = "", *, by: Operator | None = None
-    ) -> Message | ReasonNeeded | Said:
-        """F3: the label of this, or the last finished, unit once more, or a slip beside it (`printable`).
-
-        A copy needs a reason, which is kept with who asked for it; the unit's own labels before it are void. A label
-        of another kind than its own needs a reason and a supervisor: ``by``, else whoever works.
-        """
-        by = by or self.operator
-        with self.store.write() as writer:
-            unit = self._with_label(writer, lpn)
-            if unit is None:
-                return NOTHING_TO_PRINT
-            if (superseded := self._superseded(writer, unit)) is not None:
-                return superseded
-            own = stickers.kind_of(unit)
-            kind = kind or own
-            refused = stickers.refused(unit, kind)
-            if refused is not None or kind not in self._templates or kind in stickers.NO_UNITS:
-                return Said(refused or msg("no label template {kind}", kind=kind), msg("F3 lists what can be printed"))
-            copy = writer.copies(unit.lpn, kind) + 1
-            another = kind != own and kind not in stickers.SLIPS
-            if (copy > 1 or another) and not why.strip():
-                return ReasonNeeded(unit.lpn, copy, "" if kind == own else kind)
-            if another and not _supervises(by):
-                return SupervisorNeeded(
-                    msg("only a supervisor gives {lpn} another label than its own", lpn=unit.lpn),
-                    msg("scan a supervisor's badge; Esc leaves everything as it was"),
-                    lambda supervisor: self.reprint(lpn, why, kind, by=supervisor),
-                )
-            if kind == own:
-                spec = self._again(writer, unit, why=why.strip())
-            else:
-                first = stickers.SLIPS.get(kind)
-                reason = why.strip() or (self.voice(self.config.station.locale).say(first) if first else "")
-                spec = self._beside(writer, unit, kind, why=reason, by=by.code if by else "")
-        self._wake()
-        return _queued(spec)
-
-    def doubtful(self, id: int) -> Doubtful | None:
-        """A parked label as it looks, for whoever is asked about it; None where it is settled already."""
-        with self.store.read() as reader:
-            job = reader.label(id)
-            if job is None or job.state != "parked":
-                return None
-            other = reader.on_box(job.lpn) is not None or reader.draft(job.lpn) is not None
-        slip = stickers.called(job.kind) if job.slip else None
-        return Doubtful(id, job.lpn, stickers.preview(job.fields), job.reason, bool(job.printer), other, slip)
-
-    def picture_of_label(self, id: int) -> bytes:
-        """A label of the queue as a PNG. Raises NotFound, and StationError where it cannot be drawn."""
-        from inspect_station.label import render
-
-        with self.store.read() as reader:
-            job = reader.label(id)
-        if job is None or job.kind not in self._templates:
-            raise NotFound(msg("there is no such label"), msg("F4 lists what waits"))
-        return render(self._templates[job.kind], job.fields, locale=self.config.station.locale, format="png")
-
-    def settle_label(self, id: int, *, came_out: bool) -> Message:
-        """Whether a doubtful label came out. Where it did not, a new one is printed: if the old one turns up after
-        all, its number tells that it is void."""
-        with self.store.write() as writer:
-            job = writer.label(id)
-            if job is None or job.state != "parked":
-                return msg("this label is settled already")
-            unit = writer.inspection(job.lpn)
-            if came_out and job.printer:
-                writer.move_label(id, "printed")
-                return msg("label of {lpn}: printed", lpn=job.lpn)
-            batch = writer.batch(job.lpn)
-            if came_out:
-                # What never left the queue cannot be on the box: an earlier one is, given up though it may have been.
-                # Of the unit's own label a slip says nothing.
-                earlier = writer.on_box(job.lpn) if not job.slip else None
-                stands = unit is not None and unit.voided_at is None and writer.draft(job.lpn) is None
-                if earlier is None and not job.slip and (stands or batch is not None):
-                    return msg("no label of {lpn} has come out yet: it still waits to be printed", lpn=job.lpn)
-                writer.move_label(id, "cancelled")
-                if earlier is not None:
-                    writer.move_label(earlier.id, "printed")
-                return msg("label of {lpn}: not needed", lpn=job.lpn)
-            writer.move_label(id, "cancelled")
-            back = self.config.station.scan_back != "never"
-            voice = self.voice(self.config.station.locale)
-            why = voice.say(job.reason) if job.reason else ""
-            if unit is not None and unit.id == job.inspection and unit.voided_at is None:
-                if job.slip:
-                    spec = self._beside(writer, unit, job.kind, why=why)
-                else:
-                    spec = self._again(writer, unit, why=why, scan_back=back)
-            else:
-                # A batch's, or the slip of a unit that is still graded: as it was, under a new number.
-                number = writer.next_print_no(job.lpn)
-                copy = writer.copies(job.lpn, job.kind) + 1
-                fields = {**job.fields, **stickers.copied(voice, job.lpn, number, copy)}
-                back = back and batch is not None
-                spec = LabelSpec(job.lpn, job.inspection, job.kind, number, fields, copy, self.by, why, back)
-                writer.queue_label(spec)
-        self._wake()
-        return _queued(spec)
-
-    # ── Printer and hub ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def roll(self) -> Roll:
-        """How the change of a roll stands."""
-        facts = self.outbox.prints.facts()
-        names = tuple(each.name for each in self.config.printers)
-        said = msg("labels are printed as they come")
-        if facts.held and facts.tested:
-            said = msg("test label sent: the frame must be whole and the barcode must scan")
-        elif facts.held:
-            said = msg("printing is held: put the new roll in, then a test label")
-        tested = next((each for each in self.config.printers if each.name == facts.tested), None)
-        problems = tuple(self._misfits(tested, facts.found)) if tested else ()
-        return Roll(said, facts.held, self.outbox.prints.to_come(), names, problems, facts.tested)
-
-    def hold_printing(self) -> Roll:
-        """The roll is changed: nothing is printed until `resume_printing`, also after a restart; labels wait in their
-        order."""
-        self.outbox.prints.hold()
-        return self.roll()
-
-    def resume_printing(self) -> Message:
-        """Go on printing what waits, in its order, late labels too; after a change of the roll not without a test
-        label."""
-        facts = self.outbox.prints.facts()
-        if facts.held and not facts.tested and self.config.printers:
-            return msg("printing stays held: a test label first")
-        self.outbox.resume()
-        return msg("printing goes on")
-
-    def test_label(self, name: str) -> Roll:
-        """Print a test label on one printer, also while the queue is held: it is how a new roll is tried. With it comes
-        what does not fit: the roll, the profile and the templates.
-
-        Beside the lane: it may take seconds. Raises NotFound, DeviceError.
-        """
-        from inspect_station.label import render
-
-        voice = self.voice(self.config.station.locale)
-        fields = {
-            "printer": name,
-            "station": self.config.station.name,
-            "date": voice.long_day(self.today()),
-            "barcode": "TEST",
-        }
-
-        def draw(press: Press) -> bytes:
-            format_, dpi = press.printer.format, press.dpi
-            return render(self._templates["test"], fields, locale=voice.locale, format=format_, dpi=dpi)
-
-        found = self.outbox.test(name, draw)
-        settings = next(each for each in self.config.printers if each.name == name)
-        said = msg("test label sent: the frame must be whole and the barcode must scan")
-        return replace(self.roll(), said=said, problems=tuple(self._misfits(settings, found)))
-
-    def _misfits(self, settings: LabelPrinter, found: str) -> Iterator[Message]:
-        """What does not go together: the roll that the printer finds, its profile, and what it is to print."""
-        sizes = sizes_of(found)
-        if not sizes:
-            yield msg(
-                "{printer} cannot say which roll is in it: are its labels {media} mm, as station.toml says?",
-                printer=settings.name,
-                media=settings.media,
-            )
-        elif settings.media not in sizes:
-            yield msg(
-                "{printer} says that {found} mm labels are in it; its profile in station.toml says {media}",
-                printer=settings.name,
-                found=", ".join(sizes),
-                media=settings.media,
-            )
-        others: dict[str, list[str]] = {}
-        for name, template in self._templates.items():
-            size_ = f"{template.size[0]:g}x{template.size[1]:g}"
-            if self.config.printer_of(name) == settings and settings.media != size_:
-                others.setdefault(size_, []).append(name)
-        for size_, names in others.items():
-            yield msg(
-                "{printer} has {media} mm labels, but these are made for {size}: {kinds}",
-                printer=settings.name,
-                media=settings.media,
-                size=size_,
-                kinds=", ".join(names),
-            )
-
-    def draw_label(self, lpn: str, kind: str, format: Format) -> bytes:
-        """The unit's label as a file, in the dots of the printer that takes its kind. Raises NotFound, NotAllowed."""
-        from inspect_station.label import render
-
-        spec = self.label(lpn, kind)
-        printer = self.config.printer_of(spec.kind)
-        template, locale = self._templates[spec.kind], self.config.station.locale
-        return render(template, spec.fields, locale=locale, format=format, dpi=printer.dpi if printer else 203)
+    # ── Hub ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def enrol(self, code: str) -> Message:
         """Enrol at the configured hub by a one-time code. Raises UpstreamError."""
@@ -930,141 +650,6 @@ class Station(Reception, Disputing):
                     hits += self._lines_of(reader, hit)
             return tuple(hits)
 
-    def desk(self, card: Inspection | None = None) -> Desk:
-        """Everything the desk shows; ``card`` = the unit that stands in view on it."""
-        now = self.clock()
-        with self.store.read() as reader:
-            day = self.report_day(reader.now())
-            self.rulebook.refresh(reader)
-            self._learn_patterns(reader)
-            tally = reader.tally(self._day_begins(day), self._day_begins(day + timedelta(days=1)))
-            counts = reader.waiting()
-            parcel = reader.open_parcel()
-            arrived = self._arrived(reader, parcel) if parcel else None
-            doubtful = tuple(_doubtful(job) for job in reader.labels("parked"))
-            doubtful += tuple(_to_scan(job) for job in reader.to_scan_back())
-            doubtful += tuple(self._not_taken(reader))
-            drafts = reader.drafts()
-            claims = tuple(_claimed(unit) for unit in reader.claims())
-            last = reader.last_units(8)
-            seen = (*last, *((card,) if card else ())) if self.config.upstream.enabled else ()
-            late = (each.clock for each in self._to_grade(reader, drafts) if each.clock and each.clock.breached(now))
-            return Desk(
-                units=tally.units,
-                by_disposition=tally.by_disposition,
-                defective=tally.defective,
-                average_s=tally.average_s,
-                last=last,
-                waiting=(*self._outgrown(), *doubtful, *(_waiting(draft) for draft in drafts), *claims),
-                overdue=sum(clock.units for clock in late),
-                cases_overdue=reader.count_open_cases(due_before=now),
-                events_waiting=counts.events,
-                events_parked=counts.events_parked,
-                labels_waiting=counts.labels,
-                labels_parked=counts.labels_parked,
-                photos_owed=counts.photos_owed,
-                photos_parked=counts.photos_parked,
-                at_hub={
-                    id: "superseded" if reader.standing_of(id) is Standing.SUPERSEDED else state
-                    for id, (state, _) in reader.at_hub(unit.id for unit in seen).items()
-                },
-                parcel=arrived,
-            )
-
-    def _not_taken(self, reader: Reader) -> Iterator[Waiting]:
-        """What the hub did not take: of which unit, why, and what to do."""
-        if (at := reader.meta("copied_at")) and self.clock() - datetime.fromisoformat(at) < MARKED:
-            yield Waiting("", "▲", why("seq_reuse"))
-        reviews = reader.reviews()
-        disputed = {unit.event for review in reviews for unit in review.units}
-        lines = {(review.seller, review.rma, review.line) for review in reviews}
-        for review in reviews:
-            yield self._disputed(reader, review)
-        for event in reader.parked_events():
-            body = json.loads(event.line)["body"]
-            decided = event.code == "stale_decision" and (body["seller"], body["rma"], _no(body["line"])) in lines
-            if decided or event.id in disputed:
-                continue  # it is said above, with what the other dock says
-            yield Waiting(body.get("lpn") or body.get("number", ""), "▲", why(event.code))
-        for photo in reader.photos_parked():
-            yield Waiting(reader.lpn_of(photo.inspection), "▲", why(photo.code))
-
-    def _outgrown(self) -> Iterator[Waiting]:
-        """Playbooks that do not count any more: the sellers' units are held until a supervisor has mended them."""
-        for trouble in self.rulebook.trouble.values():
-            yield Waiting(lpn="", sign="▲", text=trouble)
-
-    def pending(self) -> Pending:
-        """F4: all that waits. What is in doubt comes first, then what is due, the longest breached first; units that
-        bear a signal are listed for supervisors alone."""
-        now = self.clock()
-        with self.store.read() as reader:
-            doubtful = [_doubtful(job) for job in reader.labels("parked")]
-            doubtful += [_to_scan(job) for job in reader.to_scan_back()]
-            doubtful += self._not_taken(reader)
-            drafts = reader.drafts()
-            begun = {draft.lpn for draft in drafts}
-            asked = reader.open_cases()
-            cases = [self._asked(reader, unit) for unit in asked if unit.lpn not in begun]
-            known = {unit.lpn for unit in asked}
-            claims = [_claimed(unit) for unit in reader.claims() if unit.lpn not in known]
-            waits = [*self._to_grade(reader, drafts), *cases, *claims]
-            timed = sorted((each.clock.due_at, n) for n, each in enumerate(waits) if each.clock)
-            others = [each for each in waits if each.clock is None]
-            marked: tuple[Inspection, ...] = ()
-            marked_left = 0
-            if self.operator is not None and self.operator.role is Role.SUPERVISOR:
-                marked = reader.with_signals(now - MARKED)
-                marked_left = reader.count_with_signals(now - MARKED) - len(marked)
-            batches = (self._collecting(reader, each) for each in reader.waiting_batches())
-            return Pending(
-                waiting=(*self._outgrown(), *doubtful, *(waits[n] for _, n in timed), *others, *batches),
-                marked=marked,
-                cases_left=reader.count_open_cases() - len(asked),
-                marked_left=marked_left,
-            )
-
-    def _to_grade(self, reader: Reader, drafts: Iterable[Inspection]) -> Iterator[Waiting]:
-        """Units that were begun, and those of open parcels that nobody has had on the bench yet."""
-        names = {each.code: each.name for each in self.config.operators}
-        parcels: dict[str, Parcel | None] = {"": None}
-        for draft in drafts:
-            if draft.parcel not in parcels:
-                parcels[draft.parcel] = reader.parcel(draft.parcel)
-            clock = of_draft(self.rules, draft, parcels[draft.parcel])
-            yield replace(_waiting(draft), clock=clock, owner=names.get(draft.operator, draft.operator))
-        for parcel, expected in reader.awaited():
-            clock = of_parcel(self.rules, parcel, expected)
-            text = msgn(
-                "parcel {rma}: {n} unit to come",
-                "parcel {rma}: {n} units to come",
-                n=expected,
-                rma=parcel.rmas[-1][1],
-            )
-            yield Waiting("", "▶", text, parcel=parcel.id, clock=clock, owner=self.config.station.name)
-
-    def _collecting(self, reader: Reader, batch: Batch) -> Waiting:
-        """A batch that is filled, or of which nobody knows yet what became of it."""
-        seller = self.seller(reader, batch.seller).name or batch.seller
-        text = msgn(
-            "batch of {seller}, {way:word}: {n} unit",
-            "batch of {seller}, {way:word}: {n} units",
-            n=len(batch.units),
-            seller=seller,
-            way=WAYS[batch.route].text,
-        )
-        if batch.closed_at is not None:
-            text = msg("batch of {seller}, closed: what became of it?", seller=seller)
-        return Waiting(batch.number, "▢" if batch.closed_at is None else "▣", text, batch=batch.number)
-
-    def _asked(self, reader: Reader, unit: Inspection) -> Waiting:
-        """A unit about which the seller is asked."""
-        title = unit.product.title if unit.product else unit.scanned
-        asked = unit.case.question if unit.case else ""
-        text = msg("{title}: {what:word}", title=title, what=QUESTIONS[asked].text if asked in QUESTIONS else asked)
-        owner = self.seller(reader, unit.seller).name or self.config.station.name
-        return Waiting(unit.lpn, "?", text, clock=of_case(unit), owner=owner)
-
     def show(self, lpn: str) -> Inspection:
         """The newest revision of a unit, or its draft where it is not finished; NotFound where there is none."""
         with self.store.read() as reader:
@@ -1095,37 +680,6 @@ class Station(Reception, Disputing):
                     parcel = Parcel(id="", station="", received_at=self.clock(), received_on=on)
                 lines += self._lines_of(reader, rma, parcel)
             return tuple(lines)
-
-    def label(self, lpn: str, kind: str = "") -> LabelSpec:
-        """The unit's own label, or a slip that it may need besides.
-
-        Another kind needs a supervisor, and none says sale where a unit must not be sold. Raises NotFound, NotAllowed.
-        """
-        unit = self.show(lpn)
-        own = stickers.kind_of(unit)
-        if unit.voided_at is not None:
-            raise NotAllowed(
-                msg("{lpn} is void: it has no label", lpn=lpn), msg("finish it again; then it gets a new one")
-            )
-        with self.store.read() as reader:
-            superseded = self._superseded(reader, unit)
-        if superseded is not None:
-            raise NotAllowed(superseded.title, superseded.hint)
-        of_units = [each for each in self._templates if each not in stickers.NO_UNITS]
-        if kind and kind not in of_units:
-            raise NotFound(msg("no label template {kind}", kind=kind), msg("known: {kinds}", kinds=", ".join(of_units)))
-        hint = msg("leave --kind out to get its own label")
-        if reason := stickers.refused(unit, kind):
-            raise NotAllowed(reason, hint)
-        if kind and kind != own and kind not in stickers.SLIPS and not _supervises(self.operator):
-            raise NotAllowed(
-                msg("{lpn} has the label “{own}”: another kind needs a supervisor", lpn=lpn, own=own), hint
-            )
-        with self.store.read() as reader:
-            copy = max(1, reader.copies(unit.lpn, own, queued=True))
-            number = max((job.print_no for job in reader.labels_of(unit.lpn) if not job.slip), default=1)
-            spec = self._label(reader, unit, number, copy=copy)
-        return spec if kind in ("", own) else _as_slip(spec, kind)
 
     # ── Lists in, reports out ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1167,24 +721,6 @@ class Station(Reception, Disputing):
         """Where a unit was inspected."""
         return unit.station
 
-    def labels_of(self, lpn: str) -> list[dict[str, object]]:
-        """Every print of a unit's labels, for `show`; ``void``: it is destroyed where it turns up."""
-        with self.store.read() as reader:
-            return [
-                {
-                    "kind": job.kind,
-                    "print_no": job.print_no,
-                    "state": job.state,
-                    "confirmed": job.confirmed,
-                    "void": job.void or job.state == "cancelled",
-                    "barcode": job.lpn if job.slip else job.code,
-                    "copy": job.copy_no,
-                    "by": job.operator,
-                    "why": job.why,
-                }
-                for job in reader.labels_of(lpn)
-            ]
-
     def photos_let_go(self, inspection: str) -> dict[str, str]:
         """Photos of a unit, by SHA-256, whose files are rightly not here: ``photo_at_hub``, deleted because the hub
         keeps them (`keep_photos_days`); ``photo_erased``, nobody is to have them."""
@@ -1200,20 +736,6 @@ class Station(Reception, Disputing):
         return state, why(code) if state == "parked" or code in SETTLED.values() else None
 
 
-MARKED = timedelta(days=7)
-"""So long a supervisor finds among what waits the units that bear a signal, and that the store was copied."""
-
-QUESTIONS = {
-    "eligibility": msg("conditions"),
-    "price": msg("price"),
-    "gate": msg("gate"),
-    "wrong_item": msg("wrong item"),
-    "empty_box": msg("empty box"),
-    "heavy_damage": msg("damage"),
-    "claim": msg("not announced"),
-}
-"""What a seller is asked about."""
-
 LOOK_S = 30
 """Seconds that the camera looks for a code, unless somebody stops it."""
 
@@ -1226,52 +748,6 @@ T = TypeVar("T")
 def _pages(records: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(records), PAGE):
         yield records[start : start + PAGE]
-
-
-def _supervises(operator: Operator | None) -> bool:
-    return operator is not None and operator.role is Role.SUPERVISOR
-
-
-def _waiting(draft: Inspection) -> Waiting:
-    title = draft.product.title if draft.product else draft.scanned
-    page = PAGES[draft.page.partition(".")[0]]
-    text = msg("{title}, {page:word}", title=title, page=page.text)
-    return Waiting(lpn=draft.lpn, sign="▶", text=text, draft=draft.id)
-
-
-def _claimed(unit: Inspection) -> Waiting:
-    """An unannounced unit that waits for its RMA; its label opens it."""
-    text = msg("{code}: not announced, waits for its RMA", code=unit.product.title if unit.product else unit.scanned)
-    return Waiting(lpn=unit.lpn, sign="?", text=text)
-
-
-def _doubtful(job: LabelJob) -> Waiting:
-    text = job.reason or msg("did its label come out?")
-    return Waiting(lpn=job.lpn, sign="▲", text=text, label=job.id)
-
-
-def _to_scan(job: LabelJob) -> Waiting:
-    """A box that is done when its new label has been scanned on it."""
-    return Waiting(lpn=job.lpn, sign="▲", text=msg("scan its new label, /{n}, on the box", n=job.print_no))
-
-
-NOTHING_TO_PRINT = msg("nothing to print: no finished unit")
-
-
-def _as_slip(spec: LabelSpec, kind: str) -> LabelSpec:
-    """A unit's label as one of another kind. Its bars bear the plate alone: it is no print of the unit's own label."""
-    return replace(spec, kind=kind, fields={**spec.fields, "barcode": spec.lpn})
-
-
-def _no(line: Any) -> Any:
-    """The number of a line, as units and decisions name theirs."""
-    return line["no"] if isinstance(line, dict) else line
-
-
-def _queued(spec: LabelSpec) -> Message:
-    if spec.copy_no == 1:
-        return msg("label of {lpn} queued", lpn=spec.lpn)
-    return msg("label of {lpn} queued, copy {n}", lpn=spec.lpn, n=spec.copy_no)
 
 
 def open_station(
