@@ -62,16 +62,28 @@ def bytes_of(file: Path) -> bytes:
 
 
 def new_file(file: Path) -> None:
-    """See that nothing stands where a copy is to be written: no copy is ever written over. Raises NotAllowed."""
-    if file.is_dir():
+    """See that a copy can be written there as a new file, in a folder that is there. Raises NotAllowed.
+
+    It is never written over another one: that may be the only good one.
+    """
+    try:
+        is_folder, taken, has_folder = file.is_dir(), os.path.lexists(file), file.parent.is_dir()
+    except PermissionError:
+        return  # nor may the copy be written there: that is said with the reason
+    if is_folder:
         raise NotAllowed(
             msg("{file} is a folder: nothing was written.", file=str(file)),
             msg("Name a new file, for example {file}.", file=str(file / "copy.db")),
         )
-    if os.path.lexists(file):
+    if taken:
         raise NotAllowed(
             msg("{file} is there already: nothing was written.", file=str(file)),
             msg("Name a new file; or move that one away, if nobody needs it."),
+        )
+    if not has_folder:
+        raise NotAllowed(
+            msg("The folder {folder} is not there: nothing was written.", folder=str(file.parent)),
+            msg("Plug its disk in, or make the folder: no copy makes it, so as not to fill the wrong disk."),
         )
 
 

@@ -279,7 +279,7 @@ def _check(tenant: str) -> None:
     """See that a tenant's name may lead the path of its photos."""
     if not _TENANT.fullmatch(tenant):
         raise NotAllowed(
-            msg("A tenant cannot be called {tenant}.", tenant=clean(tenant, 60)),
+            msg("A tenant cannot be called “{tenant}”.", tenant=clean(tenant, 60)),
             msg("Use up to forty small letters, digits and hyphens, a letter or digit first."),
         )
 
@@ -329,7 +329,7 @@ def _not_one(hub: Hub, name: str, tenant: str, of_a_station: Message) -> NotFoun
                 msg("Take the token away with `hub token revoke {name}`.", name=who["name"]),
             )
     return NotFound(
-        msg("This hub knows nobody called {name} (tenant {tenant}).", **who),
+        msg("This hub knows nobody called “{name}” (tenant {tenant}).", **who),
         msg("See who it knows: `hub station list`, `hub token list`."),
     )
 

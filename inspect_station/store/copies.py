@@ -44,10 +44,12 @@ def verify(path: Path, *, own: bool = False) -> Verified:
     except OSError as error:
         raise refused(error, path) from error
     if not there:
-        raise StoreError(
-            msg("There is no store at {file}.", file=str(path)),
-            msg("Name the file itself, such as store.db."),
+        hint = msg(
+            "It is made at the station's first start. If there was one, `inspect-station db restore` puts a copy there."
         )
+        if not own:
+            hint = msg("Name the file itself, such as store.db.")
+        raise StoreError(msg("There is no store at {file}.", file=str(path)), hint)
     if own:
         return verified(path, of=path)
     try:

@@ -372,7 +372,7 @@ def test_the_owner_lists_shows_and_deals_with_what_is_parked(dock: Speaker, hub:
         pytest.param(["station", "revoke", "chief"], 3, "hub token revoke chief", id="a supervisor is no station"),
         pytest.param(["token", "revoke", "DOCK-1"], 3, "hub station revoke DOCK-1", id="a station is no supervisor"),
         pytest.param(["token", "rotate", "DOCK-1"], 3, "DOCK-1 is a station", id="a station changes its own token"),
-        pytest.param(["token", "rotate", "nobody"], 3, "nobody called nobody", id="no such supervisor"),
+        pytest.param(["token", "rotate", "nobody"], 3, "nobody called “nobody”", id="no such supervisor"),
         pytest.param(["token", "add", "DOCK-1"], 2, "Give the supervisor another name", id="a station has the name"),
         pytest.param(["token", "add", "chief"], 2, "hub token rotate chief", id="a supervisor has the name"),
         pytest.param(["station", ""], 2, "1 to 60 signs", id="a station without a name"),
@@ -381,6 +381,7 @@ def test_the_owner_lists_shows_and_deals_with_what_is_parked(dock: Speaker, hub:
         pytest.param(["station", "add", "list"], 2, "list is a verb", id="a verb that stands behind its options"),
         pytest.param(["station", "DOCK-2", "--tenant", "../up"], 2, "../up", id="a tenant that is a path"),
         pytest.param(["station", "DOCK-2", "--tenant", "_aside"], 2, "_aside", id="where photos are set aside"),
+        pytest.param(["show", ""], 2, "CODE is empty", id="nothing to show"),
         pytest.param(["parked", "show", "9"], 3, "9", id="no such record"),
         pytest.param(["parked", "show", "9" * 20], 2, "NO", id="a number that no record can have"),
         pytest.param(["photo", "erase", "--seller", "lumo", "--older-than", "999999"], 2, "36500", id="too many days"),
@@ -456,7 +457,7 @@ def test_where_a_hub_is_made_on_the_way_that_is_said(data: Path, run: Run) -> No
     assert (code, len(out.split("-")), f"no hub was in {data}" in err) == (0, 4, True)
 
 
-@pytest.mark.parametrize("there", ["file", "folder", "link"])
+@pytest.mark.parametrize("there", ["file", "folder", "link", "no folder"])
 def test_no_copy_is_written_over_anything(data: Path, run: Run, tmp_path: Path, there: str) -> None:
     copy = tmp_path / "copy.db"
     match there:
@@ -466,10 +467,12 @@ def test_no_copy_is_written_over_anything(data: Path, run: Run, tmp_path: Path, 
             copy.mkdir()
         case "link":
             copy.symlink_to("nowhere")
-    before = copy.lstat()
+        case "no folder":
+            copy = tmp_path / "not-plugged-in" / "copy.db"
+    before = sorted((path, path.lstat()) for path in tmp_path.iterdir() if path != data)
     code, _, err = run("backup", str(copy))
-    assert (code, str(copy) in err, "nothing was written" in err) == (2, True, True)
-    assert copy.lstat() == before
+    assert (code, copy.name in err or str(copy.parent) in err, "nothing was written" in err) == (2, True, True)
+    assert sorted((path, path.lstat()) for path in tmp_path.iterdir() if path != data) == before
     assert run("backup", str(tmp_path / "another.db"))[0] == 0
 
 
