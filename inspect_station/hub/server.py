@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
                     "The hub cannot listen at {host}, port {port}: {problem}. It was not started.",
                     host=self.config.host,
                     port=self.config.port,
-                    problem=os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error),
+                    problem=os.strerror(code) if (code := error.errno or 0) > 0 else error.strerror or str(error),
                 ),
                 msg("Another program has this port, perhaps another hub (`ss -ltnp`): end that one, or choose --port.")
                 if error.errno == errno.EADDRINUSE
