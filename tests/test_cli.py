@@ -360,7 +360,7 @@ def test_a_broken_configuration_is_named_with_file_line_and_key(tmp_path):
     ("words", "said"),
     [
         pytest.param(["report", "daily", "--from", "0001-01-01", "--to", "9999-12-31"], "1970-01-01", id="all time"),
-        pytest.param(["show", "R-1", "--on", "9999-12-31"], "2199-12-31", id="the last day"),
+        pytest.param(["show", "R-1", "--on", "9999-12-31"], "2999-12-31", id="the last day"),
         pytest.param(["report", "daily", "--date", "22.11.2026"], "a date like", id="no ISO date"),
     ],
 )

@@ -25,7 +25,7 @@ ConfigPath = Annotated[
     typer.Option("--config", help="station.toml; default: ./station.toml, then the user's configuration folder."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON (a contract: versioned).")]
-_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 """Days that anybody can mean; next to the ends of the calendar there is no day before or after to reckon with."""
 Out = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead of stdout.")]
 

@@ -1069,10 +1069,10 @@ class Ledger(Writer):
                     AS state,
                 coalesce(e.n, 0) AS events, coalesce(p.n, 0) AS parked, coalesce(o.n, 0) AS photos_missing
             FROM hub_station s
-            LEFT JOIN (SELECT station, count(*) AS n FROM hub_event GROUP BY station) e ON e.station = s.id
-            LEFT JOIN (SELECT station, count(*) AS n FROM hub_parked WHERE resolved_at IS NULL GROUP BY station) p
+            LEFT JOIN (SELECT station, count(*) AS n FROM hub_event GROUP BY station) AS e ON e.station = s.id
+            LEFT JOIN (SELECT station, count(*) AS n FROM hub_parked WHERE resolved_at IS NULL GROUP BY station) AS p
                 ON p.station = s.id
-            LEFT JOIN (SELECT station, count(*) AS n FROM hub_photo WHERE missing GROUP BY station) o
+            LEFT JOIN (SELECT station, count(*) AS n FROM hub_photo WHERE missing GROUP BY station) AS o
                 ON o.station = s.id
             WHERE s.scope = 'station' ORDER BY s.tenant, s.name
             """

@@ -385,7 +385,7 @@ def test_the_owner_lists_shows_and_deals_with_what_is_parked(dock: Speaker, hub:
         pytest.param(["parked", "show", "9"], 3, "9", id="no such record"),
         pytest.param(["parked", "show", "9" * 20], 2, "NO", id="a number that no record can have"),
         pytest.param(["photo", "erase", "--seller", "lumo", "--older-than", "999999"], 2, "36500", id="too many days"),
-        pytest.param(["report", "daily", "--to", "9999-12-31"], 2, "2199-12-31", id="the end of the calendar"),
+        pytest.param(["report", "daily", "--to", "9999-12-31"], 2, "2999-12-31", id="the end of the calendar"),
         pytest.param(["report", "daily", "--from", "0001-01-01"], 2, "1970-01-01", id="its beginning"),
         pytest.param(["report", "daily", "--tenant", "nowhere"], 3, "of tenant nowhere", id="nobody's report"),
         pytest.param(["serve", "--port", "65536"], 2, "65535", id="no such port"),
