@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Self, cast
 
 from inspect_station.config import Config
+from inspect_station.core.barcode import clean
 from inspect_station.core.records import Inspection, Parcel
 from inspect_station.errors import NotFound
-from inspect_station.hub import Hub
+from inspect_station.hub import TENANT, Hub
 from inspect_station.hub.ledger import ERASED, Ledger
 from inspect_station.message import Message, msg
 from inspect_station.outcomes import LineSeen
@@ -31,8 +32,17 @@ class Collected(Station):
 
     @classmethod
     def open(cls, config: Config, data: Path, database: str, tenant: str) -> Self:
-        """The hub in this folder, or in this database. Raises NotFound where there is none, StoreError."""
-        return cls(config, Hub.find(data, database), tenant)
+        """The hub in this folder or database. Raises NotFound where it, or the tenant, is not; StoreError."""
+        hub = Hub.find(data, database)
+        with hub.read() as ledger:
+            known = tenant == TENANT or ledger.has_tenant(tenant)
+        if not known:
+            hub.close()
+            raise NotFound(
+                msg("This hub has no station of tenant {tenant}.", tenant=clean(tenant, 60)),
+                msg("See which there are: `hub station list`, its first column."),
+            )
+        return cls(config, hub, tenant)
 
     @contextmanager
     def _ledger(self) -> Iterator[Ledger]:

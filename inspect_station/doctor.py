@@ -4,12 +4,18 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from inspect_station.config import Config
 from inspect_station.devices import ScannerPort
 from inspect_station.errors import StationError
 from inspect_station.message import Message, msg
+
+if TYPE_CHECKING:
+    import httpx
+
+    from inspect_station.core.wire import Said
 
 NOTHING = Message("")
 SKEW_S = 120
@@ -275,20 +281,17 @@ def _upstream(config: Config) -> Iterator[Check]:
         return
     import httpx
 
-    url = f"{config.upstream.url.rstrip('/')}/v1/livez"
+    url = config.upstream.url
     try:
-        answer = httpx.get(url, timeout=2, follow_redirects=False)
-        hub_time = datetime.fromisoformat(answer.json()["hub_time"])
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        yield Check(
-            "hub",
-            False,
-            msg("{url} does not answer: {reason}", url=config.upstream.url, reason=str(error) or type(error).__name__),
-            msg("work goes on; check the network, then `inspect-station sync`"),
-        )
+        answer = httpx.get(f"{url.rstrip('/')}/v1/livez", timeout=2, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        yield _silent(url, error)
+        return
+    if (said := _said(answer)) is None:
+        yield _no_hub(url, answer.status_code)
         return
     yield _enrolled(config)
-    skew = round((datetime.now(UTC) - hub_time).total_seconds())
+    skew = round((datetime.now(UTC) - said.hub_time).total_seconds())
     if abs(skew) > SKEW_S:
         yield Check(
             "clock",
@@ -298,6 +301,42 @@ def _upstream(config: Config) -> Iterator[Check]:
         )
     else:
         yield Check("clock", True, msg("{n} s away from the hub's", n=skew))
+
+
+def _silent(url: str, error: Exception) -> Check:
+    return Check(
+        "hub",
+        False,
+        msg("{url} does not answer: {reason}", url=url, reason=str(error) or type(error).__name__),
+        msg("work goes on; check the network, then `inspect-station sync`"),
+    )
+
+
+def _said(answer: "httpx.Response") -> "Said | None":
+    """What every answer of a hub says; None where something else answered."""
+    from inspect_station.core import wire
+
+    try:
+        said = wire.Said.model_validate(wire.parse(answer.content))
+    except ValueError:
+        return None
+    return said if said.hub_time.tzinfo else None
+
+
+def _no_hub(url: str, status: int) -> Check:
+    if status >= 500:  # a proxy whose hub is away
+        return Check(
+            "hub",
+            False,
+            msg("No hub answers at {url} (HTTP {status}).", url=url, status=status),
+            msg("Work goes on. What stands before the hub does not reach it: see that the hub runs."),
+        )
+    return Check(
+        "hub",
+        False,
+        msg("Something answers at {url}, but it is not a hub.", url=url),
+        msg("Work goes on. Check url under [upstream] in station.toml, and that no login page stands in between."),
+    )
 
 
 def _enrolled(config: Config) -> Check:
@@ -322,13 +361,13 @@ def _enrolled(config: Config) -> Check:
             timeout=2,
             follow_redirects=False,
         )
-    except httpx.HTTPError as error:
-        return Check(
-            "hub",
-            False,
-            msg("{url} does not answer: {reason}", url=url, reason=str(error) or type(error).__name__),
-            msg("work goes on; check the network, then `inspect-station sync`"),
-        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return _silent(url, error)
+    if _said(answer) is None:
+        return _no_hub(url, answer.status_code)
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         return Check("hub", False, msg("{url} answers, but does not know this station any more", url=url), again)
+    if answer.status_code != httpx.codes.OK:
+        found = msg("{url} answers, but serves nobody now (HTTP {status})", url=url, status=answer.status_code)
+        return Check("hub", False, found, msg("work goes on; the hub's log says what is in its way"))
     return Check("hub", True, msg("{url} answers", url=url))

@@ -102,7 +102,7 @@ def back_up(
 ) -> Path:
     """Make a good copy in the folder that is set, then drop the oldest ones; answer its path.
 
-    Raises StoreError, also where that folder is not there, DiskFull; OSError where photos cannot be copied.
+    Raises StoreError, also where that folder is not there or photos cannot be copied, DiskFull.
     """
     assert settings.to is not None
     if not settings.to.is_dir():
@@ -112,7 +112,17 @@ def back_up(
     for _, old in copies(settings.to, station)[settings.keep :]:
         old.unlink(missing_ok=True)
     if settings.photos:
-        keep_photos(store.blobs, settings.to, stop)
+        try:
+            keep_photos(store.blobs, settings.to, stop)
+        except OSError as error:
+            raise StoreError(
+                msg(
+                    "The photos could not be copied to {folder}: {problem}.",
+                    folder=str(settings.to),
+                    problem=error.strerror or str(error),
+                ),
+                msg("The store itself was. Make room on that disk, or set photos = false in [backup]."),
+            ) from error
     return to
 
 
@@ -194,12 +204,6 @@ class Upkeep:
             self._failed = None
         except StationError as error:
             self._failed, self._again_at = (error.title, error.hint), time.monotonic() + AGAIN_S
-        except OSError as error:
-            self._again_at = time.monotonic() + AGAIN_S
-            self._failed = (
-                msg("The photos could not be copied: {problem}.", problem=error.strerror or str(error)),
-                msg("The store itself was. Make room on that disk, or set photos = false in [backup]."),
-            )
 
     def _pause(self) -> None:
         if self._closing.wait(STEP_PAUSE_S):

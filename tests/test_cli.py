@@ -354,6 +354,19 @@ def test_a_broken_configuration_is_named_with_file_line_and_key(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["report", "daily", "--from", "0001-01-01", "--to", "9999-12-31"], "1970-01-01", id="all time"),
+        pytest.param(["show", "R-1", "--on", "9999-12-31"], "2999-12-31", id="the last day"),
+        pytest.param(["report", "daily", "--date", "22.11.2026"], "a date like", id="no ISO date"),
+    ],
+)
+def test_a_day_that_nobody_can_mean_is_refused(demo, words, said):
+    refused = run(*words, "--config", demo.config, check=2)
+    assert said in refused.stderr and "Traceback" not in refused.stderr
+
+
 def test_config_show_hides_badges_and_pins(demo):
     shown = run("config", "show", "--config", demo.config).stdout
     assert "argon2" not in shown.replace("pin_argon2", "")
@@ -364,9 +377,23 @@ def test_a_backup_is_made_and_verified_and_a_damaged_one_is_told(demo, tmp_path)
     copy = tmp_path / "copy.db"
     run("db", "backup", str(copy), "--config", demo.config)
     run("db", "verify", str(copy), "--config", demo.config)
+    again = run("db", "backup", str(copy), "--config", demo.config, check=2)
+    assert f"{copy} is there already: nothing was written" in again.stderr
     copy.write_bytes(copy.read_bytes()[:5000])
     damaged = run("db", "verify", str(copy), "--config", demo.config, check=4)
-    assert str(copy) in damaged.stderr
+    assert str(copy) in damaged.stderr and "take another one" in damaged.stderr
+
+
+@pytest.mark.parametrize("verb", ["verify", "restore"])
+@pytest.mark.parametrize(
+    "content", [b"gtin,seller,title\n" * 200, b"", b"SQLite format 3\0" + bytes(4096)], ids=["a list", "empty", "zeros"]
+)
+def test_a_file_that_is_no_store_is_not_to_be_restored(demo, tmp_path, verb, content):
+    file = tmp_path / "products.csv"
+    file.write_bytes(content)
+    refused = run("db", verb, str(file), "--config", demo.config, check=4)
+    assert f"{file} is not a store" in refused.stderr and "db restore" not in refused.stderr
+    assert file.read_bytes() == content
 
 
 def test_a_damaged_store_comes_back_from_its_newest_backup_by_one_command(demo, tmp_path):

@@ -2,7 +2,9 @@
 
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -47,6 +49,21 @@ def test_every_verb_and_option_that_a_document_names_exists(document):
             elif word.startswith("-"):
                 known = {option for parameter in command.params for option in parameter.opts}
                 assert word in known, f"{document.name}: {' '.join(words)}: no option {word}"
+
+
+def _verbs(command: Any, *said: str) -> Iterator[str]:
+    """All verbs of a program as a person writes them, without those that need not be said."""
+    subcommands = getattr(command, "commands", {})
+    if not subcommands:
+        yield " ".join(said)
+    for word, each in subcommands.items():
+        yield from _verbs(each, *said, *(() if word == getattr(command, "unsaid", "") else (word,)))
+
+
+@pytest.mark.parametrize("words", sorted(set(_verbs(typer.main.get_command(cli.app)))))
+def test_every_verb_is_named_in_a_document(words):
+    everything = " ".join(" ".join(document.read_text(encoding="utf-8").split()) for document in DOCUMENTS)
+    assert re.search(rf"(?:inspect-station |\./run |`){words}(?![\w-])", everything)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,6 +1,7 @@
 """What the station does for its store by itself: copies on another disk, told where there is none; orphans swept."""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -71,6 +72,18 @@ class Kept:
     @property
     def said(self) -> str:
         return str(self.upkeep.trouble[0]) if self.upkeep.trouble else ""
+
+
+def test_photos_that_cannot_be_copied_are_told_with_their_folder(store, usb, clock):
+    (usb / "photos").write_text("no folder")
+    store.blobs.put(b"a picture")
+    with pytest.raises(StoreError, match=re.escape(f"could not be copied to {usb}: ")):
+        upkeep.back_up(store, settings(usb), "DOCK 3", clock())
+    assert len(copies(usb, "DOCK 3")) == 1, "the store itself was"
+    clock.now += timedelta(hours=2)
+    kept = Kept(store, usb, clock)
+    kept.upkeep.round()
+    assert f"could not be copied to {usb}" in kept.said
 
 
 def test_every_hour_a_copy_is_made_and_the_oldest_go(store, usb, clock):

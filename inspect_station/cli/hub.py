@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ from inspect_station.cli import look, verb
 from inspect_station.cli.look import Day, FirstDay, LastDay, OneSeller, ReportFormat
 from inspect_station.cli.verb import AsJson, ConfigPath, Out
 from inspect_station.errors import Exit
-from inspect_station.message import msg, msgn
+from inspect_station.message import Message, msg, msgn
 
 
 def _first(word: str) -> type[TyperGroup]:
@@ -48,12 +50,27 @@ HubDatabase = Annotated[
     ),
 ]
 HubTenant = Annotated[str, typer.Option("--tenant", help="Whose it is, where one hub serves several houses.")]
+ParkedNo = Annotated[int, typer.Argument(metavar="NO", min=1, max=2**63 - 1, help="As `hub parked` lists it.")]
+_VERBS = ("add", "list", "revoke", "rotate")
+
+
+@contextmanager
+def _if_made(data: Path, database: str) -> Iterator[None]:
+    """Say it where a hub is made on the way: somebody may have meant another folder."""
+    from inspect_station.hub import exists
+
+    there = exists(data, database)
+    yield
+    if not there:
+        verb.say(
+            msg("no hub was in {folder}: a new one was made there; --data names another", folder=str(data.resolve()))
+        )
 
 
 @hub_app.command("serve")
 def hub_serve(
-    host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port")] = 8787,
+    host: Annotated[str, typer.Option("--host", help="Address to listen at; 0.0.0.0 = every one.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any that is free.")] = 8787,
     data: HubData = Path("hub-data"),
     database: HubDatabase = "",
     photos: Annotated[
@@ -81,7 +98,10 @@ def hub_station(
     """Let a station in: prints its one-time enrolment code, once."""
     from inspect_station.hub import add_station
 
-    print(add_station(data, name, tenant, database=database))
+    if name in _VERBS:
+        raise verb.usage(msg("{name} is a verb, no name: it stands first, as `hub station {name} …`", name=name))
+    with _if_made(data, database):
+        print(add_station(data, name, tenant, database=database))
     verb.say(msg("on the station: inspect-station sync --enrol CODE"))
 
 
@@ -119,7 +139,8 @@ def hub_token_add(
     """Let a supervisor settle what is parked, over HTTP: prints the token, once."""
     from inspect_station.hub import add_supervisor
 
-    print(add_supervisor(data, name, tenant, database=database))
+    with _if_made(data, database):
+        print(add_supervisor(data, name, tenant, database=database))
 
 
 @token_app.command("list")
@@ -176,9 +197,9 @@ def hub_parked(data: HubData = Path("hub-data"), database: HubDatabase = "", as_
 
 @parked_app.command("show")
 def hub_parked_show(
-    no: int, data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False
+    no: ParkedNo, data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False
 ) -> None:
-    """One parked record as it was sent; --json tells also what became of it."""
+    """One parked record, set out to be read and corrected; --json: its bytes as sent, and what became of it."""
     from inspect_station.hub import parked_line
 
     found = parked_line(data, no, database=database)
@@ -192,7 +213,7 @@ def hub_parked_show(
 
 @parked_app.command("resolve")
 def hub_parked_resolve(
-    no: int,
+    no: ParkedNo,
     data: HubData = Path("hub-data"),
     database: HubDatabase = "",
     retry: Annotated[bool, typer.Option("--retry", help="This hub may take it as it is.")] = False,
@@ -222,7 +243,17 @@ def hub_parked_resolve(
     if as_json:
         verb.write(verb.json_text({"schema": 1, "no": no, "status": status, "code": code}), None)
         return
-    verb.say(msg("record {no} is dealt with: {status} {code}", no=no, status=status, code=code))
+    verb.say(_settled(no, void=void, duplicate=status == "duplicate", code=code))
+
+
+def _settled(no: int, *, void: bool, duplicate: bool, code: str) -> Message:
+    if void:
+        return msg("record {no} is void: it is kept, and nothing is done with it", no=no)
+    if duplicate:
+        return msg("record {no} was here already: nothing was added", no=no)
+    if code:
+        return msg("record {no} is taken in, and marked {code}", no=no, code=code)
+    return msg("record {no} is taken in", no=no)
 
 
 # ── What all stations have sent ──────────────────────────────────────────────────────────────────────────────────────
@@ -231,16 +262,18 @@ def hub_parked_resolve(
 @hub_app.command("photos")
 def hub_photos(data: HubData = Path("hub-data"), database: HubDatabase = "", as_json: AsJson = False) -> None:
     """Photos that units refer to and the hub does not have, the longest missing first (1000 at most)."""
-    from inspect_station.hub import photos_missing
+    from inspect_station.hub import count_missing, photos_missing
 
-    rows = photos_missing(data, database=database)
+    rows, n = photos_missing(data, database=database), count_missing(data, database=database)
     if as_json:
-        verb.write(verb.json_text({"schema": 1, "photos_missing": rows}), None)
+        verb.write(verb.json_text({"schema": 1, "n": n, "photos_missing": rows}), None)
         return
     for row in rows:
         state = row["state"] or "absent"
         print(f"{row['told_at']}  {row['tenant']}  {row['station']}  {row['lpn']}  {row['slot']}  {state}")
-    verb.say(msgn("{n} photo missing", "{n} photos missing", n=len(rows)))
+    verb.say(msgn("{n} photo missing", "{n} photos missing", n=n))
+    if n > len(rows):
+        verb.say(msg("the {n} that are missing longest are listed", n=len(rows)))
 
 
 @hub_app.command("show")
@@ -293,16 +326,17 @@ def hub_backup(to: Path, data: HubData = Path("hub-data"), database: HubDatabase
     """Copy the hub's tables into a file, while it runs, and try the copy; photos are files and are copied as such."""
     from inspect_station.hub import backup
 
+    verb.new_file(to)
     backup(data, to, database=database)
     verb.say(msg("backup written and verified: {file}", file=str(to)))
 
 
 @hub_app.command("restore")
-def hub_restore(copy: Path, data: HubData = Path("hub-data")) -> None:
+def hub_restore(copy: Path, data: HubData = Path("hub-data"), database: HubDatabase = "") -> None:
     """Put a copy in the place of the hub's tables; what stands there is set aside. Stop the hub first."""
     from inspect_station.hub import restore
 
-    restored = restore(data, copy)
+    restored = restore(data, copy, database=database)
     verb.say(msg("restored from {file}: {n} inspections", file=str(copy), n=restored.copy.inspections))
     if restored.aside is not None:
         verb.say(msg("what stood there before is kept: {file}", file=str(restored.aside)))
@@ -348,7 +382,8 @@ def hub_import(
     except (KeyError, ValueError, OSError):
         raise verb.usage(msg("--zone {value}: no such time zone, for example Europe/Paris", value=zone)) from None
     content = verb.bytes_of(file)
-    taken = publish(data, "products" if what == "products" else "rmas", content, zone, database=database)
+    with _if_made(data, database):
+        taken = publish(data, "products" if what == "products" else "rmas", content, zone, database=database)
     voice = verb.voice()
     for bad in taken.bad:
         print(f"{verb.plain(file)}:{bad.line}: {voice.say(bad.reason)}", file=sys.stderr)

@@ -89,8 +89,11 @@ def photo_erase(
     rma: PhotosOfRma = "",
     seller: Annotated[str, typer.Option("--seller", help="Whose RMA; with --older-than, whose photos.")] = "",
     older_than: Annotated[
-        int, typer.Option("--older-than", min=0, help="Days since the hub heard of them: with --seller; needs --yes.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--older-than", min=1, max=36_500, help="Days since the hub heard of them: with --seller; needs --yes."
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="With --older-than: do it; else they are only counted.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why: it stays, with who and when.")] = "",
     data: HubData = Path("hub-data"),
@@ -100,7 +103,7 @@ def photo_erase(
     """Erase photos here and on every station, for ever; the facts stand, with the hashes."""
     from inspect_station.hub import album
 
-    if older_than:
+    if older_than is not None:
         if names or unit or rma or not seller:
             raise verb.usage(msg("--older-than DAYS goes with --seller CODE alone"))
         if not yes:

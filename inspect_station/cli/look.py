@@ -41,6 +41,8 @@ def shown(station: "Station", code: str, day: date | None, as_json: bool) -> str
     from inspect_station.account import Account
     from inspect_station.core.barcode import ScanKind
 
+    if not code.strip():
+        raise verb.usage(msg("CODE is empty: give a unit's LPN or an RMA"))
     account = Account(station, verb.voice())
     scan = station.read(code)
     if scan.kind is ScanKind.LPN:

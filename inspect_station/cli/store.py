@@ -69,6 +69,8 @@ def db_backup(
     loaded = verb.load(config)
     if to is None and loaded.backup.to is None:
         raise verb.usage(msg("name a file, or set [backup] in station.toml"))
+    if to is not None:
+        verb.new_file(to)
     with verb.station(loaded) as station:
         if to is None:
             to = upkeep.back_up(station.store, loaded.backup, loaded.station.name, station.clock())
@@ -126,7 +128,7 @@ def db_verify(file: Annotated[Path | None, typer.Argument()] = None, config: Con
         return
     loaded = verb.load(config)
     own = loaded.station.data / "store.db"
-    verify(own)
+    verify(own, own=True)
     verb.say(msg("{file} is sound", file=str(own)))
     with verb.station(loaded) as station:
         missing = [*station.store.photos_missing()]

@@ -1,6 +1,7 @@
 """What every verb shares: its usual options, the settings and the station it works on, what it says and hands over."""
 
 import json
+import os
 import sys
 from collections.abc import Collection
 from datetime import date
@@ -24,6 +25,8 @@ ConfigPath = Annotated[
     typer.Option("--config", help="station.toml; default: ./station.toml, then the user's configuration folder."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON (a contract: versioned).")]
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
+"""Days that anybody can mean; next to the ends of the calendar there is no day before or after to reckon with."""
 Out = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead of stdout.")]
 
 
@@ -54,8 +57,34 @@ def bytes_of(file: Path) -> bytes:
     except OSError as error:
         raise StationError(
             msg("{file} cannot be read: {reason}", file=str(file), reason=error.strerror or str(error)),
-            msg("check the path; nothing was imported"),
+            msg("check the path; nothing was changed"),
         ) from error
+
+
+def new_file(file: Path) -> None:
+    """See that a copy can be written there as a new file, in a folder that is there. Raises NotAllowed.
+
+    It is never written over another one: that may be the only good one.
+    """
+    try:
+        is_folder, taken, has_folder = file.is_dir(), os.path.lexists(file), file.parent.is_dir()
+    except PermissionError:
+        return  # nor may the copy be written there: that is said with the reason
+    if is_folder:
+        raise NotAllowed(
+            msg("{file} is a folder: nothing was written.", file=str(file)),
+            msg("Name a new file, for example {file}.", file=str(file / "copy.db")),
+        )
+    if taken:
+        raise NotAllowed(
+            msg("{file} is there already: nothing was written.", file=str(file)),
+            msg("Name a new file; or move that one away, if nobody needs it."),
+        )
+    if not has_folder:
+        raise NotAllowed(
+            msg("The folder {folder} is not there: nothing was written.", folder=str(file.parent)),
+            msg("Plug its disk in, or make the folder: no copy makes it, so as not to fill the wrong disk."),
+        )
 
 
 def supervisor(station: "Station", badge: str, hint: Message) -> "Operator":
@@ -90,9 +119,15 @@ def choice(word: str, value: str, known: Collection[str]) -> None:
 def date_of(option: str, text: str) -> date:
     """The day that an option names. Raises BadParameter."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise usage(msg("{column} {value}: a date like 2026-11-22", column=option, value=text)) from None
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        first, last = _FIRST_DAY.isoformat(), _LAST_DAY.isoformat()
+        raise usage(
+            msg("{column} {value}: a day from {first} to {last}", column=option, value=text, first=first, last=last)
+        )
+    return day
 
 
 # ── What it says, and what it hands over ─────────────────────────────────────────────────────────────────────────────

@@ -5,12 +5,15 @@ pictures.
 """
 
 from inspect_station.hub.admin import (
+    TENANT,
     Hub,
     add_station,
     add_supervisor,
     backup,
     begin_epoch,
+    count_missing,
     epoch,
+    exists,
     load,
     parked,
     parked_line,
@@ -26,12 +29,15 @@ from inspect_station.hub.admin import (
 )
 
 __all__ = [
+    "TENANT",
     "Hub",
     "add_station",
     "add_supervisor",
     "backup",
     "begin_epoch",
+    "count_missing",
     "epoch",
+    "exists",
     "load",
     "parked",
     "parked_line",

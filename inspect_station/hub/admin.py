@@ -4,6 +4,7 @@ import hashlib
 import random
 import re
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from inspect_station.core.records import Product, Rma
 from inspect_station.errors import NotAllowed, NotFound, Undone
 from inspect_station.hub.ledger import Action, Ledger, Unsettled
 from inspect_station.imports import Taken
-from inspect_station.message import msg
+from inspect_station.message import Message, msg
 from inspect_station.store import Restored, Store
 from inspect_station.store import restore as put_back
+from inspect_station.store.said import refused
 
 if TYPE_CHECKING:
     from inspect_station.store.postgres import Postgres
@@ -28,6 +30,8 @@ TENANT = "main"
 """The tenant of a hub that serves one house only."""
 OWNER = "owner"
 """Who deals with parked records on the hub's own command line."""
+NAME = 60
+"""Signs of the longest name of a station or a supervisor."""
 TRIES = 5
 """How often a step is done that a database took back because of another one."""
 
@@ -59,14 +63,14 @@ class Hub:
         return cls(Postgres.open(database, data, clock=clock, station="HUB"), clock)
 
     @classmethod
-    def find(cls, data: Path, database: str = "") -> Self:
-        """The hub in this folder, or in this database; none is made. Raises NotFound, StoreError."""
-        if not database and not (data / "store.db").is_file():
+    def find(cls, data: Path, database: str = "", *, running: bool = False) -> Self:
+        """The hub in this folder, or in this database; none is made (see `open`). Raises NotFound, StoreError."""
+        if not exists(data, database):
             raise NotFound(
                 msg("no hub is in {folder}", folder=str(data)),
                 msg("name its folder with --data, or its database with --database"),
             )
-        return cls.open(data, database)
+        return cls.open(data, database, running=running)
 
     @property
     def epoch(self) -> str:
@@ -110,6 +114,16 @@ class Hub:
             return step(ledger)
 
 
+def exists(data: Path, database: str = "") -> bool:
+    """Whether a hub is in this folder; of one in a database only its address tells. Raises StoreError."""
+    try:
+        return bool(database) or stat.S_ISREG((data / "store.db").stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise refused(error, data) from error
+
+
 # ── Secrets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -144,15 +158,20 @@ def add_station(data: Path, name: str, tenant: str = TENANT, *, database: str = 
     """A code that lets in one station of this name, once, within a week; it cannot be shown again.
 
     For a name that is known, it lets that station in again, and its older token is void from then on.
-    Raises NotAllowed for a tenant's name that could be no folder, and for a supervisor's name.
+    Raises NotAllowed for a tenant's name that could be no folder, for a supervisor's name, and for none.
     """
-    code = new_code()
+    code, name = new_code(), _named(name)
     _check(tenant)
-    try:
-        with Hub.open(data, database) as hub:
-            hub.change(lambda ledger: ledger.add_code(code_hash(code), tenant, clean(name, 60)))
-    except ValueError as error:
-        raise _taken(name) from error
+    with Hub.open(data, database) as hub:
+        try:
+            hub.change(lambda ledger: ledger.add_code(code_hash(code), tenant, name))
+        except ValueError as error:
+            raise NotAllowed(
+                msg(
+                    "{name} is a supervisor of this hub (tenant {tenant}): no code was made.", name=name, tenant=tenant
+                ),
+                msg("Give the station another name."),
+            ) from error
     return code
 
 
@@ -168,18 +187,20 @@ def revoke(
     """Void all tokens of a station or a supervisor, and codes not used yet, at once. Raises NotFound."""
     with Hub.find(data, database) as hub:
         if not hub.change(lambda ledger: ledger.revoke(tenant, clean(name, 60), scope)):
-            raise _nobody(name, tenant)
+            raise _not_one(
+                hub, name, tenant, msg("Take it away with `hub station revoke {name}`.", name=clean(name, 60))
+            )
 
 
 def add_supervisor(data: Path, name: str, tenant: str = TENANT, *, database: str = "") -> str:
     """A token by which a supervisor settles what is parked, over HTTP; it cannot be shown again. Raises NotAllowed."""
-    token = new_token()
+    token, name = new_token(), _named(name)
     _check(tenant)
-    try:
-        with Hub.open(data, database) as hub:
-            hub.change(lambda ledger: ledger.add_supervisor(tenant, clean(name, 60), secret_hash(token)))
-    except ValueError as error:
-        raise _taken(name) from error
+    with Hub.open(data, database) as hub:
+        try:
+            hub.change(lambda ledger: ledger.add_supervisor(tenant, name, secret_hash(token)))
+        except ValueError as error:
+            raise _taken(hub, name, tenant) from error
     return token
 
 
@@ -188,7 +209,10 @@ def rotate(data: Path, name: str, tenant: str = TENANT, *, database: str = "") -
     token = new_token()
     with Hub.find(data, database) as hub:
         if not hub.change(lambda ledger: ledger.replace_token(tenant, clean(name, 60), secret_hash(token))):
-            raise _nobody(name, tenant)
+            again = msg(
+                "A station changes its token by itself; `hub station {name}` lets it in anew.", name=clean(name, 60)
+            )
+            raise _not_one(hub, name, tenant, again)
     return token
 
 
@@ -230,38 +254,82 @@ def settle(data: Path, no: int, action: Action, *, note: str, line: str = "", da
             raise NotAllowed(
                 msg("Record {no} was dealt with already.", no=no), msg("See it with `hub parked show {no}`.", no=no)
             ) from error
+        problem = f"{error.code}: {error.detail}" if error.detail else error.code
         raise NotAllowed(
-            msg("The hub cannot take record {no}: {code} {detail}.", no=no, code=error.code, detail=error.detail),
+            msg("The hub cannot take record {no}: {problem}.", no=no, problem=problem),
             msg("It stays parked. Correct it and give it with --accept-as, or say with --void that it says nothing."),
         ) from error
     return status.value, code
 
 
 def photos_missing(data: Path, *, database: str = "") -> list[dict[str, Any]]:
-    """Photos that units refer to and the hub lacks: told_at, tenant, station, lpn, inspection, slot, sha256, state."""
+    """Photos that units refer to and the hub lacks: told_at, tenant, station, lpn, inspection, slot, sha256, state; the
+    first thousand of them."""
     with Hub.find(data, database) as hub, hub.read() as ledger:
         return ledger.photos_missing()
+
+
+def count_missing(data: Path, *, database: str = "") -> int:
+    """How many photos the hub lacks, of all tenants."""
+    with Hub.find(data, database) as hub, hub.read() as ledger:
+        return int(ledger.figures()["photos_missing"])
 
 
 def _check(tenant: str) -> None:
     """See that a tenant's name may lead the path of its photos."""
     if not _TENANT.fullmatch(tenant):
         raise NotAllowed(
-            msg("A tenant cannot be called {tenant}.", tenant=clean(tenant, 60)),
+            msg("A tenant cannot be called “{tenant}”.", tenant=clean(tenant, 60)),
             msg("Use up to forty small letters, digits and hyphens, a letter or digit first."),
         )
 
 
-def _taken(name: str) -> NotAllowed:
+def _named(name: str) -> str:
+    """A name that somebody may get. Raises NotAllowed."""
+    plain = clean(name)
+    if not 0 < len(plain) <= NAME:
+        raise NotAllowed(
+            msg("Nobody can be called “{name}”: nothing was made.", name=clean(name, NAME)),
+            msg("A name has 1 to {n} signs, for example DOCK-1.", n=NAME),
+        )
+    return plain
+
+
+def _scope(hub: Hub, name: str, tenant: str) -> str:
+    with hub.read() as ledger:
+        return ledger.scope(tenant, clean(name, NAME))
+
+
+def _taken(hub: Hub, name: str, tenant: str) -> NotAllowed:
+    """Nobody becomes a supervisor by this name: who has it."""
+    who = {"name": name, "tenant": tenant}
+    if _scope(hub, name, tenant) == "station":
+        return NotAllowed(
+            msg("{name} is a station of this hub (tenant {tenant}): no token was made.", **who),
+            msg("Give the supervisor another name."),
+        )
     return NotAllowed(
-        msg("{name} is known to this hub already.", name=name),
-        msg("Take another name, or give that one a new token: `hub token rotate NAME`."),
+        msg("{name} is a supervisor of this hub already (tenant {tenant}): no token was made.", **who),
+        msg("`hub token rotate {name}` gives another token; or take another name.", name=name),
     )
 
 
-def _nobody(name: str, tenant: str) -> NotFound:
+def _not_one(hub: Hub, name: str, tenant: str, of_a_station: Message) -> NotFound:
+    """Nobody of this name is what was asked for; the hint is for who asked for a supervisor and named a station."""
+    who = {"name": clean(name, NAME), "tenant": clean(tenant, NAME)}
+    match _scope(hub, name, tenant):
+        case "station":
+            return NotFound(
+                msg("{name} is a station of this hub, not a supervisor (tenant {tenant}): nothing was done.", **who),
+                of_a_station,
+            )
+        case "supervisor":
+            return NotFound(
+                msg("{name} is a supervisor of this hub, not a station (tenant {tenant}): nothing was done.", **who),
+                msg("Take the token away with `hub token revoke {name}`.", name=who["name"]),
+            )
     return NotFound(
-        msg("This hub knows nobody called {name} (tenant {tenant}).", name=clean(name, 60), tenant=clean(tenant, 60)),
+        msg("This hub knows nobody called “{name}” (tenant {tenant}).", **who),
         msg("See who it knows: `hub station list`, `hub token list`."),
     )
 
@@ -310,10 +378,15 @@ def backup(data: Path, to: Path, *, database: str = "") -> None:
         hub.store.backup(to)  # type: ignore[union-attr]
 
 
-def restore(data: Path, copy: Path, clock: Callable[[], datetime] | None = None) -> Restored:
+def restore(data: Path, copy: Path, clock: Callable[[], datetime] | None = None, *, database: str = "") -> Restored:
     """Put a copy in the place of a hub's tables, and begin a new epoch; what stood there is set aside. No hub may run
-    there. Raises StoreLocked, StoreError.
+    there. Raises NotAllowed for one on PostgreSQL, StoreLocked, StoreError.
     """
+    if database:
+        raise NotAllowed(
+            msg("A hub on PostgreSQL is put back by PostgreSQL: nothing was changed."),
+            msg("Use pg_restore, or what your database has for it, then `hub epoch --new`."),
+        )
     clock = clock or (lambda: datetime.now(UTC))
     restored = put_back(copy, data, clock(), hub=True)
     Hub.open(data, clock=clock).close()
@@ -329,10 +402,10 @@ def epoch(data: Path, *, database: str = "") -> str:
 def begin_epoch(data: Path, *, database: str = "") -> str:
     """Say that what this hub has confirmed may be gone, because it was restored: a new epoch, which is answered.
 
-    Stations then ask what is still there, and send again what is not. Raises StoreLocked while a hub runs in the
-    folder on its own store.
+    Stations then ask what is still there, and send again what is not. Raises NotFound, StoreLocked while a hub runs in
+    the folder on its own store.
     """
-    with Hub.open(data, database, running=True) as hub:
+    with Hub.find(data, database, running=True) as hub:
         return hub.store.begin_epoch()
 
 
@@ -340,7 +413,7 @@ def serve(data: Path, *, host: str = "127.0.0.1", port: int = 8787, photos: str 
     """Answer stations until told to stop; then requests in flight are answered, and new ones turned away.
 
     ``photos`` as `photos.place` reads it; empty = in the folder of the hub. The log goes to stderr, as JSON lines.
-    Raises StoreLocked, StoreError, ConfigError.
+    Raises StoreLocked, StoreError, ConfigError; StationError where it cannot listen there.
     """
     from inspect_station.hub.album import keeps
     from inspect_station.hub.app import create_app

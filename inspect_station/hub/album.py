@@ -60,7 +60,7 @@ def listed(data: Path, which: Which, *, database: str = "") -> list[dict[str, An
 
     Raises NotFound for a photo, a unit or an RMA that this hub does not know; NotAllowed where it may be another's.
     """
-    with Hub.open(data, database) as hub:
+    with Hub.find(data, database) as hub:
         return _photos(hub, which)
 
 
@@ -99,7 +99,7 @@ def fetch(data: Path, which: Which, *, database: str = "") -> dict[str, bytes]:
 
     Raises NotFound, NotAllowed; StoreError where bytes are not what they were, or cannot be had now.
     """
-    with Hub.open(data, database) as hub:
+    with Hub.find(data, database) as hub:
         rows = _photos(hub, which)
         kept = _kept(hub)
         found = {}
@@ -126,8 +126,8 @@ def _bytes(kept: Photos, tenant: str, sha256: str) -> bytes:
         data = kept.get(tenant, sha256)
     if data is None or hashlib.sha256(data).hexdigest() != sha256:
         raise StoreError(
-            msg("The photo {sha256} is gone from where the hub keeps photos, or damaged there.", sha256=sha256),
-            msg("Put it back from a copy of that folder or bucket."),
+            msg("The photo {sha256} is gone from {place}, or damaged there.", sha256=sha256, place=str(kept)),
+            msg("Look where the hub keeps its photos; put it back there from a copy of that folder or bucket."),
         )
     return data
 
@@ -157,19 +157,19 @@ def erase(data: Path, which: Which, *, why: str, database: str = "") -> Erased:
 
     Raises NotFound, NotAllowed; StoreError where the bytes cannot be deleted now: the same order again goes on.
     """
-    with Hub.open(data, database) as hub:
+    with Hub.find(data, database) as hub:
         return _erase(hub, which.tenant, sorted({row["sha256"] for row in _photos(hub, which)}), why)
 
 
 def over(data: Path, seller: str, days: int, *, tenant: str = TENANT, database: str = "") -> list[str]:
     """Photos, by SHA-256, of a seller's units alone, of which this hub first heard more than so many days ago."""
-    with Hub.open(data, database) as hub:
+    with Hub.find(data, database) as hub:
         return _over(hub, seller, days, tenant)
 
 
 def erase_over(data: Path, seller: str, days: int, *, why: str, tenant: str = TENANT, database: str = "") -> Erased:
     """Erase these; see `over` and `erase`."""
-    with Hub.open(data, database) as hub:
+    with Hub.find(data, database) as hub:
         return _erase(hub, tenant, _over(hub, seller, days, tenant), why)
 
 

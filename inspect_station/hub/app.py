@@ -534,10 +534,12 @@ def create_app(hub: Hub, photos: Photos | None = None, limits: Limits | None = N
     @app.exception_handler(Unreachable)
     def unreachable(_: Request, error: Unreachable) -> Response:
         watch.photo("unreachable")
+        watch.broken(error)
         return problem(503, "photos_unavailable", after_s=STALLED_S)
 
     @app.exception_handler(StoreError)
     def store(_: Request, error: StoreError) -> Response:
+        watch.broken(error)
         match error:
             case DiskFull():
                 return problem(507, "disk_full")

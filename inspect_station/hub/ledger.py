@@ -112,7 +112,7 @@ class Ledger(Writer):
 
         Raises ValueError where a supervisor has the name.
         """
-        if self._row("SELECT 1 FROM hub_station WHERE tenant = ? AND name = ? AND scope <> 'station'", tenant, name):
+        if self.scope(tenant, name) not in ("", "station"):
             raise ValueError(f"{name} is taken")
         now = self._clock()
         self._do("DELETE FROM hub_code WHERE tenant = ? AND name = ? AND used_at IS NULL", tenant, name)
@@ -208,6 +208,15 @@ class Ledger(Writer):
             ends_at,
         )
 
+    def has_tenant(self, tenant: str) -> bool:
+        """Whether a station of this tenant was ever let in."""
+        return self._row("SELECT 1 FROM hub_station WHERE tenant = ? AND scope = 'station'", tenant) is not None
+
+    def scope(self, tenant: str, name: str) -> str:
+        """What somebody of this name is: ``station``, ``supervisor``; empty where nobody has it."""
+        row = self._row("SELECT scope FROM hub_station WHERE tenant = ? AND name = ?", tenant, name)
+        return str(row["scope"]) if row else ""
+
     def revoke(self, tenant: str, name: str, scope: str) -> bool:
         """Void the tokens of a station or a supervisor, and codes not used yet; False where there is none so named.
 
@@ -223,7 +232,7 @@ class Ledger(Writer):
 
     def add_supervisor(self, tenant: str, name: str, token: str) -> None:
         """Let in a supervisor by the token with this hash; raises ValueError where the name is taken."""
-        if self._row("SELECT 1 FROM hub_station WHERE tenant = ? AND name = ?", tenant, name):
+        if self.scope(tenant, name):
             raise ValueError(f"{name} is taken")
         id = self.new_id()
         self._do(
@@ -348,7 +357,9 @@ class Ledger(Writer):
                     rows = [revision_row(shown.unit, shown.event) for shown in judged.shown]
                 except NotYours:
                     code, detail = "tenant_mismatch", ""
-                except (ValueError, OverflowError) as error:
+                except OverflowError:
+                    code, detail = "schema_invalid", "a time that the hub's calendar does not have"
+                except ValueError as error:
                     code, detail = "schema_invalid", type(error).__name__
                 else:
                     if not judged.told.code and (event.epoch, event.seq) in numbers:
@@ -1007,8 +1018,16 @@ class Ledger(Writer):
         if event is not None and row["epoch"] and (event.epoch, event.seq) != (row["epoch"], row["seq"]):
             raise Unsettled("another_event", f"epoch must be {row['epoch']}, seq {row['seq']}")
         (told,), _ = self.ingest(Caller(row["station"], row["tenant"], row["name"], new=False), [arrival])
-        if told.status in (Status.REJECTED, Status.RETRY) or told.code in wire.SETTLED.values():
-            raise Unsettled(told.code, arrival.detail)
+        if told.code in wire.SETTLED.values():
+            raise Unsettled(told.code)
+        if told.status in (Status.REJECTED, Status.RETRY):
+            refused = self._row(
+                "SELECT detail FROM hub_parked WHERE tenant = ? AND event = ? AND sha256 = ?",
+                row["tenant"],
+                arrival.id,
+                arrival.sha256,
+            )
+            raise Unsettled(told.code, arrival.detail or (refused["detail"] if refused else ""))
         # It was not the station that spoke.
         self._do("UPDATE hub_station SET seen_at = ? WHERE id = ?", row["seen_at"], row["station"])
         return told.status, told.code

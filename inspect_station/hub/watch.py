@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from inspect_station.core.wire import Receipt
+from inspect_station.errors import StationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ class Watch:
         self._photos.labels(outcome).inc()
 
     def broken(self, error: Exception) -> None:
-        """Something broke that nobody had foreseen."""
+        """Something broke: nobody had foreseen it, or a store is in the way."""
         _log.error("broken", exc_info=error)
 
     def figures(self, now: "Callable[[], dict[str, int]]") -> bytes:
@@ -97,6 +98,11 @@ class JsonLines(logging.Formatter):
             error = record.exc_info[1]
             frames = traceback.extract_tb(error.__traceback__)[-12:]
             told["error"] = type(error).__name__
+            if error.__cause__ is not None:
+                told["cause"] = type(error.__cause__).__name__
+            if isinstance(error, StationError):
+                # Our own words of a store and its machine: nobody else's are in them.
+                told["said"] = str(error.title)
             told["where"] = [f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno}" for frame in frames]
         return json.dumps(told)
 

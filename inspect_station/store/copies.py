@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from inspect_station.store import schema
 from inspect_station.store.blobs import Blobs, settle
 from inspect_station.store.identity import of_its_kind
 from inspect_station.store.lock import hold
-from inspect_station.store.said import PATIENCE, damaged, refused, told
+from inspect_station.store.said import PATIENCE, Damaged, damaged, refused, told
 from inspect_station.store.values import Verified
 from inspect_station.store.writer import COUNTERS
 
@@ -30,18 +31,53 @@ _BESIDE = ("", "-journal", "-wal", "-shm")
 """What belongs to a database file, by what its name ends with."""
 
 
-def verify(path: Path) -> Verified:
+def verify(path: Path, *, own: bool = False) -> Verified:
     """See that a store or a copy would serve: the file sound, the events a whole chain, no unit or batch untold.
 
-    Reads only, but long: a station that works on this very file waits.
-    Raises StoreError that says what was found.
+    ``own``: the station's own store, in whose place a copy could be put. Reads only, but long: a station that works on
+    this very file waits. Raises StoreError that says what was found.
     """
-    if not path.is_file():
-        raise StoreError(
-            msg("There is no store at {file}.", file=str(path)),
-            msg("Name the file itself, such as store.db."),
+    try:
+        there = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        there = False
+    except OSError as error:
+        raise refused(error, path) from error
+    if not there:
+        hint = msg(
+            "It is made at the station's first start. If there was one, `inspect-station db restore` puts a copy there."
         )
-    return verified(path, of=path)
+        if not own:
+            hint = msg("Name the file itself, such as store.db.")
+        raise StoreError(msg("There is no store at {file}.", file=str(path)), hint)
+    if own:
+        return verified(path, of=path)
+    try:
+        if _ours(path):
+            return verified(path, of=path)
+    except Damaged as error:
+        hint = msg(
+            "If it is a copy, take another one. If a station or a hub works on it: `db restore COPY` there, of a hub "
+            "`hub restore COPY`, puts a copy in its place."
+        )
+        raise Damaged(error.title, hint) from error
+    raise StoreError(
+        msg("{file} is not a store of inspect-station. It was left as it is.", file=str(path)),
+        msg("Name a copy that `db backup` or `hub backup` has made, or the store.db of a station or a hub."),
+    )
+
+
+def _ours(file: Path) -> bool:
+    """Whether a file that may be anybody's began as a store: whatever is damaged in it, a station would know it."""
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    with told(file), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        try:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_NOTADB:
+                raise
+            return False
+    return bool(application == schema.APPLICATION)
 
 
 def verified(path: Path, *, of: Path) -> Verified:
@@ -132,7 +168,7 @@ def put_back(copy: Path, folder: Path, now: datetime, *, hub: bool | None = None
     partial = folder / f"{STORE}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = hold(folder, wait=PATIENCE)
+        lock = hold(folder, wait=PATIENCE, hub=bool(hub))
         try:
             copied(copy, partial)
             with told(partial), closing(sqlite3.connect(partial, isolation_level=None)) as connection:

@@ -104,9 +104,9 @@ class Store:
         try:
             store.blobs.folder.mkdir(parents=True, exist_ok=True)
             if running:
-                store._lock = hold(folder, wait=0.5)
+                store._lock = hold(folder, wait=0.5, hub=station == HUB)
             if store._revision() != schema.newest():
-                store._upgrade()
+                store._upgrade(hub=station == HUB)
             if running:
                 store._writable()
                 store.check()
@@ -413,9 +413,9 @@ class Store:
             )
         return revision
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, *, hub: bool) -> None:
         """Make or migrate the tables: one transaction, after a copy, never under a station that runs."""
-        lock = hold(self.folder, wait=PATIENCE) if self._lock is None else None
+        lock = hold(self.folder, wait=PATIENCE, hub=hub) if self._lock is None else None
         try:
             found = self._revision()
             if found == schema.newest():

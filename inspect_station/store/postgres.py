@@ -181,11 +181,13 @@ class Postgres:
         """Random for each new or restored database; looked up with each new connection."""
         self._address = f"postgresql://{url.removeprefix(SCHEME)}"
         try:
+            if not url.startswith(SCHEME):
+                raise psycopg.ProgrammingError("another scheme")
             known = conninfo_to_dict(self._address)
         except psycopg.ProgrammingError as error:
             raise StoreError(
                 # Not what is wrong with it: that may be the password.
-                msg("The address of the hub's database cannot be read."),
+                msg("The address of the hub's database (--database, INSPECT_STATION_DATABASE) cannot be read."),
                 msg("Write it like postgresql+psycopg://USER@HOST/DATABASE; a password is best kept in ~/.pgpass."),
             ) from error
         self._where = f"{known.get('host') or 'localhost'}/{known.get('dbname') or known.get('user') or ''}"

@@ -94,13 +94,17 @@ def busy(file: Path) -> StoreLocked:
     )
 
 
-def damaged(file: Path, found: str) -> StoreError:
+class Damaged(StoreError):
     """The file is not what SQLite, or the store, wrote."""
-    return StoreError(
+
+
+def damaged(file: Path, found: str) -> Damaged:
+    """The file is not what was written, and a station works on it."""
+    return Damaged(
         msg("The store {file} is damaged: {found}. It was left as it is.", file=str(file), found=found),
         msg(
-            "`inspect-station db restore COPY` sets this file aside and puts your newest copy in its place; keep the "
-            "damaged one, it may still hold units that no copy has."
+            "`inspect-station db restore COPY`, of a hub `hub restore COPY`, sets this file aside and puts a copy in "
+            "its place; keep the damaged one, it may still hold units that no copy has."
         ),
     )
 

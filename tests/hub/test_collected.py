@@ -227,6 +227,9 @@ def _before_0014() -> str:
 def test_another_tenant_sees_nothing_of_it(collecting: Collecting) -> None:
     content = Path(collecting.site.config).with_name("rmas.csv").read_bytes()
     publish(collecting.hub.store.folder, "rmas", content, database=collecting.database)
+    with collecting.hub.write() as ledger:
+        ledger.add_code("o", "other", "DOCK-9")
+        ledger.enrol("o", "t-other", epoch=uuid7(9, bytes(10)), block="")
     report = collecting.run("report", "daily", "--format", "json", "--tenant", "other")
     assert json.loads(report.stdout)["units"] == 0
     for code in (collecting.site.lpn, collecting.site.rma):
@@ -262,7 +265,9 @@ def test_a_station_is_taken_for_no_hub_and_no_hubs_copy_for_a_station(tmp_path: 
 
 
 def test_no_verb_that_looks_makes_a_hub_where_there_is_none(tmp_path: Path) -> None:
-    for verb in ("station list", "token list", "parked list", "photos", "epoch", f"backup {tmp_path / 'copy.db'}"):
+    looking = ("station list", "token list", "parked list", "photos", "epoch", "epoch --new")
+    photos = ("photo list --unit L", "photo get --unit L --to P", "photo erase --unit L --reason no")
+    for verb in (*looking, *photos, "photo erase --seller s --older-than 9", f"backup {tmp_path / 'copy.db'}"):
         result = CliRunner().invoke(app, ["hub", *verb.split(), "--data", str(tmp_path / "typo")])
         assert isinstance(result.exception, NotFound), verb
     assert list(tmp_path.iterdir()) == []

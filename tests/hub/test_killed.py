@@ -1,5 +1,6 @@
 """Two hub processes on one PostgreSQL, killed under load with SIGKILL: what was confirmed is there (sync.md §3.2)."""
 
+import json
 import os
 import random
 import signal
@@ -20,6 +21,7 @@ from inspect_station.core import wire
 from inspect_station.core.ids import uuid7
 from inspect_station.core.records import Disposition, Event, Grade, Inspection, Line
 from inspect_station.hub import Hub, add_station
+from inspect_station.hub.watch import JsonLines
 from inspect_station.store import postgres
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -219,7 +221,9 @@ def _start_again(server: Any) -> float:
             return time.monotonic() - began
 
 
-def test_a_hub_whose_database_is_away_says_come_back_and_lives(own_server: Any, tmp_path: Path) -> None:
+def test_a_hub_whose_database_is_away_says_come_back_and_lives(
+    own_server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """34."""
     from fastapi.testclient import TestClient
 
@@ -232,6 +236,8 @@ def test_a_hub_whose_database_is_away_says_come_back_and_lives(own_server: Any, 
         time.sleep(0.5)
         answer = client.get("/v1/readyz")
         assert answer.status_code == 503
+        (told,) = [json.loads(JsonLines().format(each)) for each in caplog.records if each.message == "broken"]
+        assert "The database " in told["said"] and "failed" in told["said"], "the log says what is in the way"
         assert int(answer.headers["retry-after"]) > 0
         assert client.get("/v1/livez").status_code == 200
         _start_again(own_server)

@@ -335,7 +335,7 @@ def test_no_station_is_let_in_under_a_supervisors_name(client: TestClient, run: 
     early = run("station", "boss")[1].strip()
     token = run("token", "add", "boss")[1].strip()
     code, out, err = run("station", "boss")
-    assert (code != 0, out, "boss is known" in err) == (True, "", True)
+    assert (code != 0, out, "boss is a supervisor" in err) == (True, "", True)
     answer = client.post("/v1/stations/enrol", json={"code": early, "epoch": EPOCH})
     assert (answer.status_code, answer.json()["code"]) == (401, "code_unknown")
     assert Speaker(client, token).get("/v1/parked").status_code == 200, "the supervisor's token is as good as before"
@@ -369,18 +369,31 @@ def test_the_owner_lists_shows_and_deals_with_what_is_parked(dock: Speaker, hub:
     ("words", "code", "said"),
     [
         pytest.param(["station", "revoke", "DOCK-9"], 3, "DOCK-9", id="no such station"),
-        pytest.param(["station", "revoke", "chief"], 3, "chief", id="a supervisor is no station"),
-        pytest.param(["token", "revoke", "DOCK-1"], 3, "DOCK-1", id="a station is no supervisor"),
-        pytest.param(["token", "rotate", "nobody"], 3, "nobody", id="no such supervisor"),
-        pytest.param(["token", "add", "DOCK-1"], 2, "known", id="a name that is taken"),
+        pytest.param(["station", "revoke", "chief"], 3, "hub token revoke chief", id="a supervisor is no station"),
+        pytest.param(["token", "revoke", "DOCK-1"], 3, "hub station revoke DOCK-1", id="a station is no supervisor"),
+        pytest.param(["token", "rotate", "DOCK-1"], 3, "DOCK-1 is a station", id="a station changes its own token"),
+        pytest.param(["token", "rotate", "nobody"], 3, "nobody called “nobody”", id="no such supervisor"),
+        pytest.param(["token", "add", "DOCK-1"], 2, "Give the supervisor another name", id="a station has the name"),
+        pytest.param(["token", "add", "chief"], 2, "hub token rotate chief", id="a supervisor has the name"),
+        pytest.param(["station", ""], 2, "1 to 60 signs", id="a station without a name"),
+        pytest.param(["token", "add", " \x1b "], 2, "1 to 60 signs", id="a supervisor without a name"),
+        pytest.param(["station", "D" * 61], 2, "1 to 60 signs", id="a name that would be cut"),
+        pytest.param(["station", "add", "list"], 2, "list is a verb", id="a verb that stands behind its options"),
         pytest.param(["station", "DOCK-2", "--tenant", "../up"], 2, "../up", id="a tenant that is a path"),
         pytest.param(["station", "DOCK-2", "--tenant", "_aside"], 2, "_aside", id="where photos are set aside"),
+        pytest.param(["show", ""], 2, "CODE is empty", id="nothing to show"),
         pytest.param(["parked", "show", "9"], 3, "9", id="no such record"),
+        pytest.param(["parked", "show", "9" * 20], 2, "NO", id="a number that no record can have"),
+        pytest.param(["photo", "erase", "--seller", "lumo", "--older-than", "999999"], 2, "36500", id="too many days"),
+        pytest.param(["report", "daily", "--to", "9999-12-31"], 2, "2999-12-31", id="the end of the calendar"),
+        pytest.param(["report", "daily", "--from", "0001-01-01"], 2, "1970-01-01", id="its beginning"),
+        pytest.param(["report", "daily", "--tenant", "nowhere"], 3, "of tenant nowhere", id="nobody's report"),
+        pytest.param(["serve", "--port", "65536"], 2, "65535", id="no such port"),
         pytest.param(["parked", "resolve", "9", "--retry"], 3, "9", id="nothing to deal with"),
         pytest.param(["parked", "resolve", "1"], 2, "--retry", id="nothing said"),
         pytest.param(["parked", "resolve", "1", "--retry", "--void"], 2, "--retry", id="two things said"),
         pytest.param(["parked", "resolve", "1", "--void"], 2, "--note", id="no reason"),
-        pytest.param(["parked", "resolve", "1", "--retry"], 2, "schema_invalid", id="not to be taken"),
+        pytest.param(["parked", "resolve", "1", "--retry"], 2, "schema_invalid: grade", id="not to be taken"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -391,6 +404,76 @@ def test_what_cannot_be_done_is_said(
     assert found[0] == code
     assert said in found[2]
     assert found[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "said"),
+    [
+        pytest.param(MINT, ["--void", "--note", "no"], "record 1 is void: it is kept", id="void"),
+        pytest.param(MINT, ["--accept-as", "{file}", "--note", "so"], "record 1 is taken in\n", id="corrected"),
+        pytest.param(
+            MINT, ["--accept-as", "{file}.no", "--note", "so"], "No such file or directory", id="no such file"
+        ),
+        pytest.param(
+            _line(body={**UNIT, "finished_at": "0001-01-01T00:00:00+14:00"}),
+            ["--retry"],
+            "schema_invalid: a time that the hub's calendar does not have.",
+            id="before all time",
+        ),
+    ],
+)
+def test_what_became_of_a_record_is_said_in_words(
+    dock: Speaker, run: Run, tmp_path: Path, line: str, words: list[str], said: str
+) -> None:
+    assert dock.send(line) == [("rejected", "schema_invalid")]
+    file = tmp_path / "corrected.json"
+    file.write_text(_line())
+    told = run("parked", "resolve", "1", *(word.format(file=file) for word in words))[2]
+    assert said in told
+    assert "imported" not in told
+
+
+def test_a_parked_record_is_set_out_and_its_bytes_are_kept(dock: Speaker, run: Run) -> None:
+    dock.send(MINT)
+    shown = run("parked", "show", "1")[1]
+    assert (len(shown.splitlines()) > 10, json.loads(shown)) == (True, json.loads(MINT))
+    assert json.loads(run("parked", "show", "1", "--json")[1])["line"] == MINT
+
+
+def test_of_many_missing_photos_all_are_counted(dock: Speaker, run: Run) -> None:
+    photos = [{"slot": f"front{n}", "sha256": f"{n:064x}"} for n in range(1014)]
+    for n in range(3):
+        body = {**UNIT, "id": uuid7(5, bytes([*bytes(9), n])), "lpn": f"LPN-{n}"}
+        dock.send(_line(n + 1, body={**body, "photos": photos[n * 338 : (n + 1) * 338]}))
+    _, out, err = run("photos")
+    assert (len(out.splitlines()), "1014 photos missing" in err, "the 1000 that" in err) == (1000, True, True)
+    assert json.loads(run("photos", "--json")[1])["n"] == 1014
+
+
+def test_where_a_hub_is_made_on_the_way_that_is_said(data: Path, run: Run) -> None:
+    assert "was made" not in run("station", "DOCK-1")[2]
+    shutil.rmtree(data)
+    code, out, err = run("station", "DOCK-1")
+    assert (code, len(out.split("-")), f"no hub was in {data}" in err) == (0, 4, True)
+
+
+@pytest.mark.parametrize("there", ["file", "folder", "link", "no folder"])
+def test_no_copy_is_written_over_anything(data: Path, run: Run, tmp_path: Path, there: str) -> None:
+    copy = tmp_path / "copy.db"
+    match there:
+        case "file":
+            copy.write_text("the only good one")
+        case "folder":
+            copy.mkdir()
+        case "link":
+            copy.symlink_to("nowhere")
+        case "no folder":
+            copy = tmp_path / "not-plugged-in" / "copy.db"
+    before = sorted((path, path.lstat()) for path in tmp_path.iterdir() if path != data)
+    code, _, err = run("backup", str(copy))
+    assert (code, copy.name in err or str(copy.parent) in err, "nothing was written" in err) == (2, True, True)
+    assert sorted((path, path.lstat()) for path in tmp_path.iterdir() if path != data) == before
+    assert run("backup", str(tmp_path / "another.db"))[0] == 0
 
 
 def test_missing_photos_are_listed_by_unit(dock: Speaker, run: Run) -> None:

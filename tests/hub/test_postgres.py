@@ -845,6 +845,15 @@ def test_the_verbs_of_a_hub_work_on_a_database_that_the_environment_names(
     assert not (tmp_path / "hub-data" / "store.db").exists()
 
 
+@pytest.mark.parametrize(
+    "address", ["postgresql://hub@db/hub", "mysql://db/hub", "hub.db", "postgresql+psycopg://u:p%zz@db"]
+)
+def test_an_address_of_another_kind_is_named_and_not_shown(tmp_path: Path, address: str) -> None:
+    with pytest.raises(StoreError, match="--database, INSPECT_STATION_DATABASE") as told:
+        Hub.open(tmp_path, address)
+    assert address not in f"{told.value.title}{told.value.hint}"
+
+
 def test_a_new_epoch_on_sqlite_is_begun_while_no_hub_runs(tmp_path: Path) -> None:
     with Hub.open(tmp_path, running=True) as hub:
         before = hub.epoch

@@ -242,7 +242,8 @@ def test_a_hub_is_copied_while_it_runs_and_put_back_as_a_new_epoch(served: Serve
     copy, was = tmp_path / "copy.db", epoch(served.data)
     assert _hub("backup", str(copy), served.data).returncode == 0
     add_station(served.data, "DOCK-2")
-    assert _hub("restore", str(copy), served.data).returncode == 4, "the hub runs"
+    refused = _hub("restore", str(copy), served.data)
+    assert (refused.returncode, "A hub already runs" in refused.stderr, "F9" in refused.stderr) == (4, True, False)
     served.process.send_signal(signal.SIGTERM)
     served.process.wait(20)
     revoke(served.data, "DOCK-NAME", "station")
@@ -252,10 +253,42 @@ def test_a_hub_is_copied_while_it_runs_and_put_back_as_a_new_epoch(served: Serve
     assert [(each["name"], each["state"]) for each in stations(served.data)] == [("DOCK-NAME", "known")], "as it was"
 
 
-def test_a_hub_on_postgresql_is_copied_by_its_database(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "inspect_station.cli", "hub", "backup", str(tmp_path / "copy.db")]
+@pytest.mark.parametrize(("verb", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])
+def test_a_hub_on_postgresql_is_copied_and_put_back_by_its_database(tmp_path: Path, verb: str, tool: str) -> None:
+    command = [sys.executable, "-m", "inspect_station.cli", "hub", verb, str(tmp_path / "copy.db")]
+    address = {"INSPECT_STATION_DATABASE": "postgresql+psycopg:///hub"}
     refused = subprocess.run(
-        [*command, "--database", "postgresql+psycopg:///hub"], check=False, capture_output=True, text=True, timeout=60
+        command, check=False, capture_output=True, text=True, timeout=60, cwd=tmp_path, env={**os.environ, **address}
     )
-    assert (refused.returncode != 0, "pg_dump" in refused.stderr) == (True, True)
-    assert not (tmp_path / "copy.db").exists()
+    assert (refused.returncode, tool in refused.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        pytest.param("127.0.0.1", "or choose --port", id="a port that is taken"),
+        pytest.param("192.0.2.1", "--host is an address of this machine", id="another machine's address"),
+    ],
+)
+def test_a_hub_that_cannot_listen_says_why_and_a_way_out(tmp_path: Path, host: str, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = [sys.executable, "-m", "inspect_station.cli", "hub", "serve", "--data", str(tmp_path / "hub")]
+        done = subprocess.run(
+            [*command, "--host", host, "--port", str(port)], check=False, capture_output=True, text=True, timeout=60
+        )
+    title, hint = done.stderr.splitlines()[-2:]
+    assert (done.returncode, f"{host}, port {port}: " in title, said in hint) == (1, True, True)
+
+
+def test_what_is_in_a_hubs_way_stands_in_its_log(served: Served) -> None:
+    headers = served.enrol()
+    store = served.data / "store.db"
+    store.rename(store.with_name("away"))
+    store.mkdir()
+    assert httpx.get(f"{served.url}/v1/changes", headers=headers).status_code == 503
+    (told,) = [each for each in served.told() if each["event"] == "broken"]
+    assert (told["error"], told["cause"]) == ("StoreError", "OperationalError")
+    assert str(store) in told["said"]
+    assert any("doors.py:" in each for each in told["where"])

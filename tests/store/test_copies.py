@@ -1,5 +1,6 @@
 """Copies: made while work goes on, counted only once they were tried, put back without repeating anything."""
 
+import errno
 import json
 import shutil
 import sqlite3
@@ -123,6 +124,24 @@ def test_a_failed_copy_keeps_the_one_before(store: Store, bench, tmp_path: Path,
         store.backup(copy)
     assert copy.read_bytes() == before
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_store_that_its_station_finds_damaged_is_put_back_from_a_copy(store: Store, folder: Path):
+    store.close()
+    (folder / "store.db").write_bytes(b"not a database, but it was" * 200)
+    for own, hint in ((True, "puts a copy in its place"), (False, "Name a copy")):
+        with pytest.raises(StoreError) as told:
+            verify(folder / "store.db", own=own)
+        assert hint in str(told.value.hint)
+
+
+def test_verifying_what_nobody_may_look_at(tmp_path: Path, monkeypatch):
+    def forbidden(self: Path, **options: bool) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", forbidden)
+    with pytest.raises(StoreError, match=r"copy\.db: Permission denied"):
+        verify(tmp_path / "copy.db")
 
 
 def test_verifying_what_is_not_there(tmp_path: Path):

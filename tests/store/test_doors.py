@@ -260,7 +260,7 @@ def test_a_damaged_file_is_told_and_left_as_it_is(opened, folder: Path, harm: Ca
     assert "db restore" in str(told.value.hint)
     assert file.read_bytes() == damaged
     with pytest.raises(StoreError, match="is damaged"):
-        verify(file)
+        verify(file, own=True)
 
 
 @pytest.mark.parametrize("left", [pytest.param(b"", id="empty"), pytest.param(None, id="gone")])
