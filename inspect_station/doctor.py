@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from inspect_station.config import Config
 from inspect_station.devices import ScannerPort
 from inspect_station.errors import StationError
-from inspect_station.message import Message, msg
+from inspect_station.message import Message, msg, msgn
 
 NOTHING = Message("")
 SKEW_S = 120
@@ -99,6 +99,9 @@ def _store(config: Config) -> Iterator[Check]:
     if parked:
         found = msg("{n} records or labels are parked", n=parked)
         yield Check("parked", False, found, msg("F4 at the desk shows them"))
+    if waiting.photos and config.upstream.enabled:
+        found = msgn("{n} photo waits for the hub", "{n} photos wait for the hub", n=waiting.photos)
+        yield Check("photos", None, found, msg("F4 at the desk says why, if they wait for long"))
 
 
 def _disk(config: Config) -> Iterator[Check]:
