@@ -19,7 +19,7 @@ from inspect_station.errors import NotAllowed
 from inspect_station.hub import Hub, add_station
 from inspect_station.hub.app import create_app
 from inspect_station.message import Message
-from inspect_station.outcomes import Answerable, Opened, Question, Said, SupervisorNeeded, Waiting
+from inspect_station.outcomes import Answerable, BatchSeen, Opened, Question, Said, SupervisorNeeded, Waiting
 from inspect_station.station import Station, open_station
 from inspect_station.store import EventSpec
 from inspect_station.words import Voice
@@ -117,6 +117,12 @@ def shown(station: Station) -> list[Waiting]:
     return [each for each in station.pending().waiting if each.review is not None]
 
 
+def parked(station: Station) -> int:
+    """Records that need somebody's attention."""
+    with station.store.read() as reader:
+        return reader.waiting().events_parked
+
+
 def said(station: Station, message: Message) -> str:
     return Voice("en", station.rules).say(message)
 
@@ -189,7 +195,7 @@ def test_a_supervisor_picks_offline_and_both_docks_hear_it(docks: list[Station],
         assert reader.on_box(units[1 - pick].lpn) is None, "its label is void"
     choose(loses, "yes").then()
     assert shown(loses) == []
-    assert [station.desk().events_parked for station in docks] == [0, 0]
+    assert [parked(station) for station in docks] == [0, 0]
 
 
 def test_two_supervisors_offline_contradict_and_the_second_is_told(docks: list[Station]) -> None:
@@ -227,11 +233,11 @@ def test_a_decision_on_what_has_changed_is_told_and_made_again(docks: list[Stati
     (waits,) = shown(two)
     assert "A supervisor decides" in said(two, waits.text), "asked again, before the news is here too"
     exchange(one, two)
-    assert two.desk().events_parked > 0
+    assert parked(two) > 0
     two.operator = EVA
     choose(two, "DOCK-1's result").then()
     exchange(one, two)
-    assert [station.desk().events_parked for station in docks] == [0, 0]
+    assert [parked(station) for station in docks] == [0, 0]
     choose(two, "yes").then()
 
 
@@ -268,7 +274,7 @@ def test_a_supervisor_orders_another_look_and_that_result_counts(docks: list[Sta
     assert standing(one, first) == Standing.COUNTS
     assert standing(two, second) == Standing.SUPERSEDED
     choose(two, "yes").then()
-    assert [station.desk().events_parked for station in docks] == [0, 0]
+    assert [parked(station) for station in docks] == [0, 0]
 
 
 def test_a_unit_that_lost_is_out_of_its_batch_and_counts_again_when_the_other_is_undone(docks: list[Station]) -> None:
@@ -303,4 +309,80 @@ def test_a_unit_that_lost_gets_no_label_and_joins_no_batch(docks: list[Station])
     told = Account(two, Voice("en", two.rules))
     assert told.unit_json(lost, None)["standing"] == "superseded"
     assert "does not count: another dock's result does" in told.unit_text(lost, None)
+    choose(two, "yes").then()
+
+
+def sent_back(docks: list[Station], rma: str) -> tuple[Inspection, Inspection]:
+    """A unit that the first dock would send back to its seller, and the second would sell."""
+    first = finish(docks[0], rma, Grade.DEFECTIVE, Disposition.RETURN_TO_SELLER)
+    assert docks[0].desk().at_hub[first.id] == "waiting"
+    exchange(docks[0])
+    assert docks[0].desk().at_hub[first.id] == "accepted"
+    return first, finish(docks[1], rma, Grade.USED, Disposition.CLEARANCE)
+
+
+def test_both_docks_mark_their_unit_while_nobody_has_decided(docks: list[Station]) -> None:
+    """The first one, too, which had its receipt before the other dock contradicted."""
+    one, two = docks
+    first, second = sent_back(docks, "D-10")
+    exchange(two)
+    exchange(one)
+    assert one.desk(first).at_hub[first.id] == two.desk(second).at_hub[second.id] == "parked"
+    assert [station.desk().events_refused for station in docks] == [0, 0], "the hub has kept both"
+    one.operator = EVA
+    choose(one, "DOCK-1's result").then()
+    exchange(*docks)
+    assert (one.desk(first).at_hub[first.id], two.desk(second).at_hub[second.id]) == ("accepted", "superseded")
+    choose(two, "yes").then()
+
+
+def test_nothing_in_dispute_joins_a_batch_and_no_batch_with_it_is_closed(docks: list[Station]) -> None:
+    """sync.md §2.4: what would leave is held until somebody has decided."""
+    one, two = docks
+    first, _ = sent_back(docks, "D-11")
+    other = finish(one, "D-12", Grade.DEFECTIVE, Disposition.RETURN_TO_SELLER)
+    batch = one.join(other.lpn)
+    assert isinstance(batch, BatchSeen)
+    number = batch.batch.number
+    exchange(two, one)
+    refused = one.join(first.lpn)
+    assert isinstance(refused, Said)
+    assert said(one, refused.title) == f"two docks contradict each other about {first.lpn}: it joins no batch"
+    finish(two, "D-12", Grade.USED, Disposition.CLEARANCE)
+    exchange(two, one)
+    (reason,) = one.batch(number).blocked
+    assert (reason.code, reason.message.params["lpn"]) == ("disputed", other.lpn)
+    assert isinstance(one.close_batch(number), Said)
+    assert one.batch(number).batch.closed_at is None
+    one.operator = EVA
+    for waits in shown(one):
+        assert waits.review is not None
+        own = next(unit for unit in waits.review.units if unit.station == "DOCK-1")
+        one.settle(waits.review, own, over=tuple(unit for unit in waits.review.units if unit != own))
+    assert isinstance(one.close_batch(number), Said), "the hub has not confirmed it yet"
+    exchange(*docks)
+    assert isinstance(one.join(first.lpn), BatchSeen)
+    closed = one.close_batch(number)
+    assert isinstance(closed, BatchSeen) and closed.batch.closed_at is not None
+    for waits in shown(two):
+        assert waits.review is not None
+        asked = two.dispute(waits.review)
+        assert isinstance(asked, Question)
+        asked.answers[0].then()
+
+
+def test_a_receipt_alone_holds_a_unit_before_the_hub_tells_who_contradicts(docks: list[Station]) -> None:
+    one, two = docks
+    finish(one, "D-13", Grade.USED, Disposition.CLEARANCE)
+    second = finish(two, "D-13", Grade.DEFECTIVE, Disposition.RETURN_TO_SELLER)
+    exchange(one)
+    two.outbox.sync.push_once()
+    assert shown(two) == []
+    refused = two.join(second.lpn)
+    assert isinstance(refused, Said)
+    assert "two docks contradict each other" in said(two, refused.title)
+    exchange(*docks)
+    one.operator = EVA
+    choose(one, "DOCK-1's result").then()
+    exchange(*docks)
     choose(two, "yes").then()
