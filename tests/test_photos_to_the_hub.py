@@ -297,6 +297,7 @@ def test_a_store_that_is_away_holds_the_lane_and_when_it_is_back_everything_goes
     for _ in range(20):
         assert not lane.turn()
         assert lane.problem is not None, "F4 says why"
+        assert str(lane.problem).startswith("The photo store "), "not the hub"
         waits.append(lane.rest())
         clock.now += timedelta(seconds=lane.rest())
     assert waits[0] < 2 and 100 < waits[-1] <= SETTINGS.max_wait_s, "it waits longer each time, up to its limit"
