@@ -69,7 +69,8 @@ class Disputing(Dock, ABC):
             over = tuple(each for each in review.rivals(unit) if each in left)
             if over or len(left) == 1:
                 label = msg("{dock}'s result counts", dock=unit.station)
-                yield Answerable(label, f"{unit.lpn}: {said}", partial(self.settle, review, unit, over=over))
+                found = voice.say(msg("{lpn}: {found}", lpn=unit.lpn, found=said))
+                yield Answerable(label, found, partial(self.settle, review, unit, over=over))
             else:
                 rest = next(each for each in left if each is not unit)
                 label = msg("{lpn} of {dock} is one too many", lpn=unit.lpn, dock=unit.station)

@@ -158,7 +158,10 @@ def _lacks(name: str, trouble: Trouble) -> Message:
 
 def _unknown(name: str, job: str, why: str) -> PrintUnknown:
     return PrintUnknown(
-        msg("The printer {printer} took label {job}, but nobody knows if it came out ({why:word}).", **_of(name, job, why)),
+        msg(
+            "The printer {printer} took label {job}, but nobody knows if it came out ({why:word}).",
+            **_of(name, job, why),
+        ),
         _LOOK_AT_IT,
     )
 

@@ -536,7 +536,8 @@ class Upstream:
         elif isinstance(error, httpx.RemoteProtocolError):
             problem = msg("its answer breaks off, or is none").text
         problem = problem or clean(str(error), 120) or type(error).__name__
-        return Later(msg("The hub at {url} does not answer: {problem:word}.", url=self._url, problem=problem), slow=slow)
+        said = msg("The hub at {url} does not answer: {problem:word}.", url=self._url, problem=problem)
+        return Later(said, slow=slow)
 
     def _request(self, method: str, path: str, *, elsewhere: bool = False, **request: Any) -> _Reply:
         """One request, its answer bounded in size and time; ``elsewhere`` = not to the hub: without its token.

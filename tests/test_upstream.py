@@ -220,7 +220,7 @@ def _nobody() -> str:
             id="no TLS there",
         ),
         pytest.param(lambda canned: canned(b"").url, "its answer breaks off, or is none", id="silence"),
-        pytest.param(lambda canned: canned(b"SSH-2.0 x\r\n\r\n").url, "its answer breaks off, or is none", id="no HTTP"),
+        pytest.param(lambda canned: canned(b"SSH-2.0\r\n\r\n").url, "its answer breaks off, or is none", id="no HTTP"),
     ],
 )
 def test_whoever_is_not_reached_means_later_and_is_told_in_our_words(
