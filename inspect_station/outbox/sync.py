@@ -340,6 +340,10 @@ class Sync:
         """The hub is not to be asked again within so many seconds: neither a broken one nor its wish is hurried."""
         return self._pace.wait_s
 
+    def until_pull(self) -> float:
+        """Seconds until the hub is asked what it announces."""
+        return max(0.0, self._pull_at - self._monotonic())
+
     def close(self) -> None:
         """Let go of the connection."""
         if self.upstream is not None:
