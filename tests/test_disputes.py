@@ -3,8 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,7 +43,13 @@ class Clock:
 @pytest.fixture(scope="module")
 def docks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Station]]:
     """Two stations of one hub; each test works on a return of its own."""
-    folder = tmp_path_factory.mktemp("docks")
+    with standing_at(("DOCK-1", "DOCK-2"), tmp_path_factory.mktemp("docks")) as stations:
+        yield stations
+
+
+@contextmanager
+def standing_at(names: Sequence[str], folder: Path) -> Iterator[list[Station]]:
+    """Stations of one hub."""
     demo = build.prepare(folder / "demo", today=datetime(2026, 11, 22, tzinfo=UTC).date())
     loaded = config.load(Path(demo.config))
     clock = Clock()
@@ -58,7 +64,7 @@ def docks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Station]]:
         while not server.started:
             time.sleep(0.01)
         stations = []
-        for name in ("DOCK-1", "DOCK-2"):
+        for name in names:
             site = loaded.station.model_copy(update={"data": folder / name, "name": name})
             upstream = loaded.upstream.model_copy(
                 update={"enabled": True, "url": f"http://127.0.0.1:{listening.getsockname()[1]}"}
@@ -386,3 +392,71 @@ def test_a_receipt_alone_holds_a_unit_before_the_hub_tells_who_contradicts(docks
     choose(one, "DOCK-1's result").then()
     exchange(*docks)
     choose(two, "yes").then()
+
+
+def test_three_docks_on_one_line_are_all_named_and_one_look_settles_it(tmp_path: Path) -> None:
+    """sync.md §3.2, 40."""
+    with standing_at(("DOCK-1", "DOCK-2", "DOCK-3"), tmp_path) as docks:
+        one, two, three = docks
+        finish(one, "D-14", Grade.NEW, Disposition.RESTOCK)
+        finish(two, "D-14", Grade.USED, Disposition.CLEARANCE)
+        third = finish(three, "D-14", Grade.DEFECTIVE, Disposition.RETURN_TO_SELLER)
+        exchange(*docks)
+        for station in docks:
+            (waits,) = shown(station)
+            text = said(station, waits.text)
+            assert "at several docks" in text
+            assert all(name in text for name in ("DOCK-1", "DOCK-2", "DOCK-3"))
+        two.operator = EVA
+        choose(two, f"inspect {third.lpn} again at DOCK-3").then()
+        exchange(two, three)
+        (waits,) = shown(three)
+        assert waits.review is not None
+        assert isinstance(three.dispute(waits.review), Opened)
+        with three.store.write() as writer:
+            draft = writer.draft(third.lpn)
+            assert draft is not None
+            done = draft.but(grade=Grade.LIGHT, disposition=Disposition.CLEARANCE, finished_at=three.clock())
+            writer.finish(done, EventSpec("inspection.amended", done.model_dump(mode="json"), "ana", three.clock()))
+        exchange(*docks)
+        assert shown(three) == []
+        for station in (one, two):
+            choose(station, "yes").then()
+            assert shown(station) == []
+        assert [parked(station) for station in docks] == [0, 0, 0]
+
+
+def test_in_french_a_space_stands_before_the_colon_of_what_a_dock_found(docks: list[Station]) -> None:
+    one, two = docks
+    first, _ = disputed(docks, "D-15")
+    (waits,) = shown(one)
+    assert waits.review is not None
+    one.operator = EVA.but(locale="fr")
+    asked = one.dispute(waits.review)
+    assert isinstance(asked, Question)
+    one.operator = EVA
+    asked.answers[0].then()
+    exchange(*docks)
+    choose(two, "yes").then()
+    assert asked.answers[0].detail.startswith(f"{first.lpn}\N{NO-BREAK SPACE}: ")
+
+
+def test_the_dock_that_contradicts_hears_at_once_who_says_what_and_what_came_of_its_decision(
+    docks: list[Station],
+) -> None:
+    """Not at the next fetching: the hub has more to say than its receipt does."""
+    one, two = docks
+    for station in docks:
+        station.outbox.sync.turn()
+    finish(one, "D-16", Grade.NEW, Disposition.RESTOCK)
+    one.outbox.sync.turn()
+    finish(two, "D-16", Grade.USED, Disposition.CLEARANCE)
+    assert two.outbox.sync.until_pull() > 20
+    two.outbox.sync.turn()
+    two.operator = EVA
+    choose(two, "DOCK-2's result").then()
+    two.outbox.sync.turn()
+    assert shown(two) == []
+    assert len(shown(one)) == 0
+    exchange(*docks)
+    choose(one, "yes").then()
