@@ -267,7 +267,8 @@ class Account:
                 yield msg("by the hub's clock"), self._moment(unit.corrected_at)
             if self.station.config.upstream.enabled:
                 state, reason = self.station.hub_state(unit.id)
-                yield msg("hub"), ": ".join(voice.say(each) for each in (HUB[state], reason) if each)
+                marked, why = voice.say(HUB[state]), voice.say(reason) if reason else ""
+                yield msg("hub"), voice.say(msg("{outcome}: {why}", outcome=marked, why=why)) if why else marked
         else:
             yield msg("finished"), voice.say(msg("no"))
         yield msg("rules"), unit.rules_hash

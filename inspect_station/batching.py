@@ -71,7 +71,9 @@ class Batching(Labelling, ABC):
             return None
         if inside:
             return Collected(route, inside, inside=True)
-        if batches.keeps_out(unit, None) is not None or reader.standing_of(unit.id) is Standing.SUPERSEDED:
+        disputed = bool(reader.disputed([unit.id]))
+        kept_out = batches.keeps_out(unit, None, disputed=disputed) is not None
+        if kept_out or reader.standing_of(unit.id) is Standing.SUPERSEDED:
             return None
         open_ = reader.open_batch(unit.seller, route)
         return Collected(route, open_.number if open_ else "")
@@ -102,8 +104,8 @@ class Batching(Labelling, ABC):
                 return Said(title, msg("Esc, then scan its label to see it"))
             if (superseded := self._superseded(writer, unit)) is not None:
                 return superseded
-            held_by = writer.batch_of(unit.id)
-            if reason := batches.keeps_out(unit, batch, held_by=held_by, reopened=reopened):
+            held_by, disputed = writer.batch_of(unit.id), bool(writer.disputed([unit.id]))
+            if reason := batches.keeps_out(unit, batch, held_by=held_by, reopened=reopened, disputed=disputed):
                 return _refused(reason)
             route = batches.route_of(unit)
             assert route is not None, "what has no route is kept out"
@@ -319,6 +321,7 @@ HINTS = {
     "in_another": msg("scan that batch to see it"),
     "empty": msg("scan a unit to put it in"),
     "property": msg("say that it is out (p, or `batch property`): its slip is printed; or take the unit out"),
+    "disputed": msg("F4 at the desk shows who says what; what is in a batch already can be taken out"),
     "not_ours": msg("Esc, then scan its label to see it"),
 }
 """What to do where a rule refuses."""

@@ -6,7 +6,7 @@ what stood there, has the last word. Until it has spoken nothing changes at any 
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, reduce
 
 from inspect_station.core.records import (
     SETTLING,
@@ -69,7 +69,8 @@ class Disputing(Dock, ABC):
             over = tuple(each for each in review.rivals(unit) if each in left)
             if over or len(left) == 1:
                 label = msg("{dock}'s result counts", dock=unit.station)
-                yield Answerable(label, f"{unit.lpn}: {said}", partial(self.settle, review, unit, over=over))
+                found = voice.say(msg("{lpn}: {found}", lpn=unit.lpn, found=said))
+                yield Answerable(label, found, partial(self.settle, review, unit, over=over))
             else:
                 rest = next(each for each in left if each is not unit)
                 label = msg("{lpn} of {dock} is one too many", lpn=unit.lpn, dock=unit.station)
@@ -147,16 +148,16 @@ class Disputing(Dock, ABC):
         known = reader.review(review.seller, review.rma, review.line)
         event = reader.event(known[1]) if known and known[1] else None
         if event is not None and event.state != "conflict":
-            text = msg("RMA {rma} at two docks: decided here, the hub has to confirm it", rma=review.rma)
+            text = msg("RMA {rma}: decided here, the hub has to confirm it", rma=review.rma)
         elif review.again is not None:
             text = msg(
-                "RMA {rma} at two docks: a supervisor wants {lpn} inspected again at {dock}",
+                "RMA {rma}: a supervisor wants {lpn} inspected again at {dock}",
                 rma=review.rma,
                 lpn=review.again.lpn,
                 dock=review.again.station,
             )
         else:
-            text = _title(review)
+            text = self._title(review)
         return Waiting(own, "▲", text, review=review)
 
     @staticmethod
@@ -173,25 +174,24 @@ class Disputing(Dock, ABC):
             place=f"place.{unit.disposition}" if unit.disposition else "",
         )
 
+    def _title(self, review: Review) -> Message:
+        """Who says what: what counts now, then what contradicts it."""
+        counts, contested = Standing.COUNTS, Standing.CONTESTED
+        units = sorted(
+            review.disputed or review.units, key=lambda each: (each.standing != counts, each.standing != contested)
+        )
+        voice = self.voice()
+        said = [f"{each.station} {each.lpn} {voice.say(_found(each))}" for each in units[:MOST]]
+        who = reduce(lambda one, other: voice.say(msg("{one}; {other}", one=one, other=other)), said)
+        if len(units) == 2:
+            return msg("RMA {rma} at two docks: {who}. A supervisor decides", rma=review.rma, who=who)
+        if len(units) > MOST:
+            who += "…"
+        return msg("RMA {rma} at several docks: {who}. A supervisor decides", rma=review.rma, who=who)
 
-def _title(review: Review) -> Message:
-    """Who says what: what counts now, and one that contradicts it."""
-    first = next((each for each in review.units if each.standing is Standing.COUNTS), review.units[0])
-    others = [each for each in review.units if each is not first]
-    other = next((each for each in others if each.standing is Standing.CONTESTED), others[0] if others else first)
-    return msg(
-        "RMA {rma} at two docks: {one} {lpn} {grade:data}, {place:data}; {other} {other_lpn} {other_grade:data}, "
-        "{other_place:data}. A supervisor decides",
-        rma=review.rma,
-        one=first.station,
-        lpn=first.lpn,
-        grade=f"grade.{first.grade}" if first.grade else "",
-        place=f"place.{first.disposition}" if first.disposition else "",
-        other=other.station,
-        other_lpn=other.lpn,
-        other_grade=f"grade.{other.grade}" if other.grade else "",
-        other_place=f"place.{other.disposition}" if other.disposition else "",
-    )
+
+MOST = 4
+"""So many units are named in one line of F4; whoever decides sees all."""
 
 
 def _found(unit: Reviewed) -> Message:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from inspect_station.config import Config
 from inspect_station.devices import ScannerPort
-from inspect_station.errors import StationError
-from inspect_station.message import Message, msg
+from inspect_station.errors import StationError, unreached
+from inspect_station.message import Message, msg, msgn
 
 if TYPE_CHECKING:
     import httpx
@@ -105,6 +105,9 @@ def _store(config: Config) -> Iterator[Check]:
     if parked:
         found = msg("{n} records or labels are parked", n=parked)
         yield Check("parked", False, found, msg("F4 at the desk shows them"))
+    if waiting.photos and config.upstream.enabled:
+        found = msgn("{n} photo waits for the hub", "{n} photos wait for the hub", n=waiting.photos)
+        yield Check("photos", None, found, msg("F4 at the desk says why, if they wait for long"))
 
 
 def _disk(config: Config) -> Iterator[Check]:
@@ -307,7 +310,11 @@ def _silent(url: str, error: Exception) -> Check:
     return Check(
         "hub",
         False,
-        msg("{url} does not answer: {reason}", url=url, reason=str(error) or type(error).__name__),
+        msg(
+            "{url} does not answer: {reason:word}",
+            url=url,
+            reason=unreached(error) or str(error) or type(error).__name__,
+        ),
         msg("work goes on; check the network, then `inspect-station sync`"),
     )
 

@@ -1,8 +1,10 @@
 """What can go wrong, as values with a title and a way out; one class per decision that a catcher makes."""
 
+import errno
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
-from inspect_station.message import Message
+from inspect_station.message import Message, msg
 
 
 class Exit(IntEnum):
@@ -75,3 +77,53 @@ class PrintUnknown(DeviceError):
 
 class UpstreamError(StationError):
     """The hub did not take it; everything stays here and is sent later."""
+
+
+# ── Why somebody was not reached ─────────────────────────────────────────────────────────────────────────────────────
+
+_REFUSED = msg("the connection is refused")
+_NO_HOST = msg("no host of this name is found")
+_NO_WAY = msg("the network does not lead there")
+_SLOW = msg("no answer in time")
+_BROKE = msg("the connection broke")
+_UNTRUSTED = msg("its certificate is not trusted")
+_NO_TLS = msg("no TLS connection comes about")
+_NUMBERS: Mapping[int, Message] = {
+    errno.ECONNREFUSED: _REFUSED,
+    errno.ENETDOWN: _NO_WAY,
+    errno.ENETUNREACH: _NO_WAY,
+    errno.EHOSTDOWN: _NO_WAY,
+    errno.EHOSTUNREACH: _NO_WAY,
+    errno.ECONNRESET: _BROKE,
+    errno.ECONNABORTED: _BROKE,
+    errno.EPIPE: _BROKE,
+}
+
+
+def unreached(error: BaseException) -> str:
+    """Why nobody was reached over the network, as a msgid for ``{x:word}``; empty where the cause is another one.
+
+    Libraries wrap what the system says in errors of their own, whose text is nobody's language.
+    """
+    import socket
+    import ssl
+
+    for cause in _causes(error):
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return _UNTRUSTED.text
+            case ssl.SSLError():
+                return _NO_TLS.text
+            case socket.gaierror():
+                return _NO_HOST.text
+            case TimeoutError():
+                return _SLOW.text
+            case OSError(errno=int(number)) if number > 0:
+                return _NUMBERS[number].text if number in _NUMBERS else ""
+    return ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

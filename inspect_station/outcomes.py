@@ -340,7 +340,8 @@ class Desk:
     cases_overdue: int = 0
     """Cases that a seller has not answered in time."""
     events_waiting: int = 0
-    events_parked: int = 0
+    events_refused: int = 0
+    """Records that the hub did not take."""
     labels_waiting: int = 0
     labels_parked: int = 0
     photos_owed: int = 0

@@ -52,14 +52,16 @@ class Overview(Reception, Disputing, ABC):
                 overdue=sum(clock.units for clock in late),
                 cases_overdue=reader.count_open_cases(due_before=now),
                 events_waiting=counts.events,
-                events_parked=counts.events_parked,
+                events_refused=counts.events_refused,
                 labels_waiting=counts.labels,
                 labels_parked=counts.labels_parked,
                 photos_owed=counts.photos_owed,
                 photos_parked=counts.photos_parked,
                 at_hub={
-                    id: "superseded" if reader.standing_of(id) is Standing.SUPERSEDED else state
-                    for id, (state, _) in reader.at_hub(unit.id for unit in seen).items()
+                    **{id: state for id, (state, _) in reader.at_hub(unit.id for unit in seen).items()},
+                    # The first of two docks has its receipt; that the other one contradicts it was heard since.
+                    **dict.fromkeys(reader.disputed(unit.id for unit in seen), "parked"),
+                    **{unit.id: "superseded" for unit in seen if reader.standing_of(unit.id) is Standing.SUPERSEDED},
                 },
                 parcel=arrived,
             )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from inspect_station.devices import PrinterSettings
-from inspect_station.errors import DeviceError, PrintUnknown
+from inspect_station.errors import DeviceError, PrintUnknown, unreached
 from inspect_station.message import Message, msg
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ _WAITS = msg("The label is printed when the printer is ready again.")
 
 def _gone(name: str, why: str) -> DeviceError:
     return DeviceError(
-        msg("The printer {printer} does not answer ({why}); the label waits.", printer=name, why=why),
+        msg("The printer {printer} does not answer ({why:word}); the label waits.", printer=name, why=why),
         msg("Switch it on, check its cable and address; the label is printed when it answers."),
     )
 
@@ -158,7 +158,10 @@ def _lacks(name: str, trouble: Trouble) -> Message:
 
 def _unknown(name: str, job: str, why: str) -> PrintUnknown:
     return PrintUnknown(
-        msg("The printer {printer} took label {job}, but nobody knows if it came out ({why}).", **_of(name, job, why)),
+        msg(
+            "The printer {printer} took label {job}, but nobody knows if it came out ({why:word}).",
+            **_of(name, job, why),
+        ),
         _LOOK_AT_IT,
     )
 
@@ -177,7 +180,7 @@ def _stuck(name: str, job: str, trouble: Message) -> PrintUnknown:
 
 def _refused(name: str, job: str, why: str) -> DeviceError:
     return DeviceError(
-        msg("The printer {printer} refused label {job} ({why}); nothing was printed.", **_of(name, job, why)),
+        msg("The printer {printer} refused label {job} ({why:word}); nothing was printed.", **_of(name, job, why)),
         msg("Run `inspect-station doctor`, and check this printer's settings in station.toml."),
     )
 
@@ -187,7 +190,9 @@ def _of(name: str, job: str, why: str) -> Mapping[str, str]:
 
 
 def _why(error: BaseException) -> str:
-    """In the words of the system, where it has any."""
+    """In our words, as a msgid for ``{x:word}``, else in those of the system, where it has any."""
+    if ours := unreached(error):
+        return ours
     cause = error.__cause__ or error
     return getattr(cause, "strerror", None) or str(next(iter(cause.args), "")) or type(cause).__name__
 

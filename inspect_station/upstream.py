@@ -27,7 +27,7 @@ from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
 from inspect_station.core.barcode import clean
 from inspect_station.core.clocks import LONGEST_WAIT
-from inspect_station.errors import UpstreamError
+from inspect_station.errors import UpstreamError, unreached
 from inspect_station.message import Message, msg
 
 if TYPE_CHECKING:
@@ -397,6 +397,13 @@ class Upstream:
             path, elsewhere = place.url, True
             headers = {name: text for name, text in place.headers.items() if name.lower() not in _OURS}
         reply = self._ask("PUT", path, content=data, headers=headers, elsewhere=elsewhere)
+        if isinstance(reply, Later) and elsewhere:
+            host = clean(urlsplit(path).netloc, 60)
+            problem = reply.message.params["problem"]
+            return Later(
+                msg("The photo store {host} does not answer: {problem:word}.", host=host, problem=problem),
+                slow=reply.slow,
+            )
         if isinstance(reply, Later):
             return reply
         if reply.status in (200, 201, 204, 412):
@@ -522,9 +529,15 @@ class Upstream:
         import httpx
 
         self.close()
-        problem = clean(str(error), 120) or type(error).__name__
         slow = isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | _TooSlow)
-        return Later(msg("The hub at {url} does not answer: {problem}.", url=self._url, problem=problem), slow=slow)
+        problem = unreached(error)
+        if isinstance(error, _TooSlow):
+            problem = msg("the answer takes too long").text
+        elif isinstance(error, httpx.RemoteProtocolError):
+            problem = msg("its answer breaks off, or is none").text
+        problem = problem or clean(str(error), 120) or type(error).__name__
+        said = msg("The hub at {url} does not answer: {problem:word}.", url=self._url, problem=problem)
+        return Later(said, slow=slow)
 
     def _request(self, method: str, path: str, *, elsewhere: bool = False, **request: Any) -> _Reply:
         """One request, its answer bounded in size and time; ``elsewhere`` = not to the hub: without its token.
@@ -556,11 +569,11 @@ class Upstream:
                 for part in reply.iter_raw():
                     body += part
                     if len(body) > wire.MAX_UNPACKED:
-                        raise ValueError("the answer does not end")
+                        raise ValueError(msg("the answer does not end").text)
                 return _Reply(reply.status_code, dict(reply.headers), bytes(body))
         except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
             if self._monotonic() >= until:
-                raise _TooSlow("the answer takes too long") from error
+                raise _TooSlow from error
             raise
         finally:
             watch.cancel()

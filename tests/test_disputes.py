@@ -3,8 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from inspect_station.errors import NotAllowed
 from inspect_station.hub import Hub, add_station
 from inspect_station.hub.app import create_app
 from inspect_station.message import Message
-from inspect_station.outcomes import Answerable, Opened, Question, Said, SupervisorNeeded, Waiting
+from inspect_station.outcomes import Answerable, BatchSeen, Opened, Question, Said, SupervisorNeeded, Waiting
 from inspect_station.station import Station, open_station
 from inspect_station.store import EventSpec
 from inspect_station.words import Voice
@@ -43,7 +43,13 @@ class Clock:
 @pytest.fixture(scope="module")
 def docks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Station]]:
     """Two stations of one hub; each test works on a return of its own."""
-    folder = tmp_path_factory.mktemp("docks")
+    with standing_at(("DOCK-1", "DOCK-2"), tmp_path_factory.mktemp("docks")) as stations:
+        yield stations
+
+
+@contextmanager
+def standing_at(names: Sequence[str], folder: Path) -> Iterator[list[Station]]:
+    """Stations of one hub."""
     demo = build.prepare(folder / "demo", today=datetime(2026, 11, 22, tzinfo=UTC).date())
     loaded = config.load(Path(demo.config))
     clock = Clock()
@@ -58,7 +64,7 @@ def docks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Station]]:
         while not server.started:
             time.sleep(0.01)
         stations = []
-        for name in ("DOCK-1", "DOCK-2"):
+        for name in names:
             site = loaded.station.model_copy(update={"data": folder / name, "name": name})
             upstream = loaded.upstream.model_copy(
                 update={"enabled": True, "url": f"http://127.0.0.1:{listening.getsockname()[1]}"}
@@ -115,6 +121,12 @@ def lose(docks: list[Station], rma: str) -> Inspection:
 def shown(station: Station) -> list[Waiting]:
     """What F4 shows of disputes."""
     return [each for each in station.pending().waiting if each.review is not None]
+
+
+def parked(station: Station) -> int:
+    """Records that need somebody's attention."""
+    with station.store.read() as reader:
+        return reader.waiting().events_parked
 
 
 def said(station: Station, message: Message) -> str:
@@ -189,7 +201,7 @@ def test_a_supervisor_picks_offline_and_both_docks_hear_it(docks: list[Station],
         assert reader.on_box(units[1 - pick].lpn) is None, "its label is void"
     choose(loses, "yes").then()
     assert shown(loses) == []
-    assert [station.desk().events_parked for station in docks] == [0, 0]
+    assert [parked(station) for station in docks] == [0, 0]
 
 
 def test_two_supervisors_offline_contradict_and_the_second_is_told(docks: list[Station]) -> None:
@@ -227,11 +239,11 @@ def test_a_decision_on_what_has_changed_is_told_and_made_again(docks: list[Stati
     (waits,) = shown(two)
     assert "A supervisor decides" in said(two, waits.text), "asked again, before the news is here too"
     exchange(one, two)
-    assert two.desk().events_parked > 0
+    assert parked(two) > 0
     two.operator = EVA
     choose(two, "DOCK-1's result").then()
     exchange(one, two)
-    assert [station.desk().events_parked for station in docks] == [0, 0]
+    assert [parked(station) for station in docks] == [0, 0]
     choose(two, "yes").then()
 
 
@@ -268,7 +280,7 @@ def test_a_supervisor_orders_another_look_and_that_result_counts(docks: list[Sta
     assert standing(one, first) == Standing.COUNTS
     assert standing(two, second) == Standing.SUPERSEDED
     choose(two, "yes").then()
-    assert [station.desk().events_parked for station in docks] == [0, 0]
+    assert [parked(station) for station in docks] == [0, 0]
 
 
 def test_a_unit_that_lost_is_out_of_its_batch_and_counts_again_when_the_other_is_undone(docks: list[Station]) -> None:
@@ -304,3 +316,147 @@ def test_a_unit_that_lost_gets_no_label_and_joins_no_batch(docks: list[Station])
     assert told.unit_json(lost, None)["standing"] == "superseded"
     assert "does not count: another dock's result does" in told.unit_text(lost, None)
     choose(two, "yes").then()
+
+
+def sent_back(docks: list[Station], rma: str) -> tuple[Inspection, Inspection]:
+    """A unit that the first dock would send back to its seller, and the second would sell."""
+    first = finish(docks[0], rma, Grade.DEFECTIVE, Disposition.RETURN_TO_SELLER)
+    assert docks[0].desk().at_hub[first.id] == "waiting"
+    exchange(docks[0])
+    assert docks[0].desk().at_hub[first.id] == "accepted"
+    return first, finish(docks[1], rma, Grade.USED, Disposition.CLEARANCE)
+
+
+def test_both_docks_mark_their_unit_while_nobody_has_decided(docks: list[Station]) -> None:
+    """The first one, too, which had its receipt before the other dock contradicted."""
+    one, two = docks
+    first, second = sent_back(docks, "D-10")
+    exchange(two)
+    exchange(one)
+    assert one.desk(first).at_hub[first.id] == two.desk(second).at_hub[second.id] == "parked"
+    assert [station.desk().events_refused for station in docks] == [0, 0], "the hub has kept both"
+    one.operator = EVA
+    choose(one, "DOCK-1's result").then()
+    exchange(*docks)
+    assert (one.desk(first).at_hub[first.id], two.desk(second).at_hub[second.id]) == ("accepted", "superseded")
+    choose(two, "yes").then()
+
+
+def test_nothing_in_dispute_joins_a_batch_and_no_batch_with_it_is_closed(docks: list[Station]) -> None:
+    """sync.md §2.4: what would leave is held until somebody has decided."""
+    one, two = docks
+    first, _ = sent_back(docks, "D-11")
+    other = finish(one, "D-12", Grade.DEFECTIVE, Disposition.RETURN_TO_SELLER)
+    batch = one.join(other.lpn)
+    assert isinstance(batch, BatchSeen)
+    number = batch.batch.number
+    exchange(two, one)
+    refused = one.join(first.lpn)
+    assert isinstance(refused, Said)
+    assert said(one, refused.title) == f"two docks contradict each other about {first.lpn}: it joins no batch"
+    finish(two, "D-12", Grade.USED, Disposition.CLEARANCE)
+    exchange(two, one)
+    (reason,) = one.batch(number).blocked
+    assert (reason.code, reason.message.params["lpn"]) == ("disputed", other.lpn)
+    assert isinstance(one.close_batch(number), Said)
+    assert one.batch(number).batch.closed_at is None
+    one.operator = EVA
+    for waits in shown(one):
+        assert waits.review is not None
+        own = next(unit for unit in waits.review.units if unit.station == "DOCK-1")
+        one.settle(waits.review, own, over=tuple(unit for unit in waits.review.units if unit != own))
+    assert isinstance(one.close_batch(number), Said), "the hub has not confirmed it yet"
+    exchange(*docks)
+    assert isinstance(one.join(first.lpn), BatchSeen)
+    closed = one.close_batch(number)
+    assert isinstance(closed, BatchSeen) and closed.batch.closed_at is not None
+    for waits in shown(two):
+        assert waits.review is not None
+        asked = two.dispute(waits.review)
+        assert isinstance(asked, Question)
+        asked.answers[0].then()
+
+
+def test_a_receipt_alone_holds_a_unit_before_the_hub_tells_who_contradicts(docks: list[Station]) -> None:
+    one, two = docks
+    finish(one, "D-13", Grade.USED, Disposition.CLEARANCE)
+    second = finish(two, "D-13", Grade.DEFECTIVE, Disposition.RETURN_TO_SELLER)
+    exchange(one)
+    two.outbox.sync.push_once()
+    assert shown(two) == []
+    refused = two.join(second.lpn)
+    assert isinstance(refused, Said)
+    assert "two docks contradict each other" in said(two, refused.title)
+    exchange(*docks)
+    one.operator = EVA
+    choose(one, "DOCK-1's result").then()
+    exchange(*docks)
+    choose(two, "yes").then()
+
+
+def test_three_docks_on_one_line_are_all_named_and_one_look_settles_it(tmp_path: Path) -> None:
+    """sync.md §3.2, 40."""
+    with standing_at(("DOCK-1", "DOCK-2", "DOCK-3"), tmp_path) as docks:
+        one, two, three = docks
+        finish(one, "D-14", Grade.NEW, Disposition.RESTOCK)
+        finish(two, "D-14", Grade.USED, Disposition.CLEARANCE)
+        third = finish(three, "D-14", Grade.DEFECTIVE, Disposition.RETURN_TO_SELLER)
+        exchange(*docks)
+        for station in docks:
+            (waits,) = shown(station)
+            text = said(station, waits.text)
+            assert "at several docks" in text
+            assert all(name in text for name in ("DOCK-1", "DOCK-2", "DOCK-3"))
+        two.operator = EVA
+        choose(two, f"inspect {third.lpn} again at DOCK-3").then()
+        exchange(two, three)
+        (waits,) = shown(three)
+        assert waits.review is not None
+        assert isinstance(three.dispute(waits.review), Opened)
+        with three.store.write() as writer:
+            draft = writer.draft(third.lpn)
+            assert draft is not None
+            done = draft.but(grade=Grade.LIGHT, disposition=Disposition.CLEARANCE, finished_at=three.clock())
+            writer.finish(done, EventSpec("inspection.amended", done.model_dump(mode="json"), "ana", three.clock()))
+        exchange(*docks)
+        assert shown(three) == []
+        for station in (one, two):
+            choose(station, "yes").then()
+            assert shown(station) == []
+        assert [parked(station) for station in docks] == [0, 0, 0]
+
+
+def test_in_french_a_space_stands_before_the_colon_of_what_a_dock_found(docks: list[Station]) -> None:
+    one, two = docks
+    first, _ = disputed(docks, "D-15")
+    (waits,) = shown(one)
+    assert waits.review is not None
+    one.operator = EVA.but(locale="fr")
+    asked = one.dispute(waits.review)
+    assert isinstance(asked, Question)
+    one.operator = EVA
+    asked.answers[0].then()
+    exchange(*docks)
+    choose(two, "yes").then()
+    assert asked.answers[0].detail.startswith(f"{first.lpn}\N{NO-BREAK SPACE}: ")
+
+
+def test_the_dock_that_contradicts_hears_at_once_who_says_what_and_what_came_of_its_decision(
+    docks: list[Station],
+) -> None:
+    """Not at the next fetching: the hub has more to say than its receipt does."""
+    one, two = docks
+    for station in docks:
+        station.outbox.sync.turn()
+    finish(one, "D-16", Grade.NEW, Disposition.RESTOCK)
+    one.outbox.sync.turn()
+    finish(two, "D-16", Grade.USED, Disposition.CLEARANCE)
+    assert two.outbox.sync.until_pull() > 20
+    two.outbox.sync.turn()
+    two.operator = EVA
+    choose(two, "DOCK-2's result").then()
+    two.outbox.sync.turn()
+    assert shown(two) == []
+    assert len(shown(one)) == 0
+    exchange(*docks)
+    choose(one, "yes").then()

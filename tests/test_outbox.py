@@ -1290,6 +1290,21 @@ def test_fetching_gives_way_to_sending_after_a_while(store: Store, clock: Clock)
     assert upstream.asked * 10.0 == sync.PULL_S + 10
 
 
+def test_work_in_between_does_not_put_off_what_the_hub_announces(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That another dock contradicts is heard within `PULL_S`, however much is done here."""
+    now = [1000.0]
+    outbox = _outbox(store, Announcing(), clock)
+    monkeypatch.setattr(outbox.sync, "_monotonic", lambda: now[0])
+    monkeypatch.setattr(outbox.sync, "care_once", lambda: None)
+    assert outbox._sync() == (outbox._to_sync, sync.PULL_S)
+    now[0] += 20
+    assert outbox._sync() == (outbox._to_sync, sync.PULL_S - 20)
+    now[0] += 10
+    assert outbox._sync() == (outbox._to_sync, sync.PULL_S)
+
+
 def test_pages_in_a_circle_end_where_it_closes(store: Store, clock: Clock) -> None:
     upstream = Announcing(more=True, circle=3)
     pulled = _outbox(store, upstream, clock).sync.pull_once()

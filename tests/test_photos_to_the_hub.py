@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from inspect_station import config, doctor
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
 from inspect_station.core.records import Disposition, Grade, Inspection, Line, Photo
@@ -268,6 +269,65 @@ def test_a_photo_that_fails_again_and_again_lets_the_next_one_go(store: Store, c
     clock.now += PUT_OFF
     _all(lane)
     assert _states(store)[new] == "verified"
+
+
+@pytest.mark.parametrize("photos", [1, 3], ids=["one photo", "three photos"])
+@pytest.mark.parametrize(
+    "away",
+    [httpx.ConnectError("[Errno 111] Connection refused"), httpx.ReadTimeout("timed out"), 403, 404, 500, 503],
+    ids=str,
+)
+def test_a_store_that_is_away_holds_the_lane_and_when_it_is_back_everything_goes(
+    store: Store, clock: Clock, away: Exception | int, photos: int
+) -> None:
+    """sync.md §3.2, 53: nothing is held against a photo that could not arrive."""
+    hashes = [sha256 for n in range(photos) for sha256 in _finish(store, b"picture %d" % n)]
+    hub = PhotoHub("put")
+
+    def dead(method: str, path: str, reply: _Reply) -> _Reply:
+        if method != "PUT":
+            return reply
+        if isinstance(away, Exception):
+            raise away
+        return _Reply(away, {}, b"<Error/>")
+
+    hub.spoil = dead
+    lane = _lane(store, hub, clock)
+    waits = []
+    for _ in range(20):
+        assert not lane.turn()
+        assert lane.problem is not None, "F4 says why"
+        assert str(lane.problem).startswith("The photo store "), "not the hub"
+        waits.append(lane.rest())
+        clock.now += timedelta(seconds=lane.rest())
+    assert waits[0] < 2 and 100 < waits[-1] <= SETTINGS.max_wait_s, "it waits longer each time, up to its limit"
+    hub.spoil = lambda method, path, reply: reply
+    _all(lane)
+    assert _states(store) == dict.fromkeys(hashes, "verified")
+
+
+def test_the_lane_says_why_it_waits_while_a_fact_goes_before_it(store: Store, clock: Clock) -> None:
+    _finish(store, b"picture")
+    hub = PhotoHub("put")
+    hub.spoil = lambda method, path, reply: _Reply(503, {}, b"") if method == "PUT" else reply
+    lane = _lane(store, hub, clock)
+    _all(lane)
+    _finish(store, accepted=False)
+    assert not lane.turn()
+    assert lane.problem is not None
+
+
+def test_doctor_says_that_photos_wait(store: Store, clock: Clock) -> None:
+    shipped = config.load(None)
+    here = shipped.model_copy(
+        update={"upstream": SETTINGS, "station": shipped.station.model_copy(update={"data": store.folder})}
+    )
+    assert "photos" not in {check.name for check in doctor._store(here)}
+    _finish(store, b"picture", b"another")
+    (check,) = (check for check in doctor._store(here) if check.name == "photos")
+    assert (check.ok, str(check.found)) == (None, "2 photos wait for the hub")
+    _all(_lane(store, PhotoHub(), clock))
+    assert "photos" not in {check.name for check in doctor._store(here)}
 
 
 def test_a_photo_that_the_hub_still_looks_at_is_asked_about_later(store: Store, clock: Clock) -> None:

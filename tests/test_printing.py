@@ -738,6 +738,22 @@ def test_an_ipp_printer_that_is_switched_off_has_surely_not_printed():
     surely_not_printed(device)
 
 
+@pytest.mark.parametrize("kind", ["raw", "ipp"])
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("127.0.0.1", "the connection is refused"), ("printer.invalid", "no host of this name is found")],
+)
+def test_why_a_printer_is_not_reached_is_said_in_our_words(kind: str, host: str, said: str):
+    """In words that are translated, not in the system's or a library's."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    where = {"uri": f"ipp://{host}:{port}/ipp/print"} if kind == "ipp" else {"host": host, "port": port}
+    device = printer(PrinterSettings.model_validate({"name": "labels", "kind": kind, **where}))
+    for message in (device.state().message, surely_not_printed(device).title):
+        assert message.params["why"] == said
+        assert "{why:word}" in message.text
+
+
 # ── IPP, a real virtual printer ──────────────────────────────────────────────────────────────────────────────────────
 
 COMMAND = """#!/bin/sh

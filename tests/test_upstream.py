@@ -1,8 +1,10 @@
 """The client's rule: only a whole, rightful answer of our hub says anything; all else means later."""
 
+import errno
 import gzip
 import json
 import socket
+import ssl
 import stat
 import threading
 import time
@@ -18,7 +20,7 @@ from inspect_station import upstream as module
 from inspect_station.config import UpstreamSettings
 from inspect_station.core import wire
 from inspect_station.core.records import Product, Rma
-from inspect_station.errors import UpstreamError
+from inspect_station.errors import UpstreamError, unreached
 from inspect_station.upstream import (
     Bad,
     Credentials,
@@ -202,18 +204,60 @@ def test_what_is_no_answer_of_our_hub_means_later(canned: Any, answer: bytes) ->
     assert isinstance(_deliver(canned(answer).url), Later)
 
 
-def test_nobody_there_means_later() -> None:
+def _nobody() -> str:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert isinstance(_deliver(f"http://127.0.0.1:{port}"), Later)
+        return f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_a_name_that_does_not_resolve_means_later() -> None:
-    assert isinstance(_deliver("http://hub.invalid"), Later)
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        pytest.param(lambda _: f"http://{_nobody()}", "the connection is refused", id="nobody there"),
+        pytest.param(lambda _: "http://hub.invalid", "no host of this name is found", id="a name of nobody"),
+        pytest.param(
+            lambda canned: canned(b"\x15\x03\x01").url.replace("http:", "https:"),
+            "no TLS connection comes about",
+            id="no TLS there",
+        ),
+        pytest.param(lambda canned: canned(b"").url, "its answer breaks off, or is none", id="silence"),
+        pytest.param(lambda canned: canned(b"SSH-2.0\r\n\r\n").url, "its answer breaks off, or is none", id="no HTTP"),
+    ],
+)
+def test_whoever_is_not_reached_means_later_and_is_told_in_our_words(
+    canned: Any, url: Callable[[Any], str], said: str
+) -> None:
+    """In words that are translated, not in those of the system or of a library."""
+    later = _deliver(url(canned))
+    assert isinstance(later, Later)
+    assert later.message.params["problem"] == said
+    assert "{problem:word}" in later.message.text
 
 
-def test_a_certificate_that_is_none_means_later(canned: Any) -> None:
-    assert isinstance(_deliver(canned(b"\x15\x03\x01").url.replace("http:", "https:")), Later)
+def _wrapped(cause: Exception) -> Exception:
+    wrapper = RuntimeError("all connection attempts failed")
+    wrapper.__cause__ = cause
+    return wrapper
+
+
+@pytest.mark.parametrize("wrap", [lambda cause: cause, _wrapped], ids=["as it is", "wrapped by a library"])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "the connection is refused"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "the network does not lead there"),
+        (OSError(errno.ETIMEDOUT, "Connection timed out"), "no answer in time"),
+        (TimeoutError(), "no answer in time"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "the connection broke"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "no host of this name is found"),
+        (ssl.SSLCertVerificationError(1, "certificate has expired"), "its certificate is not trusted"),
+        (ssl.SSLError(1, "wrong version number"), "no TLS connection comes about"),
+        (OSError(errno.ENOSPC, "No space left on device"), ""),
+        (ValueError("no number"), ""),
+    ],
+    ids=repr,
+)
+def test_why_nobody_was_reached(error: Exception, said: str, wrap: Callable[[Exception], Exception]) -> None:
+    assert unreached(wrap(error)) == said
 
 
 def test_a_redirect_is_not_followed(canned: Any) -> None:

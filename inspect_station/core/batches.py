@@ -60,6 +60,8 @@ class Member(Record):
     grade: Grade | None = None
     property_inside: bool = False
     """Something of the customer's was found in it, and nobody has said that it is out."""
+    disputed: bool = False
+    """Two docks contradict each other about it, and nobody has decided."""
 
 
 class Ending(Record):
@@ -120,15 +122,20 @@ def route_of(unit: Inspection) -> Route | None:
     return ROUTES.get(unit.disposition)
 
 
-def keeps_out(unit: Inspection, batch: Batch | None, *, held_by: str = "", reopened: bool = False) -> Reason | None:
+def keeps_out(
+    unit: Inspection, batch: Batch | None, *, held_by: str = "", reopened: bool = False, disputed: bool = False
+) -> Reason | None:
     """Why a unit cannot join this batch, or (None) the open one of its seller and route; None where it can.
 
-    ``held_by`` is the number of the batch that it is in; ``reopened``: somebody is working on it again.
+    ``held_by`` is the number of the batch that it is in; ``reopened``: somebody is working on it again; ``disputed``:
+    two docks contradict each other about it, so nothing leaves (sync.md §2.4).
     """
-    return next(_keeping_out(unit, batch, held_by, reopened), None)
+    return next(_keeping_out(unit, batch, held_by, reopened, disputed), None)
 
 
-def _keeping_out(unit: Inspection, batch: Batch | None, held_by: str, reopened: bool) -> Iterator[Reason]:
+def _keeping_out(
+    unit: Inspection, batch: Batch | None, held_by: str, reopened: bool, disputed: bool
+) -> Iterator[Reason]:
     lpn = unit.lpn
     if batch is not None and batch.closed_at is not None:
         yield _because("closed", msg("{batch} is closed: nothing joins it any more", batch=batch.number))
@@ -140,6 +147,8 @@ def _keeping_out(unit: Inspection, batch: Batch | None, held_by: str, reopened: 
         yield _because("in_here", msg("{lpn} is in {batch} already", lpn=lpn, batch=held_by))
     if held_by:
         yield _because("in_another", msg("{lpn} is in {batch}", lpn=lpn, batch=held_by))
+    if disputed:
+        yield _because("disputed", msg("two docks contradict each other about {lpn}: it joins no batch", lpn=lpn))
     if not unit.verdict.ours:
         yield _because(
             "not_ours", msg("{lpn} is still the customer's until the seller accepts it: it joins no batch", lpn=lpn)
@@ -184,6 +193,15 @@ def _keeping_open(batch: Batch) -> Iterator[Reason]:
             lpn=inside[0],
         )
         yield _because("property", said)
+    disputed = [each.lpn for each in batch.units if each.disputed]
+    if disputed and batch.closed_at is None:
+        said = msgn(
+            "two docks contradict each other about {lpn}: a supervisor decides, F4",
+            "two docks contradict each other about {n} units, {lpn}…: a supervisor decides, F4",
+            n=len(disputed),
+            lpn=disputed[0],
+        )
+        yield _because("disputed", said)
 
 
 def needs_order(batch: Batch, fate: Fate) -> Message | None:

@@ -579,6 +579,15 @@ class Review(Record):
             same = [each for each in others if each.station != unit.station]
         return tuple(same)
 
+    @property
+    def disputed(self) -> tuple[Reviewed, ...]:
+        """The units about which nobody has decided: what contradicts, and what each of them can be the same box as."""
+        left = [each for each in self.units if each.standing is not Standing.SUPERSEDED]
+        again = self.again.inspection if self.again else ""
+        doubted = [each for each in left if each.standing is Standing.CONTESTED or each.inspection == again]
+        ids = {one.inspection for each in doubted for one in (each, *(self.rivals(each) or left))}
+        return tuple(each for each in left if each.inspection in ids)
+
 
 class Settled(Record):
     """The body of an ``inspection.amended`` of form `SETTLING`: a supervisor's word on units that contradict."""

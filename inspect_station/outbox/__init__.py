@@ -182,7 +182,10 @@ class Outbox:
         # What was confirmed now may have photos.
         self._to_show.set()
         self._sync_at = time.monotonic() + pause
-        return (self._stopping, min(pause, HEARD_S)) if pause else (self._to_sync, TIMER_S)
+        if pause:
+            return self._stopping, min(pause, HEARD_S)
+        # Work that was done in between puts off nothing that the hub has to tell.
+        return self._to_sync, min(TIMER_S, max(LOOK_S, self.sync.until_pull()))
 
     def _send_photos(self) -> tuple[threading.Event, float]:
         self._to_show.clear()

@@ -7,6 +7,7 @@ when the hub says that it was erased.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from math import inf
@@ -17,18 +18,21 @@ from inspect_station.core.clocks import LONGEST_WAIT
 from inspect_station.errors import NotFound, StoreError
 from inspect_station.message import Message, msg
 from inspect_station.outbox.sync import Pace, connect
-from inspect_station.store import Store, StoredPhoto
+from inspect_station.store import Reader, Store, StoredPhoto
 from inspect_station.store.values import PhotoState
 from inspect_station.upstream import Bad, Later, Moved, Refusal, Refused, Stored, Upstream
 
 TRIES = 3
-"""So often the hub may find the same photo bad, or a photo fail for reasons of nobody's, before the next one's turn."""
+"""So often the hub may find the same photo bad, or a photo fail before the next one is tried."""
 PUT_OFF = LONGEST_WAIT
+"""A photo that fails where others arrive is tried again so much later."""
 LOOK_S = 5.0
 """Seconds after which the hub is asked again what it makes of a photo, if it does not say."""
 FOUND_AGAIN_S = 600.0
 """Seconds from one look for files that were gone, and for those whose time is over, to the next."""
 _FEW = 20
+_MANY = 200
+"""Photos among which one is looked for that has not failed."""
 _TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PN": "image/png", b"RIF": "image/webp"}
 
 _log = logging.getLogger(__name__)
@@ -62,8 +66,12 @@ class Photos:
         self._join = join or (lambda: connect(store, settings))
         self._pace = Pace(1, settings.min_wait_s, settings.max_wait_s, random)
         self._look_at = -inf
-        self._failed: dict[str, int] = {}
-        """By SHA-256: how often a photo that is still to go has failed."""
+        self._bad: Counter[str] = Counter()
+        """By SHA-256: how often the hub has found a photo bad."""
+        self._failed: Counter[str] = Counter()
+        """By SHA-256: how often a photo has failed, whoever's fault that is."""
+        self._passed: set[str] = set()
+        """Photos that had failed often enough when another one arrived: if they fail once more it is not the store."""
         self._working = threading.RLock()
 
     def turn(self) -> bool:
@@ -76,7 +84,10 @@ class Photos:
                 self._look_for_lost()
                 if self._keep_days and self.upstream is not None:
                     self._delete_over(self.upstream)
-            photo = self._next()
+            with self._store.read() as reader:
+                if any(event.state != "suspect" for event in reader.pending_events(_FEW)):
+                    return False
+                photo = self._next(reader)
             if photo is None or self.upstream is None:
                 self.problem = None
                 return False
@@ -98,17 +109,21 @@ class Photos:
                 self.close()
                 self.upstream = found
 
-    def _next(self) -> StoredPhoto | None:
-        with self._store.read() as reader:
-            facts = any(event.state != "suspect" for event in reader.pending_events(_FEW))
-            return None if facts else next(iter(reader.photos_to_send(1)), None)
+    def _next(self, reader: Reader) -> StoredPhoto | None:
+        """The newest that has not failed too often; where all have it is the store or the line, and they begin anew."""
+        due = reader.photos_to_send(_MANY if self._failed else 1)
+        for photo in due:
+            if self._failed[photo.sha256] < TRIES or photo.sha256 in self._passed:
+                return photo
+        self._failed.clear()
+        return next(iter(due), None)
 
     # ── One photo ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _send(self, upstream: Upstream, photo: StoredPhoto) -> bool:
         """Ask for a place, put the bytes there, ask what became of them; whether to go on with the next."""
         if photo.state == "sent":
-            return self._heed(photo, upstream.complete(photo.sha256))
+            return self._heed(photo, self._arrived(upstream, photo))
         try:
             data = self._store.blobs.get(photo.sha256)
         except NotFound:
@@ -124,7 +139,14 @@ class Photos:
         if not data:
             return self._mark(photo, "missing", "photo_missing")
         failure = upstream.put(place, photo.sha256, data, mime)
-        return self._heed(photo, failure or upstream.complete(photo.sha256))
+        return self._heed(photo, failure or self._arrived(upstream, photo))
+
+    def _arrived(self, upstream: Upstream, photo: StoredPhoto) -> Stored | Bad | Later | Refused | Moved:
+        """Ask what became of the bytes."""
+        answer = upstream.complete(photo.sha256)
+        if isinstance(answer, Stored) and answer.verified:
+            self._passed.update(sha256 for sha256, failures in self._failed.items() if failures >= TRIES)
+        return answer
 
     def _heed(self, photo: StoredPhoto, answer: Stored | Bad | Later | Refused | Moved) -> bool:
         match answer:
@@ -136,17 +158,21 @@ class Photos:
             case Stored(after_s=after_s):
                 wait = timedelta(seconds=LOOK_S if after_s is None else max(after_s, 1.0))
                 return self._mark(photo, "sent", not_before=self._clock() + wait)
-            case Bad(code) if self._strike(photo) or code == "too_large":
+            case Bad(code):
+                self._bad[photo.sha256] += 1
+                if self._bad[photo.sha256] >= TRIES or code == "too_large":
+                    return self._mark(photo, "bad", code)
                 # Its bytes may have been spoilt on the way: so often it is begun anew as a whole.
-                return self._mark(photo, "bad", code)
-            case Bad():
                 return self._mark(photo, "waiting")
             case Refused(Refusal.NOT_KNOWN, message) if self._token_changed():
                 return True
             case Refused(_, message) | Later(message):
-                if self._strike(photo):
-                    # It need not be the photo's fault; but the next one may have more luck.
+                if photo.sha256 in self._passed:
+                    self._forget(photo.sha256)
                     self._mark(photo, "waiting", not_before=self._clock() + PUT_OFF)
+                else:
+                    # The store may be away, for all photos: the lane waits for it, longer each time.
+                    self._failed[photo.sha256] += 1
                 self._pace.failed(answer.after_s if isinstance(answer, Later) else None)
                 self.problem = message
             case Moved():
@@ -155,10 +181,11 @@ class Photos:
                 self.problem = msg("The hub was changed.")
         return False
 
-    def _strike(self, photo: StoredPhoto) -> bool:
-        """Whether the photo has failed often enough."""
-        strikes = self._failed[photo.sha256] = self._failed.get(photo.sha256, 0) + 1
-        return strikes % TRIES == 0
+    def _forget(self, sha256: str) -> None:
+        """What was held against a photo."""
+        for counted in (self._bad, self._failed):
+            counted.pop(sha256, None)
+        self._passed.discard(sha256)
 
     def _token_changed(self) -> bool:
         held = self.upstream.credentials if self.upstream is not None else None
@@ -179,7 +206,7 @@ class Photos:
                 return False
             writer.mark_photo(photo.sha256, state, code, not_before)
         if state not in ("waiting", "sent"):
-            self._failed.pop(photo.sha256, None)
+            self._forget(photo.sha256)
         self.problem = None
         self._pace.answered()
         return True
@@ -190,7 +217,7 @@ class Photos:
         self._store.blobs.erase(sha256)
         with self._store.write() as writer:
             writer.erase_photo(sha256)
-        self._failed.pop(sha256, None)
+        self._forget(sha256)
         self.problem = None
         self._pace.answered()
 

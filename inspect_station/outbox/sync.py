@@ -21,7 +21,7 @@ from inspect_station.core import wire
 from inspect_station.core.barcode import clean
 from inspect_station.core.clocks import LONGEST_WAIT, SKEWED
 from inspect_station.core.ids import uuid7
-from inspect_station.core.records import Product, Review, Rma, instant
+from inspect_station.core.records import EventType, Product, Review, Rma, instant
 from inspect_station.core.wire import Status
 from inspect_station.message import Message, msg, msgn
 from inspect_station.outbox.opened import Opened
@@ -340,6 +340,10 @@ class Sync:
         """The hub is not to be asked again within so many seconds: neither a broken one nor its wish is hurried."""
         return self._pace.wait_s
 
+    def until_pull(self) -> float:
+        """Seconds until the hub is asked what it announces."""
+        return max(0.0, self._pull_at - self._monotonic())
+
     def close(self) -> None:
         """Let go of the connection."""
         if self.upstream is not None:
@@ -437,6 +441,11 @@ class Sync:
                     return 0, self._later(Later(msg("The hub was changed.")))
                 if any(receipt.code == "seq_reuse" for receipt in receipts):
                     self._count_anew(batch)
+                if any(receipt.status is Status.CONFLICT for receipt in receipts) or any(
+                    event.type in _REVISES for event in batch
+                ):
+                    # The hub has more to say than its receipt does: who else says what, or that nobody does any more.
+                    self._pull_at = self._monotonic()
                 self._pace.passed(len(receipts))
                 self._reached()
                 return sum(receipt.status in _TAKEN for receipt in receipts), None
@@ -681,6 +690,7 @@ class Sync:
         return news
 
 
+_REVISES = (EventType.INSPECTION_AMENDED, EventType.INSPECTION_VOIDED)
 _TAKEN = (Status.ACCEPTED, Status.DUPLICATE, Status.CONFLICT)
 _STATES: Mapping[Status, EventState] = {
     Status.ACCEPTED: "accepted",

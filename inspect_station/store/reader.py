@@ -617,7 +617,9 @@ class Reader:
             row["id"],
         )
         ending = Ending.model_validate_json(row["ending"]) if row["ending"] else None
-        return Batch(**{**dict(row), "units": [Member(**each) for each in members], "ending": ending})
+        disputed = self.disputed(each["inspection"] for each in members) if row["closed_at"] is None else frozenset()
+        units = [Member(**each, disputed=each["inspection"] in disputed) for each in members]
+        return Batch(**{**dict(row), "units": units, "ending": ending})
 
     # ── The rules it was decided by ─────────────────────────────────────────────────────────────────────────
 
@@ -675,6 +677,7 @@ class Reader:
             events=count("event", "pending", "sent") + count("unit", "pending", "sent"),
             units=count("unit", "pending", "sent"),
             events_parked=sum(count(what, "rejected", "conflict", "suspect") for what in ("event", "unit")),
+            events_refused=sum(count(what, "rejected", "suspect") for what in ("event", "unit")),
             photos=count("photo", "waiting", "sent"),
             photos_owed=count("photo", "owed"),
             photos_parked=count("photo", "bad", "missing"),
@@ -698,6 +701,24 @@ class Reader:
             return False
         sql = "SELECT 1 FROM inspection WHERE id = ? AND event_id = ? AND current AND voided_at IS NULL"
         return self._row(sql, unit.inspection, unit.event) is not None
+
+    def disputed(self, inspections: Iterable[str]) -> frozenset[str]:
+        """Those of these units about which docks contradict each other, while nobody has decided (sync.md §2.4)."""
+        rows = self._rows(
+            """
+            SELECT i.id, v.body, e.state = 'conflict' AND e.code IN ('line_conflict', 'superseded_changed') AS told
+            FROM json_each(?) m CROSS JOIN inspection i ON i.id = m.value AND i.current
+            LEFT JOIN review v ON v.seller = i.seller AND v.rma = i.rma AND v.line = i.line_no
+            LEFT JOIN event e ON e.id = i.event_id
+            WHERE i.voided_at IS NULL AND i.standing <> 'superseded'
+            """,
+            json.dumps(list(inspections)),
+        )
+        # A receipt may say so before the hub has told who says what.
+        found = {row["id"] for row in rows if row["told"]}
+        reviews = [Review.model_validate_json(row["body"]) for row in rows if row["body"]]
+        found |= {unit.inspection for review in reviews if review.open for unit in review.disputed}
+        return frozenset(found & {row["id"] for row in rows})
 
     def standing_of(self, id: str) -> Standing:
         """How a unit's newest revision stands among the others on its line, as the hub says."""

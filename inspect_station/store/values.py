@@ -196,6 +196,8 @@ class Waiting:
     units: int
     """Inspections among these events."""
     events_parked: int
+    events_refused: int
+    """Of the parked ones, those that the hub did not take; it keeps the others."""
     photos: int
     photos_owed: int
     photos_parked: int

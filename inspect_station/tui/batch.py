@@ -92,7 +92,7 @@ def _units(paper: Paper, place: OnBatch, room: int) -> list[Content]:
 
 def _unit(paper: Paper, unit: Member) -> Content:
     voice = paper.voice
-    sign = ink(" ▲ ", LOOK) if unit.property_inside else ink(" ✔ ", OK)
+    sign = ink(" ▲ ", LOOK) if unit.property_inside or unit.disputed else ink(" ✔ ", OK)
     grade = paper.grade(unit.grade) if unit.grade else paper.say(msg("not graded"))
     cells = [ink(voice.time(unit.joined_at), DIM), ink(unit.lpn, "bold"), ink(unit.title), ink(grade), ink(unit.rma)]
     widths = [8, 13, 0, len(grade) + 2, max(len(unit.rma), 8) + 1]

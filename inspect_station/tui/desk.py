@@ -92,11 +92,12 @@ def _card(paper: Paper, place: AtDesk, at_hub: Mapping[str, str]) -> Part:
     # Only a receipt for the unit's newest record says that the hub has it.
     tick, word, tone = AT_HUB[at_hub[unit.id]] if unit.id in at_hub else ("", None, DIM)
     again = f"{tick} {paper.say(word)}" if word else ""
-    if place.found:
-        again = paper.say(_collects(place.collected) if place.collected else msg("F2 reopens it, F3 prints its label"))
-        if is_claim(unit):
-            again = paper.say(msg("F12 matches it to its RMA"))
-    hint = ink(again, DIM if place.found else tone)
+    if place.found and is_claim(unit):
+        again, tone = paper.say(msg("F12 matches it to its RMA")), DIM
+    elif place.found and at_hub.get(unit.id) != "parked":
+        does = _collects(place.collected) if place.collected else msg("F2 reopens it, F3 prints its label")
+        again, tone = paper.say(does), DIM
+    hint = ink(again, tone)
     return Part(stack([top, paper.spread(ink("  ") + where, hint)]), "card")
 
 

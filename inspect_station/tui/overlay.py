@@ -22,7 +22,9 @@ from inspect_station.tui.scene import (
 )
 
 ROOMY = 4
-"""Entries that may take two lines each; of more, each has one, so that all stay on the screen."""
+"""Entries that may take as many lines as they need; more of them each have one if all need more than `LINES`."""
+LINES = 9
+"""Lines of entries that stay on the screen."""
 LABEL = 48
 """Cells of a label in words."""
 LEAST = 14
@@ -108,9 +110,14 @@ def _choose(paper: Paper, choose: Choose) -> Part:
     elif choose.notes and choose.entries:
         lines.append(ink(""))
     shown = choose.entries[choose.offset : choose.offset + 9]
-    for place, entry in enumerate(shown):
-        chosen = choose.offset + place == choose.cursor
-        lines.append(_entry(paper, entry, place + 1, chosen=chosen, tight=len(shown) > ROOMY))
+
+    def entries(*, tight: bool) -> list[Content]:
+        at = choose.cursor - choose.offset
+        return [_entry(paper, each, n + 1, chosen=n == at, tight=tight) for n, each in enumerate(shown)]
+
+    whole = entries(tight=False)
+    needed = sum(len(each.split("\n")) for each in whole)
+    lines += entries(tight=True) if len(shown) > ROOMY and needed > LINES else whole
     more = len(choose.entries)
     if more > 9:
         last = min(choose.offset + 9, more)

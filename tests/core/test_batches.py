@@ -16,7 +16,10 @@ from inspect_station.core.records import (
     Outcome,
     Photo,
     Product,
+    Review,
+    Reviewed,
     Role,
+    Standing,
     Verdict,
 )
 from inspect_station.core.rules import Rules
@@ -85,6 +88,7 @@ ENDED = CLOSED | {
         pytest.param({}, {}, {"held_by": "BTEST000019"}, "in_here", id="in it already"),
         pytest.param({}, {}, {"held_by": "BTEST000027"}, "in_another", id="in another batch"),
         pytest.param({"verdict": REFUSED}, {}, {}, "not_ours", id="still the customer's"),
+        pytest.param({}, {}, {"disputed": True}, "disputed", id="another dock contradicts it"),
         pytest.param({"disposition": "hold"}, {}, {}, "elsewhere", id="on hold"),
         pytest.param({"disposition": "quarantine"}, {}, {}, "elsewhere", id="in quarantine"),
         pytest.param({"disposition": "clearance"}, {}, {}, "elsewhere", id="for sale"),
@@ -130,6 +134,7 @@ def test_who_is_taken_out(changes, lpn, why):
 
 
 INSIDE = {"units": (member(), member(lpn="LTEST000020", property_inside=True))}
+DISPUTED = {"units": (member(), member(lpn="LTEST000020", disputed=True))}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,9 @@ INSIDE = {"units": (member(), member(lpn="LTEST000020", property_inside=True))}
         pytest.param({}, [], id="with a unit"),
         pytest.param({"units": ()}, ["empty"], id="empty"),
         pytest.param(INSIDE, ["property"], id="a customer's property in one of two"),
+        pytest.param(DISPUTED, ["disputed"], id="two docks contradict each other about one of two"),
         pytest.param(CLOSED, ["closed"], id="closed already"),
+        pytest.param(CLOSED | DISPUTED, ["closed"], id="closed before the dispute began"),
         pytest.param(CLOSED | INSIDE, ["closed"], id="closed, whatever is in it"),
     ],
 )
@@ -146,8 +153,9 @@ def test_what_keeps_a_batch_open(changes, why):
     assert [reason.code for reason in batches.keeps_open(batch(**changes))] == why
 
 
-def test_the_unit_with_the_property_is_named():
-    (reason,) = batches.keeps_open(batch(**INSIDE))
+@pytest.mark.parametrize("units", [INSIDE, DISPUTED], ids=["property", "dispute"])
+def test_the_unit_that_keeps_it_open_is_named(units):
+    (reason,) = batches.keeps_open(batch(**units))
     assert reason.message.params["lpn"] == "LTEST000020"
 
 
@@ -238,3 +246,38 @@ def test_what_the_hub_is_told_is_a_contract():
             "at": "2026-11-22T12:00:00Z",
         },
     }
+
+
+def reviewed(inspection: str, station: str, serial: str = "", standing: Standing = Standing.COUNTS) -> Reviewed:
+    return Reviewed(station=station, lpn="LTEST00001X", inspection=inspection, serial=serial, standing=standing)
+
+
+CONTESTED, SUPERSEDED = Standing.CONTESTED, Standing.SUPERSEDED
+
+
+@pytest.mark.parametrize(
+    ("units", "quantity", "again", "disputed"),
+    [
+        pytest.param([("a", "1"), ("b", "2", "", CONTESTED)], 1, "", "ab", id="two docks, one unit"),
+        pytest.param(
+            [("a", "1", "S1"), ("b", "1", "S2"), ("c", "2", "S2", CONTESTED)],
+            3,
+            "",
+            "bc",
+            id="one serial twice; what has another serial is in no dispute",
+        ),
+        pytest.param(
+            [("a", "1"), ("b", "1"), ("c", "2", "", CONTESTED)], 2, "", "abc", id="nobody can tell which are one box"
+        ),
+        pytest.param(
+            [("a", "1"), ("b", "2", "", SUPERSEDED), ("c", "3", "", CONTESTED)], 1, "", "ac", id="one has lost already"
+        ),
+        pytest.param([("a", "1"), ("b", "2")], 1, "a", "ab", id="to be inspected again"),
+        pytest.param([("a", "1"), ("b", "2", "", SUPERSEDED)], 1, "", "", id="decided"),
+    ],
+)
+def test_which_units_of_a_line_are_in_dispute(units, quantity, again, disputed):
+    seen = tuple(reviewed(*unit) for unit in units)
+    ordered = next((unit for unit in seen if unit.inspection == again), None)
+    review = Review(seller="lumo", rma="R-1", line=1, quantity=quantity, units=seen, again=ordered)
+    assert "".join(unit.inspection for unit in review.disputed) == disputed

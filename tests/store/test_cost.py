@@ -80,6 +80,7 @@ ASKED: dict[str, Callable[[Reader], object]] = {
     "photos_parked": lambda reader: reader.photos_parked(),
     "at_hub": lambda reader: reader.at_hub(unit.id for unit in reader.last_units(8)),
     "review": lambda reader: reader.review(SELLER, "R-00001", 1),
+    "disputed": lambda reader: reader.disputed(unit.id for unit in reader.last_units(8)),
     "standing_of": lambda reader: reader.standing_of("x"),
     "lost": lambda reader: [reader.lost(_superseded(unit)) for unit in reader.last_units(8)],
     "clock_ahead": lambda reader: reader.clock_ahead(),

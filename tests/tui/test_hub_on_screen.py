@@ -133,7 +133,27 @@ async def again(operator: Operator, look: Look) -> None:
     await look("on the bench")
 
 
-@pytest.mark.parametrize("walk", [units, alone, dispute, again])
+async def three(operator: Operator, look: Look) -> None:
+    """Three docks: all of them are named, and every answer can be read."""
+    await seal(operator, "ML-4001")
+    (unit,) = operator.station.desk().last
+    mark(operator, "conflict", "line_conflict")
+    known = Reviewed(station="DOCK-1", lpn="L2FT100001T", grade=Grade.NEW, disposition=Disposition.RESTOCK)
+    first = known.but(event="01", inspection="02")
+    other = known.but(station="DOCK-2", lpn="L9KX400012D", event="03", inspection="04", standing=Standing.CONTESTED)
+    other = other.but(grade=Grade.LIGHT, disposition=Disposition.REFURBISH)
+    with operator.station.store.write() as writer:
+        here = other.but(station="DOCK-3", lpn=unit.lpn, inspection=unit.id, event=writer.event_of(unit.id))
+        writer.put_review(Review(seller="lumo", rma="ML-4001", line=1, units=(first, other, here)), 1)
+    operator.app.notify_changed()
+    await operator.rest()
+    await operator.press("F4")
+    await look("three docks, one parcel")
+    await operator.press("1")
+    await look("which counts")
+
+
+@pytest.mark.parametrize("walk", [units, alone, dispute, again, three])
 async def test_what_the_screen_says_of_the_hub(
     dock: Dock,
     at_a_hub: None,
@@ -153,7 +173,7 @@ async def test_what_the_screen_says_of_the_hub(
     assert "\n".join(film) == snapshot.use_extension(ScreenText)
 
 
-@pytest.mark.parametrize("walk", [units, alone, dispute, again])
+@pytest.mark.parametrize("walk", [units, alone, dispute, again, three])
 async def test_in_french_nothing_of_it_is_cut_at_80_columns(
     dock: Dock, at_a_hub: None, monkeypatch: pytest.MonkeyPatch, walk: Callable[..., Awaitable[None]]
 ) -> None:
@@ -166,3 +186,15 @@ async def test_in_french_nothing_of_it_is_cut_at_80_columns(
             assert [each for each in cut(operator) if "cut:    ▲ L" not in each] == [], name
 
         await walk(operator, look)
+
+
+async def test_in_french_every_answer_of_a_dispute_of_three_docks_can_be_read(dock: Dock, at_a_hub: None) -> None:
+    async with dock(locale="fr", who="french") as operator:
+        film: list[str] = []
+
+        async def look(name: str) -> None:
+            film.append(await operator.screen())
+
+        await three(operator, look)
+        for name in ("DOCK-1", "DOCK-2", "DOCK-3"):
+            assert f"le résultat de {name} compte " in film[-1]

@@ -205,7 +205,7 @@ class DeskKeys:
                 "{n} records are parked: the hub did not take them",
                 n=n,
             )
-            for n in (desk.events_parked,)
+            for n in (desk.events_refused,)
             if n
         ]
         states = scene.states
