@@ -707,10 +707,10 @@ class Reader:
         rows = self._rows(
             """
             SELECT i.id, v.body, e.state = 'conflict' AND e.code IN ('line_conflict', 'superseded_changed') AS told
-            FROM json_each(?) m CROSS JOIN inspection i ON i.id = m.value AND i.current
-            LEFT JOIN review v ON v.seller = i.seller AND v.rma = i.rma AND v.line = i.line_no
+            FROM inspection i LEFT JOIN review v ON v.seller = i.seller AND v.rma = i.rma AND v.line = i.line_no
             LEFT JOIN event e ON e.id = i.event_id
-            WHERE i.voided_at IS NULL AND i.standing <> 'superseded'
+            WHERE i.id IN (SELECT value FROM json_each(?)) AND i.current AND i.voided_at IS NULL
+                AND i.standing <> 'superseded'
             """,
             json.dumps(list(inspections)),
         )

@@ -363,9 +363,13 @@ class StationApp(App[int]):
 
     async def settled(self) -> None:
         """Wait until everything that was pressed has been done and painted (for tests and scripts)."""
-        await self._inbox.join()
-        await asyncio.wrap_future(self._lane.submit(lambda: None))
-        await self._inbox.join()
+        while True:
+            await self._inbox.join()
+            await asyncio.wrap_future(self._lane.submit(lambda: None))
+            await self._inbox.join()
+            if not self._looking and not self.message_queue_size:
+                return
+            await asyncio.sleep(0.001)
 
     async def _serve(self) -> None:
         """One thing after the other: a key that follows a scan waits for what the scan opens."""
