@@ -190,7 +190,7 @@ NEVER_MANY = re.compile(
     r"""SCAN\ (
         (draft|d|seller|review)\b.*                             # set aside; a few dozen merchants; open disputes
         | \S+\ USING\ (COVERING\ )?INDEX\ (ix_parcel_open|ix_inspection_(claim|case)|ix_event_unsent|ix_batch_waiting)
-        | CONSTANT\ ROW | \(subquery-\d+\) | few | (m|json_each)\ VIRTUAL\ TABLE.*  # of an answer that is bounded itself
+        | CONSTANT\ ROW | \(subquery-\d+\) | few | (m|json_each)\ VIRTUAL\ TABLE.* # of a bounded answer
         | \w+_find\ VIRTUAL\ TABLE\ INDEX\ \S*M\d.*              # a full-text match
     )""",
     re.VERBOSE,
